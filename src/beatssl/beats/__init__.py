@@ -1,0 +1,1 @@
+"""Heartbeats: R peaks from all leads, wave boundaries, beat windows, beat classes."""

@@ -1,0 +1,1 @@
+"""Checks of a store against reference marks, benchmarks, pictures."""

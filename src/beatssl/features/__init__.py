@@ -1,0 +1,1 @@
+"""Record and beat features, each measured from the ECG, with name, unit and definition."""

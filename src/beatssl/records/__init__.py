@@ -1,0 +1,1 @@
+"""The record, and the readers that make it from files."""

@@ -1,0 +1,89 @@
+"""What every reader returns: a record, its reference marks, and the error that sets a bad one aside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+Reason = Literal[
+    "unreadable", "truncated", "checksum", "nan", "unit", "amplitude", "missing-leads", "no-beats", "impossible-rate",
+    "too-short", "unsafe-path",
+]  # fmt: skip
+
+
+class RecordError(ValueError):
+    """A record that cannot be used. `reason` is one of `Reason`; the message names value, place and remedy."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+    def __reduce__(self) -> tuple[type["RecordError"], tuple[Reason, str]]:
+        return type(self), (self.reason, str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class WaveMarks:
+    """Reference P, QRS and T waves. All arrays share one axis, one entry a wave; NaN where a mark was not set."""
+
+    lead: tuple[str, ...]  # "" where the marks name no lead (QTDB)
+    wave: tuple[str, ...]  # "P", "QRS" or "T"
+    onset_s: Float64[np.ndarray, " wave"]
+    peak_s: Float64[np.ndarray, " wave"]
+    offset_s: Float64[np.ndarray, " wave"]
+
+
+@dataclass(frozen=True, slots=True)
+class BeatMarks:
+    """Reference beats: R time in seconds from the record's start, and the class in the source's own symbols."""
+
+    time_s: Float64[np.ndarray, " beat"]
+    symbol: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One statement on a record: a name within a label set, and its likelihood (100 when stated without one)."""
+
+    label_set: str  # "scp", "superclass", "subclass", "form", "rhythm", "snomed", …
+    name: str
+    likelihood: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One ECG as it was recorded, in mV, leads in file order unless a reader says otherwise; NaN where unmeasured."""
+
+    ecg_mv: Float32[np.ndarray, "lead time"]
+    leads: tuple[str, ...]
+    fs_hz: float
+    id: str
+    source: str
+    patient_id: str | None = None
+    age_years: float | None = None
+    sex: Literal["female", "male"] | None = None
+    fold: int | None = None
+    labels: tuple[Label, ...] = ()
+    waves: WaveMarks | None = None
+    beats: BeatMarks | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if self.ecg_mv.shape[0] != len(self.leads):
+            raise RecordError(
+                "unreadable", f"record {self.id}: {self.ecg_mv.shape[0]} signals but {len(self.leads)} lead names"
+            )
+        if len(set(self.leads)) != len(self.leads):
+            raise RecordError("unreadable", f"record {self.id}: a lead name stands twice in {list(self.leads)}")
+        if not (np.isfinite(self.fs_hz) and self.fs_hz > 0):
+            raise RecordError("unreadable", f"record {self.id}: sampling rate {self.fs_hz} Hz; state it with fs_hz=")
+
+    @property
+    def duration_s(self) -> float:
+        return self.ecg_mv.shape[1] / self.fs_hz
+
+    def replace(self, **changes: Any) -> "Record":
+        """A copy with the named fields changed."""
+        return replace(self, **changes)

@@ -1,0 +1,1 @@
+"""Pure signal functions on NumPy arrays: leads, filtering, resampling, quality, the vectorcardiogram."""

@@ -1,0 +1,24 @@
+"""Shared fixtures. Real data is restored from ../shared/data where it is there; else the tests that need it skip."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder with ptb-xl, ludb, qtdb, mitdb and cinc2020 in PhysioNet's layout."""
+    restored = Path(os.environ.get("BEATSSL_DATA", REPO / "data"))
+    if all((restored / name / ".restored").exists() for name in SETS):
+        return restored
+    restore = REPO.parent / "shared" / "data" / "restore"
+    if not restore.exists():
+        pytest.skip(f"no real ECG data: {restore} is not there and BEATSSL_DATA names no folder that holds {SETS}")
+    subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
+    return restored
