@@ -1,0 +1,61 @@
+# `make demo` and `make test` each start from a bare machine: they need make, python3 (3.11 or later, with venv) and a
+# package index, nothing else. What they install goes into .venv, at the versions in constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# NumPy's and PyTorch's own threads would fight with the worker processes for the same cores.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint types imports pytest format clean
+
+help:
+	@echo "make demo    a synthetic cohort, prepared and drawn: demo/index.html"
+	@echo "make test    lint, types, import direction and the whole test suite"
+	@echo "make lint types imports pytest    one of these alone"
+	@echo "make format  put the code into shape"
+	@echo "make clean   remove .venv, caches and the demo"
+
+demo: $(BIN)/.installed
+	$(BIN)/beatssl demo --out demo
+
+# The order matters: the quickest check fails first, and pytest's closing line comes last.
+test:
+	@$(MAKE) --no-print-directory lint types imports
+	@$(MAKE) --no-print-directory pytest
+
+lint: $(BIN)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-dev
+	$(BIN)/pyright
+
+imports: $(BIN)/.installed-dev
+	$(BIN)/lint-imports
+
+pytest: $(BIN)/.installed-dev
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+
+format: $(BIN)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old; name 3.11 or later with: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+# The build backend is installed first, at its pinned version, so that the editable build fetches nothing of its own.
+$(BIN)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
