@@ -70,7 +70,7 @@ def from_vcg(
 
     `to_vcg(from_vcg(v)) = v` for every v. The other way round only what a dipole explains comes back.
     """
-    return twelve_from_eight(eight_from_vcg_TO_VCG[method].astype(vcg_mv.dtype) @ vcg_mv)
+    return twelve_from_eight(eight_from_vcg_matrix(method).astype(vcg_mv.dtype) @ vcg_mv)
 
 
 def twelve_from_eight(ecg8_mv: Float[np.ndarray, "*batch 8 time"]) -> Float[np.ndarray, "*batch 12 time"]:
