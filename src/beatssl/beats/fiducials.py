@@ -1,28 +1,79 @@
-"""Onset, peak and offset of P, QRS and T of many beats at once, from all leads together."""
+"""Onset, peak and offset of P, QRS and T of many beats at once, from all leads together.
+
+QRS: the spatial speed, the root of the summed squared slopes of all leads, rises out of the quiet PQ stretch and falls
+back after J. T and P: all leads are projected on the first principal axis of the stretch that holds the wave; the peak
+is where that curve is farthest from the line between the stretch's ends, and the wave begins and ends where the
+trapezium area of Zhang et al. (2005) is largest.
+
+Any set of leads will do. Constants were chosen on the odd-numbered records of LUDB.
+"""
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
+
+from beatssl.beats.delineation import (
+    Grid,
+    derivative,
+    first_axis,
+    interpolation,
+    measured_span,
+    quiet_before,
+    rise_over_neighbours,
+    time_of_largest,
+    value_at,
+    without_gaps,
+)
 
 WORK_HZ = 200.0
-"""Windows are interpolated to at least this rate; crossings are then interpolated between its samples."""
+"""Windows are interpolated to at least this rate; times are then interpolated between its samples."""
 
 CHUNK_BEATS = 256
 """Beats worked on at a time, so that the working arrays stay in the processor's cache."""
 
+TYPICAL_RR_S = 0.9
+"""Interval assumed where there is no neighbour (first and last beat of a record)."""
+
 QRS_REACH_S = 0.10
-QRS_START_FRACTION = 0.25
-QRS_FRACTION = 0.09
+"""The QRS's steepest slope lies within this time of the R sample."""
+QRS_EARLIEST_S, QRS_LATEST_S = -0.16, 0.20
+"""Limits of QRS onset and offset."""
+QRS_CORE_FRACTION = 0.25
+"""From the first to the last slope of at least this share of the steepest, the QRS is certain."""
+QRS_ONSET_FRACTION, QRS_OFFSET_FRACTION = 0.065, 0.09
+"""Shares of the steepest slope at which the QRS begins and ends."""
 QRS_QUIET_S = 0.020
-NOISE_SPAN_S = 0.030
+"""The slope must stay below for so long: a notch is no end."""
+NOISE_FROM_S, NOISE_TO_S, NOISE_SPAN_S = -0.30, -0.03, 0.030
+"""Noise is the mean speed of the quietest stretch of this length before the QRS."""
 NOISE_FACTOR = 2.0
-T_AFTER_QRS_S = 0.06
-T_LATEST_S = 0.55
-TRAPEZIUM_S = 0.08
-SINC_LOBES = 6
+"""The QRS stands out by at least this factor."""
+
+T_AFTER_QRS_S = 0.04
+"""The T stretch begins so long after J."""
+T_END_S, T_END_PER_RR = 0.25, 0.30
+"""The T stretch ends at this plus that times the RR interval."""
+T_PEAK_S, T_PEAK_PER_RR = 0.20, 0.28
+"""Likewise the latest T peak."""
+T_PEAK_AFTER_QRS_S = 0.08
+"""The earliest T peak, after J."""
+T_ONSET_SPAN_S, T_OFFSET_SPAN_S = 0.135, 0.12
+"""Widths of the trapezium."""
+
+P_EARLIEST_S = -0.36
+"""The P stretch begins here at slow rates, else at the likely end of the T before."""
+LAST_T_END_S = 0.33
+"""The T wave of the beat before has ended so long after its R."""
+P_PEAK_BEFORE_QRS_S = 0.03
+"""The latest P peak, before QRS onset."""
+P_PEAK_AFTER_START_S = 0.03
+"""The earliest P peak, after the stretch begins."""
+P_ONSET_SPAN_S, P_OFFSET_SPAN_S = 0.075, 0.045
+"""Widths of the trapezium."""
+PEAK_NEIGHBOURHOOD_S = 0.03
+"""A wave's peak is the largest value of its curve this near to where it is farthest from the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +91,17 @@ class Fiducials:
     t_offset_s: Float32[np.ndarray, " beat"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """One wave of every beat, and the curve on which it was found."""
+
+    onset_s: Float32[np.ndarray, " beat"]
+    peak_s: Float32[np.ndarray, " beat"]
+    offset_s: Float32[np.ndarray, " beat"]
+    height_mv: Float32[np.ndarray, " beat"]  # of the peak over onset and offset, root mean square over leads
+    slope_ratio: Float32[np.ndarray, " beat"]  # slope within the wave over slope in the rest of its stretch
+
+
 def find_fiducials(
     window_mv: Float32[np.ndarray, "beat lead time"],
     fs_hz: float,
@@ -47,159 +109,177 @@ def find_fiducials(
     rr_prev_s: Float32[np.ndarray, " beat"],
     rr_next_s: Float32[np.ndarray, " beat"],
 ) -> Fiducials:
-    """P, QRS and T of every beat (see the module)."""
-    out = np.full((len(fields(Fiducials)), len(window_mv)), np.nan, np.float32)
-    for start in range(0, len(window_mv), CHUNK_BEATS):
+    """P, QRS and T of every beat; the same for single beats and for median beats (with the record's median RR).
+
+    Args:
+        window_mv: beat windows of 1 to 12 leads; NaN in missing leads and outside the record.
+        fs_hz: sampling rate of the windows.
+        r_index: the sample of the windows that holds the R peak.
+        rr_prev_s: interval to the R peak before; NaN for the first beat.
+        rr_next_s: interval to the next R peak; NaN for the last beat.
+
+    Returns:
+        Times relative to sample `r_index`. NaN: the wave is not there (P), or lies beyond the record's ends.
+
+    Raises:
+        ValueError: `r_index` is not inside the windows.
+    """
+    beats, _, time = window_mv.shape
+    if not 0 < r_index < time:
+        raise ValueError(f"r_index {r_index} is not inside windows of {time} samples; pass Beats.r_index")
+    grid = Grid(time, fs_hz, r_index, max(1, int(np.ceil(WORK_HZ / fs_hz))))
+    out = np.full((len(fields(Fiducials)), beats), np.nan, np.float32)
+    for start in range(0, beats, CHUNK_BEATS):
         part = slice(start, start + CHUNK_BEATS)
-        out[:, part] = _chunk(window_mv[part], fs_hz, r_index, rr_prev_s[part], rr_next_s[part])
+        out[:, part] = _of_chunk(window_mv[part], grid, rr_prev_s[part], rr_next_s[part])
     return Fiducials(*out)
 
 
-def _chunk(window, fs_hz, r_index, rr_prev, rr_next):
-    filled, first, last = _filled(window)
-    up = max(1, int(np.ceil(WORK_HZ / fs_hz)))
-    rate = up * fs_hz
-    operator = _operators(window.shape[2], up, fs_hz)
-    n, leads, time = filled.shape
-    both = (filled.reshape(-1, time) @ operator).reshape(n, leads, 2, -1)
-    x, v = both[:, :, 0], both[:, :, 1]
-    width = x.shape[2]
-    r = r_index * up
-    speed = np.sqrt(np.einsum("blu,blu->bu", v, v))
-    t = (np.arange(width) - r) / rate
-    on, off = _qrs(speed, t, rate)
-    # R peak
-    base = _at(x, np.clip(((on - 0.01) * rate + r), 0, width - 1))
-    rms = np.sqrt(((x - base[:, :, None]) ** 2).sum(1))
-    r_peak = _peak(np.where((t >= on[:, None]) & (t <= off[:, None]), rms, -1), t, rate)
-    # T
-    rrn = np.where(np.isfinite(rr_next), rr_next, 1.0)
-    latest = np.minimum(T_LATEST_S, 0.25 + 0.3 * rrn)
-    t_on, t_pk, t_off = _wave(x, t, rate, off + 0.04, latest, 0.1 + off * 0.5, latest - 0.05)
-    # P
-    rrp = np.where(np.isfinite(rr_prev), rr_prev, 1.0)
-    early = np.maximum(-0.36, -(rrp - 0.33))
-    p_on, p_pk, p_off = _wave(x, t, rate, early, on, np.minimum(early + 0.03, on - 0.06), on - 0.03)
-    rise = _at(x, np.clip(p_pk * rate + r, 0, width - 1)) - 0.5 * (
-        _at(x, np.clip(p_on * rate + r, 0, width - 1)) + _at(x, np.clip(p_off * rate + r, 0, width - 1))
-    )
-    amplitude = np.sqrt((rise**2).mean(1))
-    seen = (amplitude > 0.025) & (p_off - p_on > 0.06) & (p_off - p_on < 0.17) & (on - p_off < 0.12)
-    begin, end = (first - r_index) / fs_hz, (last - r_index) / fs_hz
-    seen &= (p_on > begin + 0.02) & np.isfinite(rr_prev)
-    p_on, p_pk, p_off = (np.where(seen, p, np.nan) for p in (p_on, p_pk, p_off))
-    on = np.where(on > begin, on, np.nan)
-    off = np.where(off < end, off, np.nan)
-    seen = t_off < end - 0.02
-    t_on, t_pk, t_off = (np.where(seen, p, np.nan) for p in (t_on, t_pk, t_off))
-    return np.stack([p_on, p_pk, p_off, on, r_peak, off, t_on, t_pk, t_off]).astype(np.float32)
+def _of_chunk(
+    window_mv: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    rr_prev_s: Float32[np.ndarray, " beat"],
+    rr_next_s: Float32[np.ndarray, " beat"],
+) -> Float32[np.ndarray, "9 beat"]:
+    """The nine times of a few beats, in the order of `Fiducials`."""
+    begin_s, end_s = measured_span(window_mv, grid)
+    x = without_gaps(window_mv)
+    rr_prev = np.where(np.isfinite(rr_prev_s), rr_prev_s, np.float32(TYPICAL_RR_S))
+    rr_next = np.where(np.isfinite(rr_next_s), rr_next_s, np.float32(TYPICAL_RR_S))
+    qrs_onset, qrs_offset = _qrs(x, grid)
+    r_peak = _r_peak(x, grid, qrs_onset, qrs_offset)
+    p = _p_wave(x, grid, rr_prev, qrs_onset)
+    t = _t_wave(x, grid, rr_next, qrs_offset)
+    p_seen = _is_p(p, qrs_onset) & (p.onset_s > begin_s)
+    t_seen = t.offset_s < end_s
+    return np.stack(
+        [
+            *(np.where(p_seen, time, np.nan) for time in (p.onset_s, p.peak_s, p.offset_s)),
+            np.where(qrs_onset > begin_s, qrs_onset, np.nan),
+            r_peak,
+            np.where(qrs_offset < end_s, qrs_offset, np.nan),
+            *(np.where(t_seen, time, np.nan) for time in (t.onset_s, t.peak_s, t.offset_s)),
+        ]
+    ).astype(np.float32)
 
 
-def _wave(x, t, rate, start, end, peak_from, peak_to):
-    inside = (t >= start[:, None]) & (t <= end[:, None])
-    count = inside.sum(1).clip(1)
-    mean = (x * inside[:, None]).sum(2) / count[:, None]
-    z = (x - mean[:, :, None]) * inside[:, None]
-    cov = z @ z.transpose(0, 2, 1)
-    w = _first_axis(cov)
-    y = np.einsum("bl,blu->bu", w, x)
-    # sign: peak is away from the ends
-    ys = _at1(y, np.clip(np.searchsorted(t, start), 0, len(t) - 1))
-    ye = _at1(y, np.clip(np.searchsorted(t, end), 0, len(t) - 1))
-    span = (end - start)[:, None]
-    line = ys[:, None] + (ye - ys)[:, None] * (t - start[:, None]) / np.maximum(span, 0.01)
-    d = y - line
-    can = (t >= peak_from[:, None]) & (t <= peak_to[:, None])
-    k = np.where(can, np.abs(d), -1).argmax(1)
-    sign = np.sign(_at1(d, k))
-    y = y * sign[:, None]
-    tk = t[k]
-    w_ = int(round(TRAPEZIUM_S * rate))
-    c = np.cumsum(np.pad(y, ((0, 0), (1, 0))), axis=1)
-    A = np.full_like(y, -np.inf)
-    A[:, w_:] = c[:, w_:-1] - c[:, : -w_ - 1] - w_ * y[:, w_:]
-    Bk = np.full_like(y, -np.inf)
-    Bk[:, :-w_] = c[:, w_ + 1 :] - c[:, 1:-w_] - w_ * y[:, :-w_]
-    okA = (t > tk[:, None]) & (t <= end[:, None])
-    okB = (t < tk[:, None]) & (t >= start[:, None])
-    off = _peak(np.where(okA, A, -np.inf), t, rate)
-    on = _peak(np.where(okB, Bk, -np.inf), t, rate)
-    pk = _peak(np.where(np.abs(t - tk[:, None]) < 0.03, y, -np.inf), t, rate)
-    return on, pk, off
-
-
-def _first_axis(cov):
-    k = cov.diagonal(axis1=1, axis2=2).argmax(1)
-    w = np.take_along_axis(cov, k[:, None, None], 2)
-    for _ in range(6):
-        w = w / np.maximum(np.linalg.norm(w, axis=1, keepdims=True), 1e-12)
-        w = cov @ w
-    return (w / np.maximum(np.linalg.norm(w, axis=1, keepdims=True), 1e-12))[:, :, 0]
-
-
-def _at(x, pos):
-    return np.take_along_axis(x, np.round(pos).astype(int)[:, None, None], 2)[:, :, 0]
-
-
-def _at1(y, k):
-    return np.take_along_axis(y, k[:, None], 1)[:, 0]
-
-
-def _peak(y, t, rate):
-    k = y.argmax(1).clip(1, y.shape[1] - 2)
-    a, b, c = (_at1(y, k + s) for s in (-1, 0, 1))
-    with np.errstate(all="ignore"):
-        shift = np.clip(0.5 * (a - c) / (a - 2 * b + c), -0.5, 0.5)
-    return t[k] + np.where(np.isfinite(shift), shift, 0) / rate
-
-
-def _qrs(speed, t, rate):
+def _qrs(
+    x: Float32[np.ndarray, "beat lead time"], grid: Grid
+) -> tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]]:
+    """Onset and offset of QRS from the spatial speed."""
+    columns = grid.fine_columns(NOISE_FROM_S - NOISE_SPAN_S, QRS_LATEST_S)
+    t = grid.fine_s[columns]
+    slope = x.reshape(-1, grid.time) @ derivative(grid)[columns].T.astype(np.float32)
+    slope = slope.reshape(*x.shape[:2], -1)
+    speed = np.sqrt(np.einsum("blu,blu->bu", slope, slope))
     near = np.abs(t) <= QRS_REACH_S
-    top = np.where(near, speed, 0).max(1)
-    quiet = uniform_filter1d(speed, round(NOISE_SPAN_S * rate), axis=1)
-    noise = np.where((t > -0.30) & (t < -0.03), quiet, np.inf).min(1)
-    level = np.maximum(QRS_FRACTION * top, NOISE_FACTOR * noise)[:, None]
-    above = near & (speed >= QRS_START_FRACTION * top[:, None])
-    k0 = above.argmax(1)
-    k1 = speed.shape[1] - 1 - above[:, ::-1].argmax(1)
-    n = round(QRS_QUIET_S * rate)
-    before = maximum_filter1d(speed, n, axis=1, origin=(n - 1) // 2)
-    after = maximum_filter1d(speed, n, axis=1, origin=-(n // 2))
-    idx = np.arange(speed.shape[1])
-    i = np.where((before < level) & (idx < k0[:, None]), idx, 0).max(1)
-    j = np.where((after < level) & (idx > k1[:, None]), idx, speed.shape[1] - 1).min(1)
-    lv = level[:, 0]
-    a, b = _at1(speed, i), _at1(speed, np.minimum(i + 1, speed.shape[1] - 1))
-    on = t[i] + np.clip((lv - a) / np.maximum(b - a, 1e-9), 0, 1) / rate
-    a, b = _at1(speed, j), _at1(speed, np.maximum(j - 1, 0))
-    off = t[j] - np.clip((lv - a) / np.maximum(b - a, 1e-9), 0, 1) / rate
-    return on, off
+    top = np.where(near, speed, 0).max(axis=1)
+    span = max(1, round(NOISE_SPAN_S * grid.fine_hz))
+    quiet = uniform_filter1d(speed, span, axis=1)
+    noise = quiet[:, (t > NOISE_FROM_S) & (t < NOISE_TO_S)].min(axis=1)
+    core = near & (speed >= QRS_CORE_FRACTION * top[:, None])
+    stay = max(1, round(QRS_QUIET_S * grid.fine_hz))
+    level = [np.maximum(part * top, NOISE_FACTOR * noise) for part in (QRS_ONSET_FRACTION, QRS_OFFSET_FRACTION)]
+    onset = quiet_before(speed, level[0], core.argmax(axis=1), int(np.searchsorted(t, QRS_EARLIEST_S)), stay)
+    # The offset is an onset in reversed time.
+    offset = quiet_before(speed[:, ::-1], level[1], core[:, ::-1].argmax(axis=1), 0, stay)
+    return (t[0] + onset / grid.fine_hz).astype(np.float32), (t[-1] - offset / grid.fine_hz).astype(np.float32)
 
 
-def _filled(window):
-    measured = np.isfinite(window)
-    some = measured.any(1)
-    first = some.argmax(1)
-    last = some.shape[1] - 1 - some[:, ::-1].argmax(1)
-    at = np.clip(np.arange(window.shape[2]), first[:, None], last[:, None])
-    if some.all():
-        held = window
-    else:
-        held = np.take_along_axis(window, at[:, None], 2)
-    return np.nan_to_num(held, nan=0.0), first, last
+def _r_peak(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    onset_s: Float32[np.ndarray, " beat"],
+    offset_s: Float32[np.ndarray, " beat"],
+) -> Float32[np.ndarray, " beat"]:
+    """Where all leads together are farthest from their level at QRS onset."""
+    columns = grid.columns(QRS_EARLIEST_S, QRS_LATEST_S)
+    t = grid.t_s[columns]
+    before = np.clip(np.round(onset_s * grid.fs_hz).astype(np.int64) + grid.r_index, 0, grid.time - 1)
+    rise = x[:, :, columns] - x[np.arange(len(x)), :, before][:, :, None]
+    inside = (t >= onset_s[:, None]) & (t <= offset_s[:, None])
+    return time_of_largest(np.sqrt(np.einsum("blt,blt->bt", rise, rise)), inside, t)
 
 
-@lru_cache(maxsize=16)
-def _operators(time: int, up: int, fs_hz: float):
-    n = time * up
-    pad = SINC_LOBES
-    u = np.arange(n)[:, None] / up
-    s = np.arange(-pad, time + pad)[None, :]
-    d = u - s
-    kernel = np.sinc(d) * np.where(np.abs(d) < pad, np.cos(np.pi * d / 2 / pad) ** 2, 0)
-    kernel /= kernel.sum(1, keepdims=True)
-    full = np.zeros((n, time))
-    cols = np.clip(np.arange(-pad, time + pad), 0, time - 1)
-    np.add.at(full.T, cols, kernel.T)
-    deriv = np.gradient(full, 1 / (fs_hz * up), axis=0)
-    return np.concatenate([full.T, deriv.T], axis=1).astype(np.float32)
+def _t_wave(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    rr_s: Float32[np.ndarray, " beat"],
+    qrs_offset_s: Float32[np.ndarray, " beat"],
+) -> _Wave:
+    """T in the stretch after J that a wave at this rate can fill."""
+    start = qrs_offset_s + np.float32(T_AFTER_QRS_S)
+    end = np.float32(T_END_S) + np.float32(T_END_PER_RR) * rr_s
+    peak_from = qrs_offset_s + np.float32(T_PEAK_AFTER_QRS_S)
+    peak_to = np.float32(T_PEAK_S) + np.float32(T_PEAK_PER_RR) * rr_s
+    return _wave(x, grid, (start, end), (peak_from, peak_to), (T_ONSET_SPAN_S, T_OFFSET_SPAN_S))
+
+
+def _p_wave(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    rr_s: Float32[np.ndarray, " beat"],
+    qrs_onset_s: Float32[np.ndarray, " beat"],
+) -> _Wave:
+    """P in the stretch between the T before and QRS."""
+    start = np.maximum(np.float32(P_EARLIEST_S), np.float32(LAST_T_END_S) - rr_s)
+    peak_from = start + np.float32(P_PEAK_AFTER_START_S)
+    peak_to = qrs_onset_s - np.float32(P_PEAK_BEFORE_QRS_S)
+    return _wave(x, grid, (start, qrs_onset_s), (peak_from, peak_to), (P_ONSET_SPAN_S, P_OFFSET_SPAN_S))
+
+
+def _wave(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    stretch_s: tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
+    peak_s: tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
+    spans_s: tuple[float, float],
+) -> _Wave:
+    """The one wave that each beat has in its stretch, its peak within `peak_s`."""
+    start, end = (time[:, None] for time in stretch_s)
+    low, high = float(start.min()), float(end.max())
+    columns = grid.columns(low, high)
+    t = grid.t_s[columns]
+    axis = first_axis(x[:, :, columns], (t >= start) & (t <= end))
+    projected = (axis[:, None] @ x)[:, 0]
+    fine = grid.fine_columns(low, high)
+    t = grid.fine_s[fine]
+    y, to_onset, to_offset = (
+        (projected @ matrix[fine].T.astype(np.float32))
+        for matrix in (
+            interpolation(grid),
+            rise_over_neighbours(grid, spans_s[0], after=True),
+            rise_over_neighbours(grid, spans_s[1], after=False),
+        )
+    )
+    at_start, at_end = (value_at(y, np.clip(np.searchsorted(t, time), 0, len(t) - 1))[:, None] for time in stretch_s)
+    line = at_start + (at_end - at_start) * (t - start) / np.maximum(end - start, np.float32(1 / grid.fs_hz))
+    may_peak = (t >= peak_s[0][:, None]) & (t <= peak_s[1][:, None])
+    farthest = np.where(may_peak, np.abs(y - line), np.float32(-1)).argmax(axis=1)
+    upright = np.where(value_at(y - line, farthest) < 0, np.float32(-1), np.float32(1))[:, None]
+    centre = t[farthest][:, None]
+    y = y * upright
+    peak = time_of_largest(y, may_peak & (np.abs(t - centre) <= PEAK_NEIGHBOURHOOD_S), t)
+    onset = time_of_largest(to_onset * upright, (t < centre) & (t >= start), t)
+    offset = time_of_largest(to_offset * upright, (t > centre) & (t <= end), t)
+    return _measured(onset, peak, offset, y, t, stretch_s, np.sqrt(np.float32(x.shape[1])))
+
+
+def _measured(onset, peak, offset, y, t, stretch_s, scale) -> _Wave:
+    """Heights and slopes that tell a wave from noise."""
+    index = [np.clip(np.searchsorted(t, np.nan_to_num(time)), 0, len(t) - 1) for time in (onset, peak, offset)]
+    height = value_at(y, index[1]) - 0.5 * (value_at(y, index[0]) + value_at(y, index[2]))
+    slope = np.square(np.diff(y, axis=1, append=y[:, -1:]))
+    within = (t >= onset[:, None]) & (t <= offset[:, None])
+    rest = (t >= stretch_s[0][:, None]) & (t < stretch_s[1][:, None] - 0.01) & ~within
+    ratio = np.sqrt(_mean(slope, within) / np.maximum(_mean(slope, rest), 1e-12))
+    return _Wave(onset, peak, offset, height / scale, ratio)
+
+
+def _mean(y, inside):
+    return (y * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+
+
+def _is_p(p: _Wave, qrs_onset_s):
+    length, segment = p.offset_s - p.onset_s, qrs_onset_s - p.offset_s
+    return (p.height_mv > 0.025) & (length > 0.06) & (length < 0.17) & (segment < 0.12)

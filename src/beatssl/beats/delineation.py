@@ -1,0 +1,183 @@
+"""Building blocks for finding wave boundaries in many beats at once: interpolation, lead combination, search.
+
+Everything works on whole arrays (beat, time) or (beat, lead, time). The loop over leads, samples and beats is in the
+matrix product: to interpolate, to differentiate and to compare a sample with the mean of its neighbours are all linear
+along time, so each is a matrix that takes a window's samples to a finer grid.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from scipy.ndimage import maximum_filter1d
+
+SINC_LOBES = 6
+"""Half-width of the interpolation kernel in samples of the window."""
+
+POWER_STEPS = 6
+"""Steps of power iteration to the first principal axis; one wave dominates, so few are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The times of a window: as it was sampled, and interpolated by a whole number."""
+
+    time: int  # samples of the window
+    fs_hz: float
+    r_index: int
+    up: int
+
+    @property
+    def fine_hz(self) -> float:
+        return self.fs_hz * self.up
+
+    @property
+    def t_s(self) -> Float32[np.ndarray, " time"]:
+        """Seconds from the R sample of each sample."""
+        return ((np.arange(self.time) - self.r_index) / self.fs_hz).astype(np.float32)
+
+    @property
+    def fine_s(self) -> Float32[np.ndarray, " fine"]:
+        """Seconds from the R sample of each point of the fine grid."""
+        return ((np.arange(self.time * self.up) / self.up - self.r_index) / self.fs_hz).astype(np.float32)
+
+    def columns(self, start_s: float, stop_s: float) -> slice:
+        """The part of the sampled window between two times, cut to what there is."""
+        return _between(self.t_s, start_s, stop_s)
+
+    def fine_columns(self, start_s: float, stop_s: float) -> slice:
+        """The part of the fine grid between two times, cut to what there is."""
+        return _between(self.fine_s, start_s, stop_s)
+
+
+def _between(times: Float32[np.ndarray, " time"], start_s: float, stop_s: float) -> slice:
+    return slice(int(np.searchsorted(times, start_s)), int(np.searchsorted(times, stop_s, side="right")))
+
+
+@lru_cache(maxsize=16)
+def interpolation(grid: Grid) -> Float64[np.ndarray, "fine time"]:
+    """Matrix of windowed-sinc interpolation to the fine grid; beyond its ends the window is held constant."""
+    position = np.arange(grid.time * grid.up)[:, None] / grid.up
+    sample = np.arange(-SINC_LOBES, grid.time + SINC_LOBES)
+    distance = position - sample
+    window = np.where(np.abs(distance) < SINC_LOBES, np.cos(np.pi * distance / 2 / SINC_LOBES) ** 2, 0.0)
+    kernel = np.sinc(distance) * window
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    out = np.zeros((len(position), grid.time))
+    np.add.at(out.T, np.clip(sample, 0, grid.time - 1), kernel.T)
+    return out
+
+
+@lru_cache(maxsize=16)
+def derivative(grid: Grid) -> Float64[np.ndarray, "fine time"]:
+    """Matrix to the slope on the fine grid, per second, by central differences."""
+    return np.gradient(interpolation(grid), 1.0 / grid.fine_hz, axis=0)
+
+
+@lru_cache(maxsize=64)
+def rise_over_neighbours(grid: Grid, span_s: float, after: bool) -> Float64[np.ndarray, "fine time"]:
+    """Matrix to (mean over the `span_s` before, or after, each point of the fine grid) − (the point itself).
+
+    This is the trapezium area of Zhang et al. (2005, "An algorithm for robust and efficient location of T-wave ends")
+    over its fixed width: for an upright wave it is largest where the wave ends (before) or begins (after).
+    """
+    fine = interpolation(grid)
+    count = max(1, round(span_s * grid.fine_hz))
+    step = np.arange(1, count + 1) * (1 if after else -1)
+    neighbour = np.clip(np.arange(len(fine))[:, None] + step, 0, len(fine) - 1)
+    averaging = np.zeros((len(fine), len(fine)))
+    np.add.at(averaging, (np.arange(len(fine))[:, None], neighbour), 1.0 / count)
+    return averaging @ fine - fine
+
+
+def measured_span(
+    window_mv: Float32[np.ndarray, "beat lead time"], grid: Grid
+) -> tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]]:
+    """Times of the first and last sample at which any lead is measured; +inf and −inf where there is none."""
+    some = np.isfinite(window_mv).any(axis=1)
+    t = grid.t_s
+    begin = np.where(some.any(axis=1), t[some.argmax(axis=1)], np.float32(np.inf))
+    end = np.where(some.any(axis=1), t[grid.time - 1 - some[:, ::-1].argmax(axis=1)], np.float32(-np.inf))
+    return begin, end
+
+
+def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np.ndarray, "beat lead time"]:
+    """Windows with the record's ends held constant, missing leads and other gaps 0.
+
+    Leads that no beat has are left out, so that two leads cost what two leads cost.
+    """
+    gaps = ~np.isfinite(window_mv.sum(axis=(1, 2)))
+    if not gaps.any():
+        return window_mv
+    present = np.isfinite(window_mv).any(axis=(0, 2))
+    out = window_mv[:, present if present.any() else slice(1)]
+    gaps = ~np.isfinite(out.sum(axis=(1, 2)))
+    some = np.isfinite(out[gaps]).any(axis=1)
+    last = some.shape[1] - 1 - some[:, ::-1].argmax(axis=1)
+    at = np.clip(np.arange(some.shape[1]), some.argmax(axis=1)[:, None], last[:, None])
+    out = out.copy()
+    out[gaps] = np.nan_to_num(np.take_along_axis(out[gaps], at[:, None], axis=2), nan=0.0)
+    return out
+
+
+def first_axis(
+    x: Float32[np.ndarray, "beat lead time"], inside: Bool[np.ndarray, "beat time"]
+) -> Float32[np.ndarray, "beat lead"]:
+    """First principal axis over leads of each beat's samples `inside`, by power iteration; 0 where nothing varies."""
+    part = x * inside[:, None]
+    count = np.maximum(inside.sum(axis=1), 1)[:, None, None]
+    total = part.sum(axis=2)
+    covariance = part @ x.transpose(0, 2, 1) - total[:, :, None] * (total[:, None] / count)
+    strongest = covariance.diagonal(axis1=1, axis2=2).argmax(axis=1)
+    axis = np.take_along_axis(covariance, strongest[:, None, None], axis=2)
+    for _ in range(POWER_STEPS):
+        axis = covariance @ _unit(axis)
+    return _unit(axis)[:, :, 0].astype(np.float32)
+
+
+def _unit(axis: Float32[np.ndarray, "beat lead 1"]) -> Float32[np.ndarray, "beat lead 1"]:
+    return axis / np.maximum(np.sqrt((axis * axis).sum(axis=1, keepdims=True)), np.float32(1e-20))
+
+
+def value_at(y: Float32[np.ndarray, "beat time"], index: Int64[np.ndarray, " beat"]) -> Float32[np.ndarray, " beat"]:
+    """Each beat's value at its own index."""
+    return np.take_along_axis(y, index[:, None], axis=1)[:, 0]
+
+
+def time_of_largest(
+    y: Float32[np.ndarray, "beat time"], inside: Bool[np.ndarray, "beat time"], t_s: Float32[np.ndarray, " time"]
+) -> Float32[np.ndarray, " beat"]:
+    """Time of each beat's largest value `inside`, by a parabola through its neighbours; NaN if none is inside."""
+    top = np.where(inside, y, np.float32(-np.inf)).argmax(axis=1)
+    middle = np.clip(top, 1, y.shape[1] - 2)
+    before, peak, after = (value_at(y, middle + step) for step in (-1, 0, 1))
+    bend = before - 2 * peak + after
+    # A parabola only where the largest value is a maximum of the curve and not the edge of the search.
+    curved = (bend < 0) & (middle == top)
+    shift = np.where(curved, 0.5 * (before - after) / np.where(curved, bend, 1), 0)
+    found = t_s[top] + np.clip(shift, -0.5, 0.5) * (t_s[1] - t_s[0])
+    return np.where(inside.any(axis=1), found, np.nan).astype(np.float32)
+
+
+def quiet_before(
+    y: Float32[np.ndarray, "beat time"],
+    level: Float32[np.ndarray, " beat"],
+    start: Int64[np.ndarray, " beat"],
+    earliest: int,
+    quiet: int,
+) -> Float32[np.ndarray, " beat"]:
+    """Index, interpolated, at which `y` last rises through `level` before `start`, after `quiet` samples below it.
+
+    Where `y` is never that quiet between `earliest` and `start`, the place where it is quietest.
+    """
+    index = np.arange(y.shape[1])
+    # The maximum over a sample and those before it, so that a notch is no quiet stretch.
+    recent = maximum_filter1d(y, quiet, axis=1, origin=(quiet - 1) // 2, mode="nearest")
+    inside = (index >= earliest) & (index < start[:, None])
+    below = inside & (recent < level[:, None])
+    quietest = np.where(inside, recent, np.float32(np.inf)).argmin(axis=1)
+    at = np.where(below.any(axis=1), np.where(below, index, -1).max(axis=1), quietest)
+    low, high = value_at(y, at), value_at(y, np.minimum(at + 1, y.shape[1] - 1))
+    rise = np.clip((level - low) / np.maximum(high - low, np.float32(1e-12)), 0, 1)
+    return (at + rise).astype(np.float32)
