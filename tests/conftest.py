@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 REPO = Path(__file__).resolve().parents[1]
 SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
@@ -13,12 +14,22 @@ SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Folder with ptb-xl, ludb, qtdb, mitdb and cinc2020 in PhysioNet's layout."""
+    """Folder with ptb-xl, ludb, qtdb, mitdb and cinc2020 in PhysioNet's layout.
+
+    `BEATSSL_DATA` names it, else it is `data` in the repository, restored once for all test processes.
+    """
     restored = Path(os.environ.get("BEATSSL_DATA", REPO / "data"))
-    if all((restored / name / ".restored").exists() for name in SETS):
+    if _complete(restored):
         return restored
     restore = REPO.parent / "shared" / "data" / "restore"
     if not restore.exists():
         pytest.skip(f"no real ECG data: {restore} is not there and BEATSSL_DATA names no folder that holds {SETS}")
-    subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
+    restored.mkdir(parents=True, exist_ok=True)
+    with FileLock(restored / ".restoring.lock"):
+        if not _complete(restored):
+            subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
     return restored
+
+
+def _complete(folder: Path) -> bool:
+    return all((folder / name / ".restored").exists() for name in SETS)

@@ -1,3 +1,74 @@
-"""Self-supervised representation learning for 12-lead ECG, from whole records and single heartbeats."""
+"""Self-supervised representation learning for 12-lead ECG, from whole records and single heartbeats.
+
+    from beatssl import PrepareConfig, Store, prepare
+
+    prepare(PrepareConfig("ptbxl", "data/ptb-xl", out="stores/ptb-xl"))
+    store = Store("stores/ptb-xl")
+
+What stands here is loaded when it is first asked for, so that `import beatssl` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beatssl.dataset.config import PrepareConfig as PrepareConfig
+    from beatssl.dataset.prepare import prepare as prepare
+    from beatssl.dataset.store import Store as Store
+    from beatssl.evaluation.check import CheckConfig as CheckConfig
+    from beatssl.evaluation.check import check as check
+    from beatssl.evaluation.demo import DemoConfig as DemoConfig
+    from beatssl.evaluation.demo import demo as demo
+    from beatssl.evaluation.ecg_paper import ecg_paper as ecg_paper
+    from beatssl.features.definition import Definition as Definition
+    from beatssl.records.download import DownloadConfig as DownloadConfig
+    from beatssl.records.download import download as download
+    from beatssl.records.record import Record as Record
+    from beatssl.records.record import RecordError as RecordError
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "CheckConfig": "evaluation.check",
+    "Definition": "features.definition",
+    "DemoConfig": "evaluation.demo",
+    "DownloadConfig": "records.download",
+    "PrepareConfig": "dataset.config",
+    "Record": "records.record",
+    "RecordError": "records.record",
+    "Store": "dataset.store",
+    "check": "evaluation.check",
+    "demo": "evaluation.demo",
+    "download": "records.download",
+    "ecg_paper": "evaluation.ecg_paper",
+    "prepare": "dataset.prepare",
+}
+
+__all__ = [
+    "CheckConfig",
+    "Definition",
+    "DemoConfig",
+    "DownloadConfig",
+    "PrepareConfig",
+    "Record",
+    "RecordError",
+    "Store",
+    "__version__",
+    "check",
+    "demo",
+    "download",
+    "ecg_paper",
+    "prepare",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'beatssl' has no attribute {name!r}")
+    value = getattr(import_module(f"beatssl.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,187 @@
+"""The command `beatssl`: parse, call, print. Every verb is a function and its config; nothing is computed here."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from beatssl import __version__
+
+USER_ERROR = 2
+"""Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: where its function and config live, and how its result is shown."""
+
+    summary: str
+    module: str
+    function: str
+    config: str
+    example: str
+    show: Callable[[Any], None]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one verb. Errors that the user can mend end with one plain line and status 2.
+
+    Set BEATSSL_TRACEBACK=1 to see where such an error came from.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args:
+        print(_overview(), file=sys.stderr)
+        sys.exit(USER_ERROR)
+    if args[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    if args[0] == "--version":
+        print(f"beatssl {__version__}")
+        return
+    if args[0] not in VERBS:
+        _fail(f"there is no verb {args[0]!r}; choose one of: {', '.join(VERBS)}")
+    # pydantic reads this once, on import: links to its own pages do not help the user of a command.
+    os.environ.setdefault("PYDANTIC_ERRORS_INCLUDE_URL", "0")
+    try:
+        _run(args[0], VERBS[args[0]], args[1:])
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("BEATSSL_TRACEBACK"):
+            raise
+        _fail(_one_line(error))
+
+
+def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
+    import tyro
+
+    module = import_module(verb.module)
+    config_class = getattr(module, verb.config)
+    about = f"{(config_class.__doc__ or verb.summary).strip()}\n\nExample:\n    {verb.example}"
+    config = tyro.cli(config_class, prog=f"beatssl {name}", description=about, args=args)
+    verb.show(getattr(module, verb.function)(config))
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: beatssl VERB ...",
+            "",
+            "Self-supervised representation learning for 12-lead ECG: from any ECG file to a prepared store.",
+            "",
+            "verbs:",
+            *lines,
+            "",
+            "beatssl VERB --help says what a verb takes, with an example. Each verb is a Python function too:",
+            "from beatssl import prepare, PrepareConfig",
+        ]
+    )
+
+
+def _fail(message: str) -> None:
+    print(f"beatssl: error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR)
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error on one line, with the path where the system's own message has one."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(text.split())
+
+
+def _show_path(result: Any) -> None:
+    print(result)
+
+
+def _show_figures(figures: Mapping[str, Any]) -> None:
+    """Figures as tables: plain numbers first, then one table for each group of them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    plain = {k: v for k, v in figures.items() if not isinstance(v, Mapping)}
+    groups = [("", plain)] if plain else []
+    groups += [(name, group) for name, group in figures.items() if isinstance(group, Mapping)]
+    for title, group in groups:
+        table = Table(title=title.replace("_", " ") or None, title_justify="left", header_style="bold")
+        nested = {k: v for k, v in group.items() if isinstance(v, Mapping)}
+        columns = list(dict.fromkeys(column for row in nested.values() for column in row))
+        table.add_column("")
+        if nested and len(nested) == len(group):
+            for column in columns:
+                table.add_column(column.replace("_", " "), justify="right")
+            for name, row in nested.items():
+                table.add_row(name.replace("_", " "), *(_number(row.get(c, "")) for c in columns))
+        else:
+            table.add_column("value", justify="right")
+            for name, value in group.items():
+                table.add_row(name.replace("_", " "), _number(value))
+        console.print(table)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_number(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_number(v) for v in value)
+    return str(value)
+
+
+VERBS: dict[str, Verb] = {
+    "download": Verb(
+        "fetch PTB-XL, LUDB, QTDB or MIT-BIH, resumable and checked",
+        "beatssl.records.download",
+        "download",
+        "DownloadConfig",
+        "beatssl download ludb data/ludb",
+        _show_path,
+    ),
+    "prepare": Verb(
+        "ECG files into a store: signals, beats, features, labels",
+        "beatssl.dataset.prepare",
+        "prepare",
+        "PrepareConfig",
+        "beatssl prepare ptbxl data/ptb-xl --out stores/ptb-xl",
+        _show_path,
+    ),
+    "check": Verb(
+        "measure a store against its reference marks or labels",
+        "beatssl.evaluation.check",
+        "check",
+        "CheckConfig",
+        "beatssl check stores/ludb --what fiducials",
+        _show_figures,
+    ),
+    "bench": Verb(
+        "measure how long a stage takes, and how much memory",
+        "beatssl.evaluation.bench",
+        "bench",
+        "BenchConfig",
+        "beatssl bench prepare --source data/ptb-xl --out bench.json",
+        _show_figures,
+    ),
+    "demo": Verb(
+        "a synthetic cohort, prepared and drawn as one page",
+        "beatssl.evaluation.demo",
+        "demo",
+        "DemoConfig",
+        "beatssl demo --out demo",
+        _show_path,
+    ),
+}

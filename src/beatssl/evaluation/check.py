@@ -1,0 +1,71 @@
+"""A store measured against its reference marks or labels: one entry for every check."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tyro
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from beatssl.dataset.store import Store
+
+What = Literal["peaks", "fiducials", "features", "beat-classes"]
+CHECKS: tuple[What, ...] = get_args(What)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CheckConfig:
+    """Measure a store against its reference marks or labels.
+
+    peaks: R peaks against reference beats (LUDB, MIT-BIH, synthetic).
+    fiducials: P, QRS and T boundaries against reference marks (LUDB, QTDB, synthetic).
+    features: diagnoses predicted from the record features alone (PTB-XL).
+    beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
+    """
+
+    store: tyro.conf.Positional[Path]
+    """Folder of a prepared store."""
+    what: What
+    """Which figures to measure."""
+    out: Path | None = None
+    """Folder for check-WHAT.json; None: the store's own."""
+
+
+def check(config: CheckConfig) -> dict[str, Any]:
+    """The figures that `config.what` names, also written as `check-<what>.json`.
+
+    Returns a dict of figures: numbers, or dicts of them.
+
+    Raises:
+        StoreError: where the folder is no finished store.
+        ValueError: where the store has no marks or labels to check against.
+    """
+    module = import_module(f"beatssl.evaluation.check_{config.what.replace('-', '_')}")
+    measure: Callable[[Store], dict[str, Any]] = getattr(module, f"check_{config.what.replace('-', '_')}")
+    figures = as_plain(measure(Store(config.store)))
+    folder = config.out or config.store
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"check-{config.what}.json").write_text(
+        json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    return figures
+
+
+def as_plain(value: Any) -> Any:
+    """Figures as JSON takes them: plain numbers, text, lists and dicts; None for what is not finite."""
+    if isinstance(value, np.ndarray):
+        return as_plain(value.tolist())
+    if isinstance(value, np.generic):
+        return as_plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): as_plain(v) for k, v in value.items()}  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [as_plain(v) for v in value]
+    return value
