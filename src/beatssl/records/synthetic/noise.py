@@ -1,0 +1,65 @@
+"""What the electrodes pick up beside the heart: baseline wander, muscle, mains, and the f waves of fibrillation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+EIGHT_FROM_ELECTRODES: Float64[np.ndarray, "8 9"] = np.zeros((8, 9))
+"""Leads I, II, V1–V6 from the potentials at RA, LA, LL, C1–C6; the chest leads against Wilson's terminal."""
+EIGHT_FROM_ELECTRODES[0, :2] = [-1.0, 1.0]
+EIGHT_FROM_ELECTRODES[1, [0, 2]] = [-1.0, 1.0]
+EIGHT_FROM_ELECTRODES[2:, :3] = -1 / 3
+EIGHT_FROM_ELECTRODES[2:, 3:] = np.eye(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Root mean square at one electrode, mV."""
+
+    wander_mv: float
+    muscle_mv: float
+    mains_mv: float
+    mains_hz: float = 50.0
+
+
+def electrode_noise(
+    noise: Noise, breath_hz: float, fs_hz: float, samples: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "8 time"]:
+    """Noise in leads I, II, V1–V6, mV, made at the nine electrodes, so that the lead identities hold in it too.
+
+    Mains hum is left out where the rate cannot carry it. Muscle noise is band-limited around a seventh of the rate
+    and swells once in a while.
+    """
+    wander_hz = np.array([0.05, 0.11, 0.19, breath_hz, 0.42]) * rng.uniform(0.8, 1.25, 5)
+    with_mains = fs_hz > 2 * noise.mains_hz
+    hz = np.append(wander_hz, noise.mains_hz) if with_mains else wander_hz
+    share = np.array([0.6, 0.45, 0.3, 0.5, 0.2])
+    level_mv = np.append(noise.wander_mv * share, noise.mains_mv) if with_mains else noise.wander_mv * share
+    turns = 2 * np.pi * hz[:, None] * np.arange(samples) / fs_hz
+    waves = np.concatenate([np.cos(turns), np.sin(turns)])
+    potentials_mv = (rng.normal(size=(9, waves.shape[0])) * np.tile(level_mv, 2)) @ waves
+    white = rng.standard_normal((9, samples + 4), dtype=np.float32)
+    muscle = (white[:, 4:] + white[:, 3:-1] - white[:, 1:-3] - white[:, :-4]) / 2
+    potentials_mv += noise.muscle_mv * np.minimum(1.0, np.sqrt(fs_hz / 500)) * _swell(samples, rng) * muscle
+    return EIGHT_FROM_ELECTRODES @ potentials_mv
+
+
+def _swell(samples: int, rng: np.random.Generator) -> Float64[np.ndarray, " time"]:
+    """Loudness of the muscle over the record: steady, or with one swell of up to four times."""
+    position = np.linspace(0, 1, samples)
+    height = float(rng.uniform(1, 3)) if rng.uniform() < 0.2 else 0.0
+    return 1 + height * np.exp(-0.5 * ((position - rng.uniform()) / 0.1) ** 2)
+
+
+def fibrillation_waves(fs_hz: float, samples: int, rng: np.random.Generator) -> Float64[np.ndarray, "3 time"]:
+    """The dipole of f waves, mV: two trains of blunt saw teeth at 5–8 Hz that drift in rate and size, most in V1."""
+    time_s = np.arange(samples) / fs_hz
+    out = np.zeros((3, samples))
+    for hz in rng.uniform(5, 8, 2):
+        drift_hz = rng.uniform(0.15, 0.6, 2)
+        turns = 2 * np.pi * hz * time_s + 2.5 * np.sin(2 * np.pi * drift_hz[0] * time_s + rng.uniform(0, 6))
+        size_mv = rng.uniform(0.012, 0.045) * (1 + 0.5 * np.sin(2 * np.pi * drift_hz[1] * time_s + rng.uniform(0, 6)))
+        direction = np.array([-0.25, 0.45, -0.8]) + rng.normal(0, 0.25, 3)
+        out += direction[:, None] * (size_mv * (np.sin(turns) + 0.35 * np.sin(2 * turns)))
+    return out
