@@ -1,0 +1,111 @@
+"""One record from its file to the filtered, resampled signal with its R peaks, or set aside with a reason."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from beatssl.beats.peaks import find_r_peaks
+from beatssl.dataset.config import PrepareConfig
+from beatssl.records.reader import Reader, Source
+from beatssl.records.record import Reason, Record, RecordError
+from beatssl.signals.filters import bandpass, resample
+from beatssl.signals.leads import LEADS, canonical_lead, present_leads, to_twelve
+
+MIN_DURATION_S = 2.0
+"""A shorter record shows neither rhythm nor, surely, one whole beat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioned:
+    """A record ready to be cut into rows."""
+
+    record: Record  # its own signal dropped
+    ecg_mv: Float32[np.ndarray, "lead time"]  # at the store's rate; NaN where not measured
+    lead_names: tuple[str, ...]  # "" for a lead that is missing
+    flags: dict[str, bool]
+    r_times_s: Float64[np.ndarray, " beat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that was set aside: its file relative to the source folder, and why."""
+
+    file: str
+    record_id: str
+    reason: str
+    message: str
+
+
+def condition(reader: Reader, source: Source, config: PrepareConfig) -> Conditioned | Reject:
+    """Read and condition one record. What goes wrong with one record never stops the others."""
+    try:
+        return _conditioned(reader.read(config.source, source), config)
+    except RecordError as error:
+        return Reject(source.path, source.id, error.reason, _without_folder(str(error), config.source))
+    except Exception as error:
+        message = f"{type(error).__name__}: {_without_folder(str(error), config.source)}"
+        return Reject(source.path, source.id, "unreadable", message)
+
+
+def _without_folder(message: str, root: Path) -> str:
+    """The message on one line with the source folder left out: the result must not depend on where the files lie."""
+    for folder in (str(root.resolve()), str(root)):
+        if len(folder) > 1:
+            message = message.replace(folder, "SOURCE")
+    return " ".join(message.split())
+
+
+def _conditioned(record: Record, config: PrepareConfig) -> Conditioned:
+    if record.duration_s < MIN_DURATION_S:
+        _set_aside("too-short", record, f"{record.duration_s:.2f} s; at least {MIN_DURATION_S} s are needed")
+    raw_mv = to_twelve(record.ecg_mv, record.leads) if config.twelve_leads else record.ecg_mv
+    _check_missing(raw_mv, record, config)
+    filtered_mv = bandpass(raw_mv, record.fs_hz, config.low_hz, config.high_hz)
+    ecg_mv = resample(filtered_mv, record.fs_hz, config.fs_hz)
+    r_times_s = find_r_peaks(ecg_mv, config.fs_hz)
+    _check_rate(r_times_s, record, config)
+    names = LEADS if config.twelve_leads else tuple(canonical_lead(name) for name in record.leads)
+    lead_names = tuple(name if there else "" for name, there in zip(names, present_leads(ecg_mv), strict=True))
+    bare = replace(record, ecg_mv=np.empty((len(record.leads), 0), np.float32), metadata={})
+    return Conditioned(bare, ecg_mv, lead_names, {}, r_times_s)
+
+
+def _check_missing(ecg_mv: Float32[np.ndarray, "lead time"], record: Record, config: PrepareConfig) -> None:
+    present = present_leads(ecg_mv)
+    missing = int(np.sum(~present))
+    allowed = config.max_missing_leads if config.twelve_leads else len(present) - 1
+    if missing > allowed:
+        found = [name for name in record.leads if name]
+        _set_aside(
+            "missing-leads",
+            record,
+            f"{missing} leads missing (it has {found}), {allowed} allowed; see max_missing_leads",
+        )
+    share = float(np.mean(~np.isfinite(ecg_mv[present])))
+    if share > config.max_missing_share:
+        _set_aside(
+            "nan",
+            record,
+            f"{share:.0%} of the samples not measured, {config.max_missing_share:.0%} allowed; see max_missing_share",
+        )
+
+
+def _check_rate(r_times_s: Float64[np.ndarray, " beat"], record: Record, config: PrepareConfig) -> None:
+    if r_times_s.size == 0:
+        _set_aside("no-beats", record, "no R peak found")
+    # One beat alone has no interval: the longest that the record leaves room for stands in.
+    interval_s = float(np.median(np.diff(r_times_s))) if r_times_s.size > 1 else record.duration_s
+    rate = 60.0 / interval_s
+    if not config.min_rate <= rate <= config.max_rate:
+        _set_aside(
+            "impossible-rate",
+            record,
+            f"median rate {rate:.0f} per minute, outside {config.min_rate:g}–{config.max_rate:g}",
+        )
+
+
+def _set_aside(reason: Reason, record: Record, what: str) -> Any:
+    raise RecordError(reason, f"record {record.id}: {what}")

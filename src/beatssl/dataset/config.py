@@ -1,0 +1,112 @@
+"""What `prepare` may be told."""
+
+import hashlib
+import os
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+AS_RECORDED = ("qtdb", "mitdb")
+"""Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
+
+_SHARD_RECORDS = {"qtdb": 8, "mitdb": 8, "ludb": 64}
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class PrepareConfig:
+    """From ECG files to a store of equal rows with beats, features and labels."""
+
+    kind: tyro.conf.Positional[str]
+    """What the source holds: ptbxl, ludb, qtdb, mitdb, cinc, files or synthetic."""
+    source: tyro.conf.Positional[Path]
+    """Folder of the data set, in the layout its publisher gives it."""
+    out: Path
+    """Folder of the store. One that a kill left unfinished is continued."""
+    fs_hz: Positive = 100.0
+    """Sampling rate of the stored signals, in Hz."""
+    duration_s: Positive = 10.0
+    """Length of a row, in seconds. Longer records become several rows, shorter ones are padded."""
+    low_hz: Positive = 0.5
+    """Lower edge of the zero-phase band-pass, in Hz."""
+    high_hz: Positive = 40.0
+    """Upper edge of the zero-phase band-pass, in Hz."""
+    leads: Literal["by-kind", "twelve", "as-recorded"] = "by-kind"
+    """twelve: canonical order, missing leads marked. as-recorded: file order. by-kind: as-recorded for qtdb, mitdb."""
+    max_missing_leads: Annotated[int, Field(ge=0, le=11)] = 4
+    """A record with more of the twelve leads missing, after limb leads are derived, is set aside."""
+    max_missing_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """A record with a larger share of unmeasured samples in its present leads is set aside."""
+    amplitude: Literal["flag", "reject"] = "flag"
+    """What happens to a record whose amplitude no ECG has (a wrong unit, mostly)."""
+    min_rate: Positive = 20.0
+    """A record with a lower median heart rate, per minute, is set aside."""
+    max_rate: Positive = 350.0
+    """A record with a higher median heart rate, per minute, is set aside."""
+    clusters: Annotated[int, Field(ge=0)] = 32
+    """Number of beat shape clusters (hard beat targets without labels); 0 makes none."""
+    keep_identifiers: bool = False
+    """Keep patient ids as they are. By default a salted hash stands for each."""
+    salt: str = field(default="beatssl", repr=False)
+    """Secret mixed into the hash of patient ids; give your own where ids can be guessed. It is not stored."""
+    shard_records: Count | None = None
+    """Records a shard; None: 1024 (ludb 64, qtdb and mitdb 8). Memory grows with it."""
+    workers: Count | None = None
+    """Processes; None: one a core. The result does not depend on it."""
+    dask: str | None = None
+    """Address of a Dask scheduler, whose workers see the same folders, instead of processes here."""
+
+    @property
+    def twelve_leads(self) -> bool:
+        """Whether rows hold the twelve leads in canonical order."""
+        return self.leads == "twelve" or (self.leads == "by-kind" and self.kind not in AS_RECORDED)
+
+    @property
+    def records_per_shard(self) -> int:
+        return self.shard_records or _SHARD_RECORDS.get(self.kind, 1024)
+
+    @property
+    def row_samples(self) -> int:
+        """Samples of a row."""
+        return round(self.duration_s * self.fs_hz)
+
+    @property
+    def process_count(self) -> int:
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def what_counts(self) -> dict[str, Any]:
+        """All that the result depends on, defaults resolved; no folder, no worker, and of the salt a fingerprint."""
+        return {
+            "kind": self.kind,
+            "fs_hz": self.fs_hz,
+            "duration_s": self.duration_s,
+            "low_hz": self.low_hz,
+            "high_hz": self.high_hz,
+            "leads": "twelve" if self.twelve_leads else "as-recorded",
+            "max_missing_leads": self.max_missing_leads,
+            "max_missing_share": self.max_missing_share,
+            "amplitude": self.amplitude,
+            "min_rate": self.min_rate,
+            "max_rate": self.max_rate,
+            "clusters": self.clusters,
+            "keep_identifiers": self.keep_identifiers,
+            "salt_fingerprint": hashlib.sha256(b"fingerprint of " + self.salt.encode()).hexdigest()[:12],
+            "shard_records": self.records_per_shard,
+        }
+
+    def patient_key(self, source: str, patient_id: str | None) -> str | None:
+        """What the store keeps of a patient id: the id itself on request, else 16 hex digits of a salted hash."""
+        if patient_id is None or self.keep_identifiers:
+            return patient_id
+        return hashlib.blake2b(f"{source}/{patient_id}".encode(), key=self._key(), digest_size=8).hexdigest()
+
+    def _key(self) -> bytes:
+        return hashlib.sha256(self.salt.encode()).digest()

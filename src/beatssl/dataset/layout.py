@@ -1,0 +1,109 @@
+"""How a store lies on disk: file names, the int16 scale of signals, and writing that a kill cannot leave half done."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int16
+
+FORMAT_VERSION = 1
+"""Raised whenever a reader of the old layout would misread the new one."""
+
+UNITS_PER_MV = 1000
+MISSING = -32768
+"""Stored where a lead is missing, a sample was not measured, or a row is padded."""
+
+LARGEST = 32767
+MANIFEST, PLAN, SHARD, PARTIAL = "manifest.json", "plan.json", "shard.json", ".partial"
+ECG, MEDIAN_BEATS = "ecg.npy", "median_beats.npy"
+CLUSTERS, BEAT_CLUSTERS = "clusters.safetensors", "beat_clusters.npy"
+
+
+class StoreError(ValueError):
+    """A folder that is no store, is not finished, or was made otherwise than asked."""
+
+
+def to_int16(ecg_mv: Float32[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
+    """mV in units of 1 µV, clipped to the range of int16; `MISSING` where NaN."""
+    units = np.clip(np.rint(ecg_mv * np.float32(UNITS_PER_MV)), -LARGEST, LARGEST)
+    return np.where(np.isnan(units), np.float32(MISSING), units).astype(np.int16)
+
+
+def to_mv(units: Int16[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """The inverse of `to_int16`."""
+    ecg_mv = units.astype(np.float32)
+    ecg_mv /= np.float32(UNITS_PER_MV)
+    ecg_mv[units == MISSING] = np.nan
+    return ecg_mv
+
+
+def out_of_range(ecg_mv: Float32[np.ndarray, "*row lead time"]) -> Bool[np.ndarray, "*row"]:
+    """Whether a row holds amplitudes that `to_int16` clips (beyond ±32.767 mV)."""
+    return np.asarray((np.abs(ecg_mv) * UNITS_PER_MV > LARGEST + 0.5).any(axis=(-2, -1)))
+
+
+def shard_name(index: int) -> str:
+    return f"shard-{index:05d}"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_hash(value: Any) -> str:
+    """SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def appearing(path: Path, store: Path) -> Iterator[Path]:
+    """A scratch path to write a file to; it becomes `path` in one step when the block ends without an exception."""
+    scratch = scratch_path(store, path.name)
+    yield scratch
+    os.replace(scratch, path)
+
+
+def scratch_path(store: Path, name: str) -> Path:
+    """A path of this process's own on the store's file system, from where `os.replace` moves what is finished."""
+    (store / PARTIAL).mkdir(exist_ok=True)
+    return store / PARTIAL / f"{os.getpid()}-{uuid.uuid4().hex[:8]}-{name}"
+
+
+def remove_scratch(store: Path) -> None:
+    shutil.rmtree(store / PARTIAL, ignore_errors=True)
+
+
+@contextmanager
+def held(store: Path) -> Iterator[None]:
+    """A lock on the folder, let go by the system when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs on one folder are the user's to avoid
+        yield
+        return
+    folder = os.open(store, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(folder)
+        raise StoreError(f"another run is preparing {store}; wait for it or pass another out=") from error
+    try:
+        yield
+    finally:
+        os.close(folder)
