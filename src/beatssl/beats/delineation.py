@@ -51,6 +51,15 @@ class Grid:
         return _between(self.fine_s, start_s, stop_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What of each window was recorded, by time and by lead."""
+
+    begin_s: Float32[np.ndarray, " beat"]  # first sample at which any lead is measured; +inf where there is none
+    end_s: Float32[np.ndarray, " beat"]  # last such sample; -inf where there is none
+    leads: Int64[np.ndarray, " beat"]  # leads that hold any measured sample
+
+
 def _between(times: Float32[np.ndarray, " time"], start_s: float, stop_s: float) -> slice:
     return slice(int(np.searchsorted(times, start_s)), int(np.searchsorted(times, stop_s, side="right")))
 
@@ -91,15 +100,14 @@ def rise_over_neighbours(grid: Grid, span_s: float, after: bool) -> Float64[np.n
     return averaging @ fine - fine
 
 
-def measured_span(
-    window_mv: Float32[np.ndarray, "beat lead time"], grid: Grid
-) -> tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]]:
-    """Times of the first and last sample at which any lead is measured; +inf and −inf where there is none."""
-    some = np.isfinite(window_mv).any(axis=1)
+def measured_part(window_mv: Float32[np.ndarray, "beat lead time"], grid: Grid) -> Measured:
+    """What of each window was recorded."""
+    finite = np.isfinite(window_mv)
+    some = np.any(finite, axis=1)
     t = grid.t_s
     begin = np.where(some.any(axis=1), t[some.argmax(axis=1)], np.float32(np.inf))
     end = np.where(some.any(axis=1), t[grid.time - 1 - some[:, ::-1].argmax(axis=1)], np.float32(-np.inf))
-    return begin, end
+    return Measured(begin, end, np.any(finite, axis=2).sum(axis=1))
 
 
 def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np.ndarray, "beat lead time"]:
@@ -113,7 +121,7 @@ def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np
     present = np.isfinite(window_mv).any(axis=(0, 2))
     out = window_mv[:, present if present.any() else slice(1)]
     gaps = ~np.isfinite(out.sum(axis=(1, 2)))
-    some = np.isfinite(out[gaps]).any(axis=1)
+    some = np.any(np.isfinite(out[gaps]), axis=1)
     last = some.shape[1] - 1 - some[:, ::-1].argmax(axis=1)
     at = np.clip(np.arange(some.shape[1]), some.argmax(axis=1)[:, None], last[:, None])
     out = out.copy()

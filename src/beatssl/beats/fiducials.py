@@ -11,7 +11,7 @@ Any set of leads will do. Constants were chosen on the odd-numbered records of L
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Int64
 from scipy.ndimage import uniform_filter1d
 
 from beatssl.beats.delineation import (
@@ -19,7 +19,7 @@ from beatssl.beats.delineation import (
     derivative,
     first_axis,
     interpolation,
-    measured_span,
+    measured_part,
     quiet_before,
     rise_over_neighbours,
     time_of_largest,
@@ -40,6 +40,8 @@ QRS_REACH_S = 0.10
 """The QRS's steepest slope lies within this time of the R sample."""
 QRS_EARLIEST_S, QRS_LATEST_S = -0.16, 0.20
 """Limits of QRS onset and offset."""
+QRS_MIN_SPEED_MV_PER_S = 1.0
+"""Where the steepest slope is no more there is no QRS, only a line; a QRS of 0.1 mV reaches ten times that."""
 QRS_CORE_FRACTION = 0.25
 """From the first to the last slope of at least this share of the steepest, the QRS is certain."""
 QRS_ONSET_FRACTION, QRS_OFFSET_FRACTION = 0.065, 0.09
@@ -53,25 +55,39 @@ NOISE_FACTOR = 2.0
 
 T_AFTER_QRS_S = 0.04
 """The T stretch begins so long after J."""
-T_END_S, T_END_PER_RR = 0.25, 0.30
-"""The T stretch ends at this plus that times the RR interval."""
-T_PEAK_S, T_PEAK_PER_RR = 0.20, 0.28
+T_END_S, T_END_PER_RR, T_END_LATEST_S = 0.25, 0.25, 0.60
+"""The T stretch ends at the first plus the second times the RR interval, but no later than the third."""
+T_BEFORE_NEXT_R_S = 0.12
+"""It ends at least this long before the next R."""
+T_PEAK_S, T_PEAK_PER_RR, T_PEAK_LATEST_S = 0.15, 0.25, 0.45
 """Likewise the latest T peak."""
 T_PEAK_AFTER_QRS_S = 0.08
 """The earliest T peak, after J."""
 T_ONSET_SPAN_S, T_OFFSET_SPAN_S = 0.135, 0.12
 """Widths of the trapezium."""
 
-P_EARLIEST_S = -0.36
+P_EARLIEST_S = -0.34
 """The P stretch begins here at slow rates, else at the likely end of the T before."""
-LAST_T_END_S = 0.33
-"""The T wave of the beat before has ended so long after its R."""
+LAST_T_END_S, LAST_T_END_PER_RR = 0.30, 0.15
+"""The T wave of the beat before has ended so long after its R, plus that times the RR interval."""
 P_PEAK_BEFORE_QRS_S = 0.03
 """The latest P peak, before QRS onset."""
 P_PEAK_AFTER_START_S = 0.03
 """The earliest P peak, after the stretch begins."""
 P_ONSET_SPAN_S, P_OFFSET_SPAN_S = 0.075, 0.045
 """Widths of the trapezium."""
+P_MIN_HEIGHT_MV = 0.02
+"""A P wave stands at least so high over its ends, root mean square over leads."""
+P_MIN_CONTRAST = 1.45
+"""The mean spatial speed within P over that of the quiet stretches around it; fibrillation is as quick everywhere."""
+P_LENGTH_S = (0.05, 0.17)
+"""A P wave's shortest and longest duration."""
+P_LONGEST_SEGMENT_S = 0.13
+"""The longest stretch between the end of P and QRS."""
+QUIET_BEFORE_QRS_S, QUIET_AFTER_T_S, QUIET_BEFORE_NEXT_R_S = 0.01, 0.03, 0.28
+"""The quiet stretches reach to so long before QRS, and from so long after T to so long before the next R (its P)."""
+P_REACH_S, T_REACH_S = (P_EARLIEST_S, QRS_REACH_S), (-QRS_REACH_S, T_END_LATEST_S)
+"""All that the stretches of any beat can cover."""
 PEAK_NEIGHBOURHOOD_S = 0.03
 """A wave's peak is the largest value of its curve this near to where it is farthest from the line."""
 
@@ -93,13 +109,12 @@ class Fiducials:
 
 @dataclass(frozen=True, slots=True)
 class _Wave:
-    """One wave of every beat, and the curve on which it was found."""
+    """One wave of every beat; NaN where its stretch holds no sample."""
 
     onset_s: Float32[np.ndarray, " beat"]
     peak_s: Float32[np.ndarray, " beat"]
     offset_s: Float32[np.ndarray, " beat"]
-    height_mv: Float32[np.ndarray, " beat"]  # of the peak over onset and offset, root mean square over leads
-    slope_ratio: Float32[np.ndarray, " beat"]  # slope within the wave over slope in the rest of its stretch
+    height_mv: Float32[np.ndarray, " beat"]  # of the peak over onset and offset, on the first axis over leads
 
 
 def find_fiducials(
@@ -122,11 +137,14 @@ def find_fiducials(
         Times relative to sample `r_index`. NaN: the wave is not there (P), or lies beyond the record's ends.
 
     Raises:
-        ValueError: `r_index` is not inside the windows.
+        ValueError: the windows are too short to hold a QRS.
     """
     beats, _, time = window_mv.shape
-    if not 0 < r_index < time:
-        raise ValueError(f"r_index {r_index} is not inside windows of {time} samples; pass Beats.r_index")
+    if r_index < -QRS_EARLIEST_S * fs_hz or time - r_index < QRS_LATEST_S * fs_hz:
+        raise ValueError(
+            f"windows of {time} samples at {fs_hz} Hz with R at {r_index} do not reach from {QRS_EARLIEST_S} "
+            f"to {QRS_LATEST_S} s; cut them with windows.gather_windows"
+        )
     grid = Grid(time, fs_hz, r_index, max(1, int(np.ceil(WORK_HZ / fs_hz))))
     out = np.full((len(fields(Fiducials)), beats), np.nan, np.float32)
     for start in range(0, beats, CHUNK_BEATS):
@@ -142,22 +160,23 @@ def _of_chunk(
     rr_next_s: Float32[np.ndarray, " beat"],
 ) -> Float32[np.ndarray, "9 beat"]:
     """The nine times of a few beats, in the order of `Fiducials`."""
-    begin_s, end_s = measured_span(window_mv, grid)
+    part = measured_part(window_mv, grid)
     x = without_gaps(window_mv)
     rr_prev = np.where(np.isfinite(rr_prev_s), rr_prev_s, np.float32(TYPICAL_RR_S))
     rr_next = np.where(np.isfinite(rr_next_s), rr_next_s, np.float32(TYPICAL_RR_S))
     qrs_onset, qrs_offset = _qrs(x, grid)
     r_peak = _r_peak(x, grid, qrs_onset, qrs_offset)
     p = _p_wave(x, grid, rr_prev, qrs_onset)
-    t = _t_wave(x, grid, rr_next, qrs_offset)
-    p_seen = _is_p(p, qrs_onset) & (p.onset_s > begin_s)
-    t_seen = t.offset_s < end_s
+    t = _t_wave(x, grid, rr_prev, rr_next, qrs_offset)
+    contrast = _p_contrast(x, grid, p, t, _p_start(rr_prev), qrs_onset, rr_next)
+    p_seen = _is_p(p, qrs_onset, contrast, part.leads) & (p.onset_s > part.begin_s)
+    t_seen = t.offset_s < part.end_s
     return np.stack(
         [
             *(np.where(p_seen, time, np.nan) for time in (p.onset_s, p.peak_s, p.offset_s)),
-            np.where(qrs_onset > begin_s, qrs_onset, np.nan),
+            np.where(qrs_onset > part.begin_s, qrs_onset, np.nan),
             r_peak,
-            np.where(qrs_offset < end_s, qrs_offset, np.nan),
+            np.where(qrs_offset < part.end_s, qrs_offset, np.nan),
             *(np.where(t_seen, time, np.nan) for time in (t.onset_s, t.peak_s, t.offset_s)),
         ]
     ).astype(np.float32)
@@ -183,7 +202,9 @@ def _qrs(
     onset = quiet_before(speed, level[0], core.argmax(axis=1), int(np.searchsorted(t, QRS_EARLIEST_S)), stay)
     # The offset is an onset in reversed time.
     offset = quiet_before(speed[:, ::-1], level[1], core[:, ::-1].argmax(axis=1), 0, stay)
-    return (t[0] + onset / grid.fine_hz).astype(np.float32), (t[-1] - offset / grid.fine_hz).astype(np.float32)
+    blank = np.where(top > QRS_MIN_SPEED_MV_PER_S, 0, np.nan)
+    onset_s, offset_s = t[0] + onset / grid.fine_hz + blank, t[-1] - offset / grid.fine_hz + blank
+    return onset_s.astype(np.float32), offset_s.astype(np.float32)
 
 
 def _r_peak(
@@ -195,7 +216,7 @@ def _r_peak(
     """Where all leads together are farthest from their level at QRS onset."""
     columns = grid.columns(QRS_EARLIEST_S, QRS_LATEST_S)
     t = grid.t_s[columns]
-    before = np.clip(np.round(onset_s * grid.fs_hz).astype(np.int64) + grid.r_index, 0, grid.time - 1)
+    before = np.clip(np.round(np.nan_to_num(onset_s) * grid.fs_hz).astype(np.int64) + grid.r_index, 0, grid.time - 1)
     rise = x[:, :, columns] - x[np.arange(len(x)), :, before][:, :, None]
     inside = (t >= onset_s[:, None]) & (t <= offset_s[:, None])
     return time_of_largest(np.sqrt(np.einsum("blt,blt->bt", rise, rise)), inside, t)
@@ -204,28 +225,81 @@ def _r_peak(
 def _t_wave(
     x: Float32[np.ndarray, "beat lead time"],
     grid: Grid,
-    rr_s: Float32[np.ndarray, " beat"],
+    rr_prev_s: Float32[np.ndarray, " beat"],
+    rr_next_s: Float32[np.ndarray, " beat"],
     qrs_offset_s: Float32[np.ndarray, " beat"],
 ) -> _Wave:
     """T in the stretch after J that a wave at this rate can fill."""
-    start = qrs_offset_s + np.float32(T_AFTER_QRS_S)
-    end = np.float32(T_END_S) + np.float32(T_END_PER_RR) * rr_s
-    peak_from = qrs_offset_s + np.float32(T_PEAK_AFTER_QRS_S)
-    peak_to = np.float32(T_PEAK_S) + np.float32(T_PEAK_PER_RR) * rr_s
-    return _wave(x, grid, (start, end), (peak_from, peak_to), (T_ONSET_SPAN_S, T_OFFSET_SPAN_S))
+    rr = np.sqrt(rr_prev_s * rr_next_s)  # one interval alone misleads at an ectopic beat
+    end = np.minimum(np.float32(T_END_S) + np.float32(T_END_PER_RR) * rr, np.float32(T_END_LATEST_S))
+    end = np.minimum(end, rr_next_s - np.float32(T_BEFORE_NEXT_R_S))
+    peak_to = np.minimum(np.float32(T_PEAK_S) + np.float32(T_PEAK_PER_RR) * rr, np.float32(T_PEAK_LATEST_S))
+    start, peak_from = (qrs_offset_s + np.float32(after) for after in (T_AFTER_QRS_S, T_PEAK_AFTER_QRS_S))
+    return _wave(x, grid, (start, end), (peak_from, peak_to), (T_ONSET_SPAN_S, T_OFFSET_SPAN_S), T_REACH_S)
+
+
+def _p_start(rr_prev_s: Float32[np.ndarray, " beat"]) -> Float32[np.ndarray, " beat"]:
+    """Where the stretch begins that can hold P."""
+    last_t_end = np.float32(LAST_T_END_S) - np.float32(1 - LAST_T_END_PER_RR) * rr_prev_s
+    return np.maximum(np.float32(P_EARLIEST_S), last_t_end)
 
 
 def _p_wave(
     x: Float32[np.ndarray, "beat lead time"],
     grid: Grid,
-    rr_s: Float32[np.ndarray, " beat"],
+    rr_prev_s: Float32[np.ndarray, " beat"],
     qrs_onset_s: Float32[np.ndarray, " beat"],
 ) -> _Wave:
     """P in the stretch between the T before and QRS."""
-    start = np.maximum(np.float32(P_EARLIEST_S), np.float32(LAST_T_END_S) - rr_s)
+    start = _p_start(rr_prev_s)
     peak_from = start + np.float32(P_PEAK_AFTER_START_S)
     peak_to = qrs_onset_s - np.float32(P_PEAK_BEFORE_QRS_S)
-    return _wave(x, grid, (start, qrs_onset_s), (peak_from, peak_to), (P_ONSET_SPAN_S, P_OFFSET_SPAN_S))
+    return _wave(x, grid, (start, qrs_onset_s), (peak_from, peak_to), (P_ONSET_SPAN_S, P_OFFSET_SPAN_S), P_REACH_S)
+
+
+def _p_contrast(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    p: _Wave,
+    t_wave: _Wave,
+    start_s: Float32[np.ndarray, " beat"],
+    qrs_onset_s: Float32[np.ndarray, " beat"],
+    rr_next_s: Float32[np.ndarray, " beat"],
+) -> Float32[np.ndarray, " beat"]:
+    """Mean spatial speed within P over the mean speed in what else lies between waves."""
+    slope = np.diff(x, axis=2)
+    speed = np.sqrt(np.einsum("blt,blt->bt", slope, slope))
+    t = grid.t_s[1:] - np.float32(0.5 / grid.fs_hz)
+    onset, offset, t_end = (np.nan_to_num(time)[:, None] for time in (p.onset_s, p.offset_s, t_wave.offset_s))
+    within = (t >= onset) & (t <= offset)
+    before_qrs = (t >= start_s[:, None]) & (t < qrs_onset_s[:, None] - np.float32(QUIET_BEFORE_QRS_S)) & ~within
+    after_t = (t > t_end + np.float32(QUIET_AFTER_T_S)) & (t < rr_next_s[:, None] - np.float32(QUIET_BEFORE_NEXT_R_S))
+    around = _mean_inside(speed, before_qrs | after_t)
+    return _mean_inside(speed, within) / np.maximum(around, np.float32(1e-9))
+
+
+def _mean_inside(
+    y: Float32[np.ndarray, "beat time"], inside: Bool[np.ndarray, "beat time"]
+) -> Float32[np.ndarray, " beat"]:
+    """Mean over the samples inside, 0 where there are none."""
+    return np.einsum("bt,bt->b", y, inside.astype(np.float32)) / np.maximum(inside.sum(axis=1), 1).astype(np.float32)
+
+
+def _is_p(
+    p: _Wave,
+    qrs_onset_s: Float32[np.ndarray, " beat"],
+    contrast: Float32[np.ndarray, " beat"],
+    leads: Int64[np.ndarray, " beat"],
+) -> Bool[np.ndarray, " beat"]:
+    """Whether what was found before QRS is a P wave: high, quick, long and near enough."""
+    length, segment = p.offset_s - p.onset_s, qrs_onset_s - p.offset_s
+    return (
+        (p.height_mv >= P_MIN_HEIGHT_MV * np.sqrt(leads))
+        & (contrast >= P_MIN_CONTRAST)
+        & (length >= P_LENGTH_S[0])
+        & (length <= P_LENGTH_S[1])
+        & (segment <= P_LONGEST_SEGMENT_S)
+    )
 
 
 def _wave(
@@ -234,15 +308,15 @@ def _wave(
     stretch_s: tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
     peak_s: tuple[Float32[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
     spans_s: tuple[float, float],
+    reach_s: tuple[float, float],
 ) -> _Wave:
-    """The one wave that each beat has in its stretch, its peak within `peak_s`."""
+    """The one wave that each beat has in its stretch, its peak within `peak_s`; every stretch is within `reach_s`."""
     start, end = (time[:, None] for time in stretch_s)
-    low, high = float(start.min()), float(end.max())
-    columns = grid.columns(low, high)
+    columns = grid.columns(*reach_s)
     t = grid.t_s[columns]
     axis = first_axis(x[:, :, columns], (t >= start) & (t <= end))
     projected = (axis[:, None] @ x)[:, 0]
-    fine = grid.fine_columns(low, high)
+    fine = grid.fine_columns(*reach_s)
     t = grid.fine_s[fine]
     y, to_onset, to_offset = (
         (projected @ matrix[fine].T.astype(np.float32))
@@ -252,7 +326,7 @@ def _wave(
             rise_over_neighbours(grid, spans_s[1], after=False),
         )
     )
-    at_start, at_end = (value_at(y, np.clip(np.searchsorted(t, time), 0, len(t) - 1))[:, None] for time in stretch_s)
+    at_start, at_end = (_value_near(y, t, time)[:, None] for time in stretch_s)
     line = at_start + (at_end - at_start) * (t - start) / np.maximum(end - start, np.float32(1 / grid.fs_hz))
     may_peak = (t >= peak_s[0][:, None]) & (t <= peak_s[1][:, None])
     farthest = np.where(may_peak, np.abs(y - line), np.float32(-1)).argmax(axis=1)
@@ -262,24 +336,12 @@ def _wave(
     peak = time_of_largest(y, may_peak & (np.abs(t - centre) <= PEAK_NEIGHBOURHOOD_S), t)
     onset = time_of_largest(to_onset * upright, (t < centre) & (t >= start), t)
     offset = time_of_largest(to_offset * upright, (t > centre) & (t <= end), t)
-    return _measured(onset, peak, offset, y, t, stretch_s, np.sqrt(np.float32(x.shape[1])))
+    ends = 0.5 * (_value_near(y, t, onset) + _value_near(y, t, offset))
+    return _Wave(onset, peak, offset, _value_near(y, t, peak) - ends)
 
 
-def _measured(onset, peak, offset, y, t, stretch_s, scale) -> _Wave:
-    """Heights and slopes that tell a wave from noise."""
-    index = [np.clip(np.searchsorted(t, np.nan_to_num(time)), 0, len(t) - 1) for time in (onset, peak, offset)]
-    height = value_at(y, index[1]) - 0.5 * (value_at(y, index[0]) + value_at(y, index[2]))
-    slope = np.square(np.diff(y, axis=1, append=y[:, -1:]))
-    within = (t >= onset[:, None]) & (t <= offset[:, None])
-    rest = (t >= stretch_s[0][:, None]) & (t < stretch_s[1][:, None] - 0.01) & ~within
-    ratio = np.sqrt(_mean(slope, within) / np.maximum(_mean(slope, rest), 1e-12))
-    return _Wave(onset, peak, offset, height / scale, ratio)
-
-
-def _mean(y, inside):
-    return (y * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-
-
-def _is_p(p: _Wave, qrs_onset_s):
-    length, segment = p.offset_s - p.onset_s, qrs_onset_s - p.offset_s
-    return (p.height_mv > 0.025) & (length > 0.06) & (length < 0.17) & (segment < 0.12)
+def _value_near(
+    y: Float32[np.ndarray, "beat time"], t_s: Float32[np.ndarray, " time"], time_s: Float32[np.ndarray, " beat"]
+) -> Float32[np.ndarray, " beat"]:
+    """Each beat's value at its own time, to the next sample; a NaN time counts as the first."""
+    return value_at(y, np.clip(np.searchsorted(t_s, np.nan_to_num(time_s, nan=-np.inf)), 0, len(t_s) - 1))
