@@ -27,17 +27,17 @@ _QRS: dict[Conduction, Shape] = {
             (-12, 8, (0.45, 0.15, -0.16)),
             (0, 9, (0.85, 0.42, 0.30)),
             (12, 9, (0.25, 0.18, 0.55)),
-            (28, 8, (-0.15, -0.03, 0.20)),
+            (28, 8, (-0.20, -0.03, 0.22)),
         ],
     ),
     "lafb": parts(
         QRS,
         [
             (-22, 8, (0.10, 0.22, -0.05)),
-            (-11, 8, (0.42, 0.15, 0.20)),
-            (2, 9, (0.45, -0.25, 0.45)),
-            (14, 10, (-0.05, -0.45, 0.35)),
-            (31, 10, (-0.20, -0.32, 0.22)),
+            (-11, 8, (0.58, 0.12, 0.06)),
+            (2, 9, (0.55, -0.20, 0.42)),
+            (14, 10, (0.02, -0.36, 0.40)),
+            (31, 10, (-0.20, -0.22, 0.22)),
         ],
     ),
     "rbbb": parts(
@@ -45,31 +45,31 @@ _QRS: dict[Conduction, Shape] = {
         [
             (-24, 7, (-0.08, -0.02, -0.13)),
             (-12, 8, (0.40, 0.12, -0.15)),
-            (0, 9, (0.80, 0.35, 0.05)),
-            (13, 9, (0.05, 0.10, 0.20)),
-            (36, 12, (-0.36, -0.08, -0.30)),
-            (60, 13, (-0.38, -0.06, -0.32)),
+            (0, 9, (0.80, 0.26, -0.06)),
+            (13, 9, (0.05, 0.06, 0.12)),
+            (36, 12, (-0.34, -0.12, -0.48)),
+            (60, 13, (-0.36, -0.10, -0.50)),
         ],
     ),
     "lbbb": parts(
         QRS,
         [
-            (-30, 12, (0.15, 0.12, 0.22)),
-            (-12, 14, (0.45, 0.30, 0.70)),
-            (12, 15, (0.35, 0.22, 0.85)),
-            (36, 14, (0.35, 0.00, 0.55)),
-            (58, 12, (0.12, -0.08, 0.18)),
+            (-30, 12, (0.22, 0.14, 0.36)),
+            (-12, 14, (0.58, 0.28, 1.15)),
+            (12, 15, (0.45, 0.16, 1.40)),
+            (36, 14, (0.45, -0.10, 0.85)),
+            (58, 12, (0.16, -0.10, 0.28)),
         ],
     ),
 }
 _T_DIPOLE_MV: dict[Conduction, tuple[float, float, float]] = {
-    "normal": (0.29, 0.15, -0.20),
+    "normal": (0.31, 0.15, -0.20),
     "lafb": (0.27, 0.16, -0.18),
     "rbbb": (0.26, 0.10, 0.07),
-    "lbbb": (-0.15, 0.00, -0.48),
+    "lbbb": (-0.19, 0.00, -0.62),
 }
 _ST_DIPOLE_MV: dict[Conduction, tuple[float, float, float]] = {
-    "normal": (0.02, 0.01, -0.03),
+    "normal": (0.01, 0.00, -0.05),
     "lafb": (0.02, 0.01, -0.03),
     "rbbb": (0.00, 0.00, 0.03),
     "lbbb": (-0.10, -0.02, -0.22),
@@ -96,7 +96,7 @@ def beat_shapes(
     """The record's beats of kind N, S, V and F, each with its R peak at time 0, before the heart's own rotation."""
     qrs = centred_on_r(_depolarisation(patient, rng))
     onset_s, _, offset_s = wave_bounds_s(qrs, QRS)
-    qtc_s = 0.5 + 0.05 * (patient.severity - 0.6) if condition.long_qt else patient.qtc_s
+    qtc_s = 0.48 + 0.06 * (patient.severity - 0.7) if condition.long_qt else patient.qtc_s
     qt_s = qtc_s * mean_rr_s ** (1 / 3) + max(0.0, 0.5 * (offset_s - onset_s - 0.1))
     after = _repolarisation(patient, condition)
     recovery = _st_and_t(after, float(offset_s), float(onset_s) + qt_s, qt_s)
@@ -123,12 +123,12 @@ def _depolarisation(patient: Patient, rng: np.random.Generator) -> Shape:
     qrs = _QRS[patient.conduction]
     dipole_mv = qrs.dipole_mv.copy()
     if patient.infarct == "anterior":
-        dipole_mv[:4, 2] += s * np.array([0.30, 0.42, 0.22, 0.0])
+        dipole_mv[:4, 2] += s * np.array([0.30, 0.45, 0.30, 0.1])
         dipole_mv[1:3, 0] *= 1 - 0.3 * s
     if patient.infarct == "inferior":
         dipole_mv[:4, 1] -= s * np.array([0.34, 0.42, 0.10, 0.0])
     if patient.lvh:
-        dipole_mv *= 1.35 + 0.5 * s
+        dipole_mv *= 1.25 + 0.45 * s
         dipole_mv[3, 2] += 0.2 * s
     if patient.rvh and patient.conduction != "lbbb":
         dipole_mv[1:5] += s * np.array(
@@ -156,16 +156,18 @@ def _repolarisation(patient: Patient, condition: Condition) -> _Repolarisation:
         st_mv, t_mv = st_mv * patient.gain, t_mv * patient.gain / patient.t_gain
     if patient.lvh and patient.conduction != "lbbb":
         st_mv += s * np.array([-0.07, -0.03, -0.04])
-        t_mv += s * np.array([-0.40, -0.12, -0.08])
+        t_mv += s * np.array([-0.32, -0.14, -0.12])
     if patient.rvh and patient.conduction != "lbbb":
         t_mv += s * np.array([0.05, -0.05, 0.28])
     toward = {"none": np.zeros(3), "anterior": np.array([0.12, 0.0, -1.0]), "inferior": np.array([-0.15, 1.0, 0.3])}
     injured = toward[patient.infarct]
+    if patient.infarct != "none":
+        t_mv *= 0.75
     if condition.acute == "elevation":
         st_mv += 0.24 * s * injured
         t_mv += 0.16 * s * injured
     else:
-        t_mv -= 0.26 * s * injured  # the old infarct's inverted T
+        t_mv -= 0.3 * s * injured  # the old infarct's inverted T
     if condition.acute == "depression":
         st_mv += s * np.array([-0.13, -0.10, 0.03])
         t_mv *= 1 - 0.5 * s

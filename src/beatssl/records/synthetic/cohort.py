@@ -48,10 +48,13 @@ def synthetic_record(index: int, seed: int = 0, duration_s: float = 10.0, fs_hz:
     patient = draw_patient(patient_number(index), seed)
     condition, rhythm = _draw_condition(patient, rng), _draw_rhythm(patient, rng)
     shapes = beat_shapes(patient, condition, rhythm.mean_rr_s, rng)
+    bounds = np.stack([bounds_s(shape) for shape in shapes])
     times = beat_times(rhythm, duration_s, rng)
     stretch = qt_stretch(times, rhythm.mean_rr_s)
     samples = round(duration_s * fs_hz)
-    drawn = DrawnBeats(times.kind, times.time_s, stretch, _turns(patient, rhythm, times, rng))
+    drawn = DrawnBeats(
+        times.kind, times.time_s, bounds[times.kind, QRS, 0], stretch, _turns(patient, rhythm, times, rng)
+    )
     dipole_mv = draw(shapes, drawn, fs_hz, samples)
     if patient.fibrillation:
         dipole_mv += fibrillation_waves(fs_hz, samples, rng)
@@ -60,12 +63,13 @@ def synthetic_record(index: int, seed: int = 0, duration_s: float = 10.0, fs_hz:
         muscle_mv=float(0.006 * np.exp(rng.normal(0, 0.6))),
         mains_mv=float(0.002 * np.exp(rng.normal(0, 0.9))),
     )
-    eight_mv = patient.eight_from_dipole @ dipole_mv + electrode_noise(noise, rhythm.breath_hz, fs_hz, samples, rng)
-    bounds = np.stack([bounds_s(shape) for shape in shapes])
+    eight_mv = (patient.eight_from_dipole @ dipole_mv).astype(np.float32) + electrode_noise(
+        noise, rhythm.breath_hz, fs_hz, samples, rng
+    )
     within = (times.time_s >= 0) & (times.time_s < duration_s)
     labels = _labels(patient, condition, rhythm, BeatTimes(times.time_s[within], times.kind[within]))
     return Record(
-        ecg_mv=twelve_from_eight(eight_mv.astype(np.float32)),
+        ecg_mv=twelve_from_eight(eight_mv),
         leads=LEADS,
         fs_hz=float(fs_hz),
         id=record_id(index),

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
-EIGHT_FROM_ELECTRODES: Float64[np.ndarray, "8 9"] = np.zeros((8, 9))
+EIGHT_FROM_ELECTRODES: Float32[np.ndarray, "8 9"] = np.zeros((8, 9), np.float32)
 """Leads I, II, V1–V6 from the potentials at RA, LA, LL, C1–C6; the chest leads against Wilson's terminal."""
 EIGHT_FROM_ELECTRODES[0, :2] = [-1.0, 1.0]
 EIGHT_FROM_ELECTRODES[1, [0, 2]] = [-1.0, 1.0]
@@ -25,31 +25,39 @@ class Noise:
 
 def electrode_noise(
     noise: Noise, breath_hz: float, fs_hz: float, samples: int, rng: np.random.Generator
-) -> Float64[np.ndarray, "8 time"]:
+) -> Float32[np.ndarray, "8 time"]:
     """Noise in leads I, II, V1–V6, mV, made at the nine electrodes, so that the lead identities hold in it too.
 
     Mains hum is left out where the rate cannot carry it. Muscle noise is band-limited around a seventh of the rate
     and swells once in a while.
     """
-    wander_hz = np.array([0.05, 0.11, 0.19, breath_hz, 0.42]) * rng.uniform(0.8, 1.25, 5)
-    with_mains = fs_hz > 2 * noise.mains_hz
-    hz = np.append(wander_hz, noise.mains_hz) if with_mains else wander_hz
-    share = np.array([0.6, 0.45, 0.3, 0.5, 0.2])
-    level_mv = np.append(noise.wander_mv * share, noise.mains_mv) if with_mains else noise.wander_mv * share
-    turns = 2 * np.pi * hz[:, None] * np.arange(samples) / fs_hz
-    waves = np.concatenate([np.cos(turns), np.sin(turns)])
-    potentials_mv = (rng.normal(size=(9, waves.shape[0])) * np.tile(level_mv, 2)) @ waves
     white = rng.standard_normal((9, samples + 4), dtype=np.float32)
-    muscle = (white[:, 4:] + white[:, 3:-1] - white[:, 1:-3] - white[:, :-4]) / 2
-    potentials_mv += noise.muscle_mv * np.minimum(1.0, np.sqrt(fs_hz / 500)) * _swell(samples, rng) * muscle
-    return EIGHT_FROM_ELECTRODES @ potentials_mv
+    muscle = white[:, 4:] + white[:, 3:-1]
+    muscle -= white[:, 1:-3]
+    muscle -= white[:, :-4]  # its power is four times the white noise's
+    muscle *= np.float32(noise.muscle_mv / 2 * min(1.0, np.sqrt(fs_hz / 500))) * _swell(samples, rng)
+    muscle += _slow_waves(noise, breath_hz, fs_hz, samples, rng)
+    return EIGHT_FROM_ELECTRODES @ muscle
 
 
-def _swell(samples: int, rng: np.random.Generator) -> Float64[np.ndarray, " time"]:
+def _slow_waves(
+    noise: Noise, breath_hz: float, fs_hz: float, samples: int, rng: np.random.Generator
+) -> Float32[np.ndarray, "9 time"]:
+    """Baseline wander and mains at each electrode: a few sines, each with its own size and phase everywhere."""
+    hz = np.append(np.array([0.05, 0.11, 0.19, breath_hz, 0.42]) * rng.uniform(0.8, 1.25, 5), noise.mains_hz)
+    level_mv = np.append(noise.wander_mv * np.array([0.6, 0.45, 0.3, 0.5, 0.2]), noise.mains_mv)
+    level_mv[2 * hz >= fs_hz] = 0.0
+    turns = np.outer(2 * np.pi * hz / fs_hz, np.arange(samples)).astype(np.float32)
+    amplitude_mv = (rng.normal(size=(2, 9, hz.size)) * level_mv).astype(np.float32)
+    return amplitude_mv[0] @ np.cos(turns) + amplitude_mv[1] @ np.sin(turns)
+
+
+def _swell(samples: int, rng: np.random.Generator) -> Float32[np.ndarray, " time"]:
     """Loudness of the muscle over the record: steady, or with one swell of up to four times."""
-    position = np.linspace(0, 1, samples)
-    height = float(rng.uniform(1, 3)) if rng.uniform() < 0.2 else 0.0
-    return 1 + height * np.exp(-0.5 * ((position - rng.uniform()) / 0.1) ** 2)
+    if rng.uniform() > 0.2:
+        return np.ones(samples, np.float32)
+    height, middle = rng.uniform(1, 3), rng.uniform()
+    return (1 + height * np.exp(-0.5 * ((np.linspace(0, 1, samples) - middle) / 0.1) ** 2)).astype(np.float32)
 
 
 def fibrillation_waves(fs_hz: float, samples: int, rng: np.random.Generator) -> Float64[np.ndarray, "3 time"]:

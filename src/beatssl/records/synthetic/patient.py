@@ -14,6 +14,8 @@ Infarct = Literal["none", "anterior", "inferior"]
 
 # In every ten records seven patients: the third comes twice, the fifth three times.
 _PATIENT_OF_TEN = (0, 1, 2, 2, 3, 4, 4, 4, 5, 6)
+# Spread of the lead vectors from chest to chest: small at the limbs, larger at V1–V4, which lie close to the heart.
+_CHEST_VARIATION = np.array([0.06, 0.06, 0.15, 0.20, 0.18, 0.14, 0.10, 0.08])[:, None]
 _PATIENT_STREAM = 1  # keeps a patient's numbers apart from those of the record with the same index
 
 
@@ -31,7 +33,7 @@ class Patient:
     av_block: bool
     fibrillation: bool
     ectopy: Literal["none", "atrial", "ventricular", "both"]
-    severity: float  # of all findings, 0.6 … 1.2
+    severity: float  # of all findings, 0.7 … 1.3
     pr_s: float
     qtc_s: float
     qrs_stretch: float
@@ -80,7 +82,7 @@ def draw_patient(number: int, seed: int) -> Patient:
         av_block=av_block and not fibrillation,
         fibrillation=fibrillation,
         ectopy=ectopy,
-        severity=float(rng.uniform(0.6, 1.2)),
+        severity=float(rng.uniform(0.7, 1.3)),
         pr_s=float(rng.uniform(0.215, 0.30) if av_block else np.clip(rng.normal(0.155, 0.018), 0.122, 0.198)),
         qtc_s=float(np.clip(rng.normal(0.408 if male else 0.418, 0.014), 0.37, 0.445)),
         qrs_stretch=float(np.clip(rng.normal(1.13 if male else 1.06, 0.06), 0.98, 1.27)),
@@ -88,7 +90,7 @@ def draw_patient(number: int, seed: int) -> Patient:
         gain=float(np.exp(rng.normal(0.05 if male else -0.05, 0.2))),
         t_gain=float(np.exp(rng.normal(0.0, 0.25) - 0.006 * (age_years - 50))),
         turn=rotation(float(axis_deg), float(rng.normal(0, 10)), float(rng.normal(0, 6))),
-        eight_from_dipole=eight_from_vcg_matrix() * (1 + rng.normal(0, 0.08, (8, 3))),
+        eight_from_dipole=eight_from_vcg_matrix() * (1 + rng.normal(0, _CHEST_VARIATION, (8, 3))),
     )
 
 

@@ -49,6 +49,7 @@ class DrawnBeats:
 
     shape: Int64[np.ndarray, " beat"]
     r_time_s: Float64[np.ndarray, " beat"]
+    qrs_onset_s: Float64[np.ndarray, " beat"]  # from R
     stretch: Float64[np.ndarray, " beat"]
     turn: Float64[np.ndarray, "beat 3 3"]  # rotation and gain of the dipole (breathing moves the heart)
 
@@ -82,9 +83,9 @@ def wave_bounds_s(shape: Shape, wave: int) -> Float64[np.ndarray, " 3"]:
     after_s = time_s[:, None] - own.centre_s
     sigma_s = np.where(after_s < 0, own.rise_s, own.fall_s)
     dipole_mv = np.exp(-0.5 * (after_s / sigma_s) ** 2) @ own.dipole_mv
-    magnitude = np.sqrt((dipole_mv**2).sum(axis=1))
-    inside = np.flatnonzero(magnitude >= MARK_FRACTION[wave] * magnitude.max())
-    return time_s[[inside[0], magnitude.argmax(), inside[-1]]]
+    power = np.einsum("ti,ti->t", dipole_mv, dipole_mv)
+    inside = np.flatnonzero(power >= MARK_FRACTION[wave] ** 2 * power.max())
+    return time_s[[inside[0], power.argmax(), inside[-1]]]
 
 
 def bounds_s(shape: Shape) -> Float64[np.ndarray, "3 3"]:
@@ -106,14 +107,13 @@ def stretched_s(
 
 def draw(shapes: Sequence[Shape], beats: DrawnBeats, fs_hz: float, samples: int) -> Float64[np.ndarray, "3 time"]:
     """The dipole over time, mV: the sum over beats and Gaussians of d · exp(−(t − c)² / 2σ²), σ by the side of c."""
-    onset_s = np.array([wave_bounds_s(s, QRS)[0] for s in shapes])
     everything = join(*shapes)
     counts = np.array([s.wave.size for s in shapes])
     first = np.cumsum(counts) - counts
     beat, part = _ragged(counts[beats.shape], first[beats.shape])
     repolarises = everything.wave[part] >= T
     stretch = np.where(repolarises, beats.stretch[beat], 1.0)
-    centre_s = stretched_s(everything.centre_s[part], onset_s[beats.shape[beat]], stretch) + beats.r_time_s[beat]
+    centre_s = stretched_s(everything.centre_s[part], beats.qrs_onset_s[beat], stretch) + beats.r_time_s[beat]
     rise_s, fall_s = everything.rise_s[part] * stretch, everything.fall_s[part] * stretch
     dipole_mv = np.einsum("nij,nj->ni", beats.turn[beat], everything.dipole_mv[part])
 
