@@ -41,6 +41,9 @@ class UnitPolicy:
 STRICT = UnitPolicy()
 """The policy of a reader that is told nothing: an error for either."""
 
+WFDB_DEFAULTS = UnitPolicy(missing="assume")
+"""For data sets whose publisher relies on WFDB's defaults: mV where no unit stands, 200 units per mV where no gain."""
+
 
 @lru_cache(maxsize=256)
 def mv_per(unit: str) -> float | None:

@@ -93,7 +93,7 @@ def record_names(root: Path) -> list[str]:
 def _read_segment(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
     signals = header.signals
     chosen, factors, assumed = _voltages(signals, at.where, policy)
-    names = lead_names([line.name for line in signals])
+    names = lead_names(tuple(line.name for line in signals))
     first = signals[0]
     layout = (first.file, 16, 1, 0, first.byte_offset)
     if all((line.file, line.format, line.samples_per_frame, line.skew, line.byte_offset) == layout for line in signals):
@@ -105,9 +105,9 @@ def _read_segment(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
     return ecg_mv, tuple(names[i] for i in chosen), assumed, header.fs_hz * per_frame
 
 
-def lead_names(names: list[str]) -> tuple[str, ...]:
+def lead_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The header's own names, made unlike each other only where they have to be."""
-    return tuple(names) if len(set(names)) == len(names) and "" not in names else canonical_leads(names)
+    return names if len(set(names)) == len(names) and "" not in names else canonical_leads(names)
 
 
 def _voltages(

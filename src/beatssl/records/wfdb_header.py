@@ -21,7 +21,10 @@ _GAIN = re.compile(r"([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?|[-+]?\d+\.)(?:\(([-+]?\d+)
 
 
 class SignalLine(NamedTuple):
-    """One signal of a header (a tuple, because twelve are made for every record read). `gain` is in digital units per `unit`; None where the header states none (or 0)."""
+    """One signal of a header (a tuple, because twelve are made for every record read).
+
+    `gain` is in digital units per `unit`; None where the header states none (or 0).
+    """
 
     file: str
     format: int

@@ -50,7 +50,8 @@ def canonical_lead(name: str) -> str:
     return stripped
 
 
-def canonical_leads(names: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1024)
+def canonical_leads(names: tuple[str, ...]) -> tuple[str, ...]:
     """Canonical names of a record's leads, no two alike.
 
     The first lead of a place takes its name; a second one ("MLII" beside "II") keeps the file's spelling, with a

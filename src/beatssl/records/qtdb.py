@@ -1,0 +1,45 @@
+"""The QT Database (Laguna et al. 1997): two leads, waves of some beats marked by hand."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from beatssl.records.annotations import read_annotations, wave_marks, waves_of
+from beatssl.records.demographics import age_of, comment_fields, sex_of
+from beatssl.records.reader import Source
+from beatssl.records.record import Record
+from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
+from beatssl.records.wfdb_files import lead_names, read_wfdb, record_names
+
+
+@dataclass(frozen=True, slots=True)
+class QtdbReader:
+    """QTDB 1.0.0 with the first cardiologist's marks (`q1c`). They name no lead, so `WaveMarks.lead` is "".
+
+    Leads keep the file's names ("ECG1", "CM5", "D3"): most have no place among the twelve. Headers here state a gain
+    but no unit, and two (sel821, sel883) no gain: WFDB's defaults hold, and `metadata["unit_assumed"]` says so.
+    """
+
+    units: UnitPolicy = WFDB_DEFAULTS
+    kind: str = field(default="qtdb", init=False)
+
+    def sources(self, root: Path) -> list[Source]:
+        """The records that `RECORDS` names, sorted. Raises FileNotFoundError where it is missing."""
+        return [Source(name.rpartition("/")[2], name) for name in sorted(record_names(root))]
+
+    def read(self, root: Path, source: Source) -> Record:
+        """The record at `source.path` with the marks of `q1c`."""
+        signals = read_wfdb(root, source.path, self.units)
+        waves = waves_of(read_annotations(root, source.path, "q1c"))
+        said = comment_fields(signals.comments)
+        return Record(
+            ecg_mv=signals.ecg_mv,
+            leads=lead_names(signals.leads),
+            fs_hz=signals.fs_hz,
+            id=source.id,
+            source="qtdb",
+            patient_id=source.id,
+            age_years=age_of(said.get("age", "")),
+            sex=sex_of(said.get("sex", "")),
+            waves=wave_marks(waves, signals.fs_hz),
+            metadata=signals.metadata,
+        )
