@@ -45,7 +45,7 @@ class Score:
 class GlobalBeats:
     """Reference beats of a record: medians over leads, in seconds of record time, NaN where no lead has the mark.
 
-    P is the last P wave between the beat before and this one, T the median of the T marks between this one and the next.
+    P is the last P wave between the beat before and this one; T is all T marks between this one and the next.
     """
 
     p_onset_s: Float64[np.ndarray, " beat"]
