@@ -29,7 +29,7 @@ _VOLTAGES = {
     "rvh_mv": Definition("mV", "R in V1 plus the larger S of V5 and V6."),
     "romhilt_points": Definition(
         "1",
-        "After Romhilt and Estes: voltage 3, strain in V6 3, P terminal force 3, left axis 2, QRS and V5 R time 1 each.",
+        "After Romhilt and Estes: voltage 3, strain in V6 3, P terminal force 3, left axis 2, QRS and V5 R time 1.",
     ),
 }
 _PROGRESSION = {

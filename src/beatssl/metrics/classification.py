@@ -1,0 +1,169 @@
+"""Multilabel classification: AUROC, AUPRC, F1, thresholds, and intervals by bootstrap draws of patients.
+
+Every figure is computed for many sets of record weights at once: a bootstrap draw is a weight a record (how often its
+patient was drawn), so that scores are sorted once a label and not once a draw.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Shaped
+
+
+def auroc(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties counting one half.
+
+    NaN where all labels are alike.
+    """
+    return float(weighted_auroc(labels, scores, np.ones((1, len(labels))))[0])
+
+
+def auprc(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
+    """Average precision, Σ (recall step · precision) over the distinct scores from the highest down; no interpolation.
+
+    NaN where there is no positive.
+    """
+    return float(weighted_auprc(labels, scores, np.ones((1, len(labels))))[0])
+
+
+def f1(labels: Bool[np.ndarray, " record"], predicted: Bool[np.ndarray, " record"]) -> float:
+    """2 TP / (2 TP + FP + FN); NaN where there is neither a positive nor a prediction of one."""
+    return float(weighted_f1(labels, predicted, np.ones((1, len(labels))))[0])
+
+
+def weighted_auroc(
+    labels: Bool[np.ndarray, " record"],
+    scores: Float64[np.ndarray, " record"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> Float64[np.ndarray, " draw"]:
+    """`auroc` with record weights, one figure a row of `weights`."""
+    true, false = _counts_from_the_top(labels, scores, weights)
+    height = (true[:, 1:] + true[:, :-1]) / 2
+    area = (np.diff(false, axis=1) * height).sum(axis=1)
+    return _ratio(area, true[:, -1] * false[:, -1])
+
+
+def weighted_auprc(
+    labels: Bool[np.ndarray, " record"],
+    scores: Float64[np.ndarray, " record"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> Float64[np.ndarray, " draw"]:
+    """`auprc` with record weights, one figure a row of `weights`."""
+    true, false = _counts_from_the_top(labels, scores, weights)
+    called = true[:, 1:] + false[:, 1:]
+    precision = true[:, 1:] / np.where(called > 0, called, 1)
+    return _ratio((np.diff(true, axis=1) * precision).sum(axis=1), true[:, -1])
+
+
+def weighted_f1(
+    labels: Bool[np.ndarray, " record"],
+    predicted: Bool[np.ndarray, " record"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> Float64[np.ndarray, " draw"]:
+    """`f1` with record weights, one figure a row of `weights`."""
+    hit = weights @ (labels & predicted)
+    return _ratio(2 * hit, weights @ labels.astype(np.float64) + weights @ predicted.astype(np.float64))
+
+
+def best_f1_threshold(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
+    """The lowest score that is called positive where F1 is greatest; the highest such threshold at a tie.
+
+    Infinite (nothing is called) where there is no positive.
+    """
+    if not labels.any():
+        return float("inf")
+    true, false = _counts_from_the_top(labels, scores, np.ones((1, len(labels))))
+    value = 2 * true[0, 1:] / (true[0, 1:] + false[0, 1:] + labels.sum())
+    return float(np.unique(scores)[::-1][value.argmax()])
+
+
+def best_f1_thresholds(
+    labels: Bool[np.ndarray, "record label"], scores: Float64[np.ndarray, "record label"]
+) -> Float64[np.ndarray, " label"]:
+    """`best_f1_threshold` of every label."""
+    return np.array([best_f1_threshold(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
+
+
+def patient_weights(
+    patients: Shaped[np.ndarray, " record"], draws: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "draw record"]:
+    """Weights of bootstrap draws: as many patients as there are, with replacement, each with all their records."""
+    _, of_record = np.unique(patients, return_inverse=True)
+    count = int(of_record.max(initial=-1)) + 1
+    drawn = rng.integers(0, max(count, 1), (draws, count)) + np.arange(draws)[:, None] * count
+    times = np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count)
+    return times[:, of_record].astype(np.float64)
+
+
+def figures_of_labels(
+    labels: Bool[np.ndarray, "record label"],
+    scores: Float64[np.ndarray, "record label"],
+    thresholds: Float64[np.ndarray, " label"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> dict[str, Float64[np.ndarray, "draw label"]]:
+    """AUROC, AUPRC and F1 (score ≥ threshold) of every label and every set of record weights."""
+    each = range(labels.shape[1])
+    return {
+        "auroc": np.stack([weighted_auroc(labels[:, k], scores[:, k], weights) for k in each], axis=1),
+        "auprc": np.stack([weighted_auprc(labels[:, k], scores[:, k], weights) for k in each], axis=1),
+        "f1": np.stack([weighted_f1(labels[:, k], scores[:, k] >= thresholds[k], weights) for k in each], axis=1),
+    }
+
+
+def report(
+    labels: Bool[np.ndarray, "record label"],
+    scores: Float64[np.ndarray, "record label"],
+    thresholds: Float64[np.ndarray, " label"],
+    patients: Shaped[np.ndarray, " record"],
+    names: Sequence[str],
+    rng: np.random.Generator,
+    draws: int = 1000,
+) -> dict[str, Any]:
+    """Macro AUROC, AUPRC and F1, rows per class, and 95 % intervals over bootstrap draws of patients.
+
+    `thresholds` come from the choosing fold. A label that all or none of the records have counts in no macro figure
+    it has no value for. Returns `macro_*`, `per_class` and `ci95`, the layout of `metrics.json`.
+    """
+    point = figures_of_labels(labels, scores, thresholds, np.ones((1, len(labels))))
+    drawn = figures_of_labels(labels, scores, thresholds, patient_weights(patients, draws, rng))
+    per_class = {
+        name: {kind: float(point[kind][0, k]) for kind in point}
+        | {f"{kind}_ci95": _interval(drawn[kind][:, k]) for kind in point}
+        | {"threshold": float(thresholds[k]), "positives": int(labels[:, k].sum())}
+        for k, name in enumerate(names)
+    }
+    macro = {f"macro_{kind}": float(_mean_of_known(values)[0]) for kind, values in point.items()}
+    ci95 = {f"macro_{kind}": _interval(_mean_of_known(values)) for kind, values in drawn.items()}
+    return {**macro, "per_class": per_class, "ci95": ci95}
+
+
+def _counts_from_the_top(
+    labels: Bool[np.ndarray, " record"],
+    scores: Float64[np.ndarray, " record"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> tuple[Float64[np.ndarray, "draw step"], Float64[np.ndarray, "draw step"]]:
+    """Weights of true and of false positives at every distinct score from the highest down, zero first."""
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite; give every record a finite score")
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf) != 0)
+    sorted_weights = weights[:, order]
+    true = np.cumsum(sorted_weights * labels[order], axis=1)[:, ends]
+    false = np.cumsum(sorted_weights * ~labels[order], axis=1)[:, ends]
+    zero = np.zeros((len(weights), 1))
+    return np.concatenate([zero, true], axis=1), np.concatenate([zero, false], axis=1)
+
+
+def _ratio(over: Float64[np.ndarray, " draw"], under: Float64[np.ndarray, " draw"]) -> Float64[np.ndarray, " draw"]:
+    return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
+
+
+def _mean_of_known(values: Float64[np.ndarray, "draw label"]) -> Float64[np.ndarray, " draw"]:
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+
+
+def _interval(values: Float64[np.ndarray, " draw"]) -> list[float]:
+    known = values[np.isfinite(values)]
+    return [float(v) for v in np.quantile(known, (0.025, 0.975))] if known.size else [float("nan")] * 2
