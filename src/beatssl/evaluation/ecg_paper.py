@@ -23,7 +23,7 @@ CLASS_COLOURS = {"N": "#475569", "S": "#7C3AED", "V": "#BE123C", "F": "#B45309"}
 
 MM_PER_S, MM_PER_MV = 25.0, 10.0
 COLUMNS = (LEADS[0:3], LEADS[3:6], LEADS[6:9], LEADS[9:12])
-_LEFT_MM, _RIGHT_MM, _TOP_MM, _BOTTOM_MM, _ROW_GAP_MM = 15.0, 5.0, 15.0, 10.0, 2.5
+_LEFT_MM, _RIGHT_MM, _TOP_MM, _BOTTOM_MM, _ROW_GAP_MM, _TICKS_MM = 15.0, 5.0, 15.0, 10.0, 2.5, 3.5
 _TRACE, _INK, _MINOR, _MAJOR, _PAPER = "#1f2937", "#334155", "#f9dcd7", "#efb3aa", "#fffdfb"
 
 
@@ -116,6 +116,8 @@ def _rows(ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: floa
         above_mm = np.clip(above_mv * MM_PER_MV + 2, 11, 35)
         below_mm = np.clip(below_mv * MM_PER_MV + 1, 6, 35)
         height_mm = 5.0 * ceil((above_mm + below_mm) / 5)
+        if len(line) == 1:
+            top_mm += _TICKS_MM
         rows.append(_Row(line, top_mm, top_mm + height_mm - float(below_mm), height_mm))
         top_mm += height_mm + _ROW_GAP_MM
     return rows
@@ -180,8 +182,10 @@ def _cell(
     )
     tick = "" if start_s == 0 else f'<path d="M{left_mm:g} {row.zero_mm - 2.5:g}v5" stroke="{_INK}" stroke-width=".2"/>'
     if not np.isfinite(_between(signal_mv, fs_hz, start_s, end_s)).any():
-        return name + tick + (
-            f'<text x="{left_mm + 20:g}" y="{row.zero_mm + 1:g}" font-size="3" fill="#94a3b8">lead missing</text>'
+        return (
+            name
+            + tick
+            + (f'<text x="{left_mm + 20:g}" y="{row.zero_mm + 1:g}" font-size="3" fill="#94a3b8">lead missing</text>')
         )
     trace = _path(signal_mv, fs_hz, start_s, end_s, row.zero_mm)
     coloured: dict[str, str] = dict.fromkeys(WAVE_COLOURS, "")

@@ -1,9 +1,10 @@
 """Pictures that sum up a record or a cohort, each returned as SVG text: VCG loops, distributions, errors."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -18,7 +19,7 @@ from beatssl.signals.vcg import to_vcg
 _MEASURED_WITH = "DejaVu Sans"
 """The font that Matplotlib brings and lays text out with; the page shows a narrower one where the reader has it."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "beatssl",
     "font.family": [_MEASURED_WITH],
@@ -73,7 +74,7 @@ def vcg_loops(median_beat_mv: Float32[np.ndarray, "12 time"], fs_hz: float, wave
     origin = vector(next((span.onset_s for span in known if span.wave == "QRS"), known[0].onset_s))
     loops = [(span, vector(np.arange(span.onset_s, span.offset_s, 0.001)) - origin[:, None]) for span in known]
     reach = 1.12 * max(float(np.abs(loop).max()) for _, loop in loops)
-    with _figure(9.2, 3.4) as figure:
+    with _figure(8.4, 3.1) as figure:
         for at, (name, across, up) in enumerate(PLANES):
             axes = figure.add_subplot(1, 3, at + 1)
             _plane(axes, name, "XYZ"[across], "XYZ"[up], reach)
@@ -114,7 +115,7 @@ def boxes_by_group(panels: Sequence[Panel], groups: Mapping[str, Sequence[int]],
         SVG text. Boxes span the quartiles, whiskers the 5th to 95th percentile.
     """
     lines = -(-len(panels) // columns)
-    with _figure(9.2, 0.55 + lines * (0.75 + 0.27 * len(groups))) as figure:
+    with _figure(11.0, 0.55 + lines * (0.75 + 0.27 * len(groups))) as figure:
         for at, panel in enumerate(panels):
             axes = figure.add_subplot(lines, columns, at + 1)
             _boxes(axes, {name: panel.values[list(rows)] for name, rows in groups.items()}, points=True)
@@ -131,7 +132,7 @@ def error_boxes(errors_ms: Mapping[str, Float[np.ndarray, " error"]]) -> str:
     Returns:
         SVG text. Boxes span the quartiles, whiskers the 5th to 95th percentile.
     """
-    with _figure(9.2, 0.8 + 0.34 * len(errors_ms)) as figure:
+    with _figure(7.2, 0.8 + 0.4 * len(errors_ms)) as figure:
         axes = figure.add_subplot()
         _boxes(axes, errors_ms, points=False)
         axes.axvline(0, color="#64748b", linewidth=0.8, zorder=0)
@@ -174,7 +175,7 @@ def _no_data(message: str) -> Figure:
 
 
 @contextmanager
-def _figure(width_in: float, height_in: float) -> Iterator[Figure]:
+def _figure(width_in: float, height_in: float) -> Generator[Figure, None, None]:
     """A figure of its own, in the house style; pyplot and its global state stay out."""
     with rc_context(_STYLE):
         yield Figure(figsize=(width_in, height_in))

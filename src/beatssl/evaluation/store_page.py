@@ -1,0 +1,230 @@
+"""A store as one page: what it holds, some of its rows drawn, what was found against what is true, every feature."""
+
+from collections import Counter
+
+import numpy as np
+
+from beatssl import __version__
+from beatssl.dataset.store import Store
+from beatssl.evaluation.agreement import boundary_errors_s, class_counts
+from beatssl.evaluation.figures import Panel, boxes_by_group, error_boxes
+from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
+from beatssl.evaluation.store_pictures import (
+    LEAD_FAMILIES,
+    all_measurements,
+    ecg_of_row,
+    key_measurements,
+    lead_measurements,
+    vcg_of_row,
+)
+from beatssl.features import DEFINITIONS
+from beatssl.signals.leads import LEADS
+
+DRAWN = ("rate_bpm", "pr_interval_ms", "qrs_duration_ms", "qtc_fridericia_ms", "qrs_axis_deg", "sokolow_lyon_mv")
+"""Features drawn over the whole store."""
+
+_TITLES = {
+    "rate_bpm": "Heart rate",
+    "pr_interval_ms": "PR interval",
+    "qrs_duration_ms": "QRS duration",
+    "qtc_fridericia_ms": "QTc (Fridericia)",
+    "qrs_axis_deg": "QRS axis, frontal",
+    "sokolow_lyon_mv": "Sokolow–Lyon index",
+}
+_MARK_NAMES = {
+    "p_onset_s": "P onset",
+    "p_peak_s": "P peak",
+    "p_offset_s": "P offset",
+    "qrs_onset_s": "QRS onset",
+    "r_peak_s": "R peak",
+    "qrs_offset_s": "QRS offset (J)",
+    "t_onset_s": "T onset",
+    "t_peak_s": "T peak",
+    "t_offset_s": "T offset",
+}
+
+
+def store_page(store: Store, rows: dict[str, int], title: str, summary: str, seconds: float | None = None) -> str:
+    """The page of a store as HTML.
+
+    Args:
+        store: a prepared store of twelve leads.
+        rows: rows to draw, by the name of their tab.
+        title: heading of the page.
+        summary: one sentence below it.
+        seconds: how long the preparation took, where that is known.
+    """
+    sections = [_cohort(store, seconds), _drawn(store, rows)]
+    if len(store.waves):
+        sections.append(_truth(store))
+    sections += [_spread(store), _features(store, next(iter(rows.values()))), _aside(store)]
+    foot = f"Made by beatssl {__version__}. A research tool, no medical device: not for diagnosis or treatment."
+    return page(title, summary, sections, foot)
+
+
+def example_rows(store: Store, labels: dict[str, str]) -> dict[str, int]:
+    """For each label the row that shows it best: the one with the fewest other statements, the earliest of them.
+
+    `labels` names the tab of each label. A label that no row has is left out; no row is shown twice.
+    """
+    statements = store.labels.groupby("row")["label"].agg(set)
+    rows: dict[str, int] = {}
+    for label, name in labels.items():
+        having = statements[[label in found and at not in rows.values() for at, found in statements.items()]]
+        if len(having):
+            rows[name] = int(str(having.map(len).idxmin()))
+    return rows
+
+
+def _cohort(store: Store, seconds: float | None) -> Section:
+    records, beats = store.records, store.beats
+    facts = [
+        (f"{records['record_id'].nunique():,}", "records"),
+        (f"{records['patient_id'].nunique():,}", "patients"),
+        (f"{len(beats):,}", "beats"),
+        (f"{store.features.shape[1]:,}", "features a record"),
+        (f"{len(store.rejects):,}", "records set aside"),
+    ]
+    if seconds is not None:
+        facts.append((f"{len(store) / seconds:,.0f} /s", f"records prepared, {seconds:.1f} s in all"))
+    sets = [
+        bars(f"Labels: {name}", [(str(k), int(v)) for k, v in part["label"].value_counts().items()])
+        for name, part in store.labels.groupby("label_set", sort=False)
+    ]
+    classes = bars("Beats by class found", [(str(k), int(v)) for k, v in beats["class"].value_counts().items()])
+    flags = [str(name) for name in records.columns if str(name).startswith("flag_")]
+    raised = bars("Quality flags", [(f.removeprefix("flag_").replace("_", " "), int(records[f].sum())) for f in flags])
+    columns = [*sets, classes + raised]
+    body = cards(facts) + '<div class="three">' + "".join(f"<div>{column}</div>" for column in columns) + "</div>"
+    return Section("cohort", "The cohort", _describe(store), body)
+
+
+def _describe(store: Store) -> str:
+    config, ages = store.manifest["config"], store.records["age_years"]
+    sex = Counter(store.records["sex"].dropna())
+    who = ", ".join(f"{count:,} {name}" for name, count in sex.most_common())
+    age = f", median age {ages.median():.0f} years" if ages.notna().any() else ""
+    return (
+        f"{len(store):,} rows of {store.duration_s:g} s, {store.fs_hz:g} samples/s, "
+        f"{config['low_hz']:g}–{config['high_hz']:g} Hz: {who}{age}."
+    )
+
+
+def _drawn(store: Store, rows: dict[str, int]) -> Section:
+    panes: list[tuple[str, str]] = []
+    for name, row in rows.items():
+        record = store.records.iloc[row]
+        labels = store.labels[store.labels["row"] == row]["label"].tolist()
+        caption = (
+            f"{record['record_id']}: {', '.join(labels)}. Colours show the waves found, letters the class of each beat."
+        )
+        vcg = figure(
+            vcg_of_row(store, row),
+            "VCG of the median beat (inverse Dower). Dots stand every 10 ms; the large one is a loop's start.",
+        )
+        key = table(
+            ["measurement", "value"],
+            [(name, _with_unit(v, unit)) for name, v, unit in key_measurements(store, row)],
+            "key",
+        )
+        leads = table(["mV", *LEADS], lead_measurements(store, row), "dense leads", "Amplitudes by lead")
+        panes.append(
+            (
+                name,
+                figure(ecg_of_row(store, row), caption)
+                + f'<div class="two"><div>{vcg}{leads}</div><div>{key}</div></div>',
+            )
+        )
+    return Section(
+        "records",
+        "Records, as prepared",
+        "Twelve leads on ECG paper at 25 mm/s and 10 mm/mV, the vectorcardiogram, the measurements.",
+        tabs("record", panes),
+    )
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{number(value)}{unit}" if unit == "°" else f"{number(value)} {unit}".strip()
+
+
+def _truth(store: Store) -> Section:
+    errors_ms = {mark: 1000 * error for mark, error in boundary_errors_s(store).items()}
+    measured = {_MARK_NAMES[mark]: error for mark, error in errors_ms.items() if error.size}
+    rows = [
+        [name, error.size, float(np.median(error)), float(np.median(np.abs(error))), float(error.std())]
+        for name, error in measured.items()
+    ]
+    head = ["mark", "matched", "bias", "|error|", "SD"]
+    counts = class_counts(store)
+    classes = table(
+        ["true", *map(str, counts.columns)],
+        [[str(symbol), *map(int, line)] for symbol, line in zip(counts.index, counts.to_numpy(), strict=True)],
+        "dense",
+        "Beats by true class (rows) and class found",
+    )
+    boxes = "Boxes: quartiles; whiskers: 5th to 95th percentile. Matches within 150 ms of the truth."
+    times = table(head, rows, "dense", "Errors in ms: median, median magnitude, SD")
+    body = f'<div class="two"><div>{figure(error_boxes(measured), boxes)}</div><div>{times}{classes}</div></div>'
+    return Section(
+        "truth",
+        "Found against true",
+        "Every mark of every beat against the marks that came with the records. " + _beat_score(store),
+        body,
+    )
+
+
+def _beat_score(store: Store) -> str:
+    counts = int(class_counts(store).to_numpy().sum())
+    sensitivity, ppv = counts / max(len(store.reference_beats), 1), counts / max(len(store.beats), 1)
+    return (
+        f"R peaks: {100 * sensitivity:.2f} % of the true ones found, {100 * ppv:.2f} % of the found ones true (75 ms)."
+    )
+
+
+def _spread(store: Store) -> Section:
+    labels = store.labels[store.labels["label_set"] == "superclass"]
+    groups = {str(name): part["row"].tolist() for name, part in labels.groupby("label")}
+    panels = [
+        Panel(
+            _TITLES[name],
+            DEFINITIONS[name].unit.replace("1/min", "per minute").replace("deg", "degrees"),
+            store.features[name].to_numpy(np.float64),
+        )
+        for name in DRAWN
+    ]
+    drawn = figure(
+        boxes_by_group(panels, groups or {"all": range(len(store))}),
+        "Boxes: quartiles; whiskers: 5th to 95th percentile; a point a record. A record may have several labels.",
+    )
+    return Section(
+        "spread", "Measurements over the cohort", "By diagnostic superclass, as the records are labelled.", drawn
+    )
+
+
+def _features(store: Store, row: int) -> Section:
+    families = {f"{family}_{lead}" for family in LEAD_FAMILIES for lead in LEADS}
+    per_lead = {name for name, _, _, _ in all_measurements(store, row) if name.rsplit("_", 1)[-1] in LEADS}
+    every = all_measurements(store, row)
+    whole = [line for line in every if line[0] not in per_lead]
+    by_lead = [line for line in every if line[0] in per_lead - families]
+    head = ["feature", "value", "unit", "definition"]
+    record = str(store.records["record_id"].iloc[row])
+    body = table(head, whole, "tall") + fold(f"{len(by_lead)} more, lead by lead", table(head, by_lead, "tall"))
+    return Section(
+        "features",
+        "Every feature",
+        f"The record features of {record}. What cannot be measured is missing (–), never zero.",
+        body,
+    )
+
+
+def _aside(store: Store) -> Section:
+    rejects = store.rejects
+    lines = rejects[["record_id", "reason", "message"]].astype(str).head(50).to_numpy().tolist()
+    body = table(["record", "reason", "what was wrong"], lines, "tall") if lines else "<p>None.</p>"
+    return Section(
+        "aside",
+        "Set aside",
+        f"{len(rejects):,} records could not be used; the run goes on without them and says why.",
+        body,
+    )

@@ -1,0 +1,114 @@
+"""Pictures and tables of one row of a store: its ECG on paper, its VCG loops, its measurements."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from beatssl.beats.windows import BEFORE_S
+from beatssl.dataset.store import Store
+from beatssl.evaluation.ecg_paper import BeatTick, WaveSpan, ecg_paper
+from beatssl.evaluation.figures import vcg_loops
+from beatssl.features import DEFINITIONS
+from beatssl.signals.leads import LEADS
+
+BOUNDARIES: tuple[tuple[Literal["P", "QRS", "T"], str, str], ...] = (
+    ("P", "p_onset_s", "p_offset_s"),
+    ("QRS", "qrs_onset_s", "qrs_offset_s"),
+    ("T", "t_onset_s", "t_offset_s"),
+)
+"""Each wave with the columns of the beats table that bound it, relative to the R peak."""
+
+KEY_FEATURES = {
+    "rate_bpm": "Heart rate",
+    "pr_interval_ms": "PR interval",
+    "p_duration_ms": "P duration",
+    "qrs_duration_ms": "QRS duration",
+    "qt_interval_ms": "QT interval",
+    "qtc_fridericia_ms": "QTc (Fridericia)",
+    "p_axis_deg": "P axis",
+    "qrs_axis_deg": "QRS axis",
+    "t_axis_deg": "T axis",
+    "rr_rmssd_ms": "RMSSD",
+    "sokolow_lyon_mv": "Sokolow–Lyon",
+    "qrs_t_spatial_angle_deg": "QRS–T angle",
+}
+"""What a reader looks at first, by feature name."""
+
+LEAD_FAMILIES = {
+    "p_amplitude_mv": "P",
+    "q_amplitude_mv": "Q",
+    "r_amplitude_mv": "R",
+    "s_amplitude_mv": "S",
+    "st_j60_mv": "ST 60",
+    "t_amplitude_mv": "T",
+}
+"""Amplitudes that every lead has, by the name of their family."""
+
+
+def ecg_of_row(store: Store, row: int, title: str = "") -> str:
+    """SVG of one row on ECG paper, every beat's waves coloured, every beat marked with its class."""
+    beats = store.beats[store.beats["row"] == row]
+    ticks = [BeatTick(float(t), str(c)) for t, c in zip(beats["time_s"], beats["class"], strict=True)]
+    band = f"{store.manifest['config']['low_hz']:g}–{store.manifest['config']['high_hz']:g} Hz"
+    return ecg_paper(
+        store.ecg_mv([row])[0],
+        store.fs_hz,
+        waves=_spans(beats, beats["time_s"].to_numpy(np.float64)),
+        beats=ticks,
+        title=title or str(store.records["record_id"].iloc[row]),
+        note=f"{band} · {store.fs_hz:g} samples/s",
+    )
+
+
+def vcg_of_row(store: Store, row: int) -> str:
+    """SVG of the median beat's loops; its waves are the medians over the beats of the row's commonest class."""
+    beats = store.beats[store.beats["row"] == row]
+    commonest = beats[beats["class"] == beats["class"].mode().iloc[0]] if len(beats) else beats
+    columns = [column for _, onset, offset in BOUNDARIES for column in (onset, offset)]
+    typical = commonest[columns].median().to_frame().T
+    return vcg_loops(store.median_beats_mv([row])[0], store.fs_hz, _spans(typical, np.array([BEFORE_S])))
+
+
+def key_measurements(store: Store, row: int) -> list[tuple[str, float, str]]:
+    """Name, value and unit of what a reader looks at first."""
+    values = store.features.iloc[row]
+    return [(text, float(values[name]), _unit(name)) for name, text in KEY_FEATURES.items() if name in values.index]
+
+
+def lead_measurements(store: Store, row: int) -> list[list[str]]:
+    """One line a wave: its name and its amplitude in each of the twelve leads, mV, two decimals."""
+    values = store.features.iloc[row]
+    return [
+        [text, *(_two_decimals(float(values.get(f"{family}_{lead}", np.nan))) for lead in LEADS)]
+        for family, text in LEAD_FAMILIES.items()
+    ]
+
+
+def all_measurements(store: Store, row: int) -> list[tuple[str, float, str, str]]:
+    """Name, value, unit and definition of every record feature."""
+    values = store.features.iloc[row]
+    return [
+        (str(name), float(value), _unit(str(name)), DEFINITIONS[str(name)].text)
+        for name, value in values.items()
+        if str(name) in DEFINITIONS
+    ]
+
+
+def _spans(beats: pd.DataFrame, r_s: Sequence[float] | np.ndarray) -> list[WaveSpan]:
+    return [
+        WaveSpan(wave, float(r + onset), float(r + offset))
+        for wave, onset_column, offset_column in BOUNDARIES
+        for r, onset, offset in zip(r_s, beats[onset_column], beats[offset_column], strict=True)
+        if np.isfinite(onset) and np.isfinite(offset)
+    ]
+
+
+def _unit(name: str) -> str:
+    unit = DEFINITIONS[name].unit
+    return {"1": "", "deg": "°", "1/min": "/min"}.get(unit, unit)
+
+
+def _two_decimals(value_mv: float) -> str:
+    return f"{value_mv + 0.0:.2f}".replace("-0.00", "0.00").replace("-", "−") if np.isfinite(value_mv) else "–"
