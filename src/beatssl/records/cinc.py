@@ -24,8 +24,8 @@ class CincReader:
     """CinC records (`.hea` with `.mat`) in any folders. Labels of the set "snomed", one per code of `Dx`.
 
     `Record.source` is the collection that the record's name tells: A "cpsc2018", Q "cpsc2018-extra", I "incart",
-    S "ptb", E "georgia", JS "chapman-shaoxing" or "ningbo", and HR "ptb-xl": those are PTB-XL's own records, never another
-    database; `metadata["ptbxl_ecg_id"]` says which. Patients are not published here.
+    S "ptb", E "georgia", JS "chapman-shaoxing" or "ningbo", and HR "ptb-xl": those are PTB-XL's own records,
+    never another database; `metadata["ptbxl_ecg_id"]` says which. Patients are not published here.
     """
 
     units: UnitPolicy = STRICT

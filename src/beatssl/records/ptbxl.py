@@ -3,7 +3,7 @@
 import ast
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -104,7 +104,7 @@ def _headers(root: Path, folders: list[str]) -> set[str]:
     return found
 
 
-def _info(row: Mapping[str, Any], labels: "_LabelTable", kept: list[str]) -> dict[str, Any]:
+def _info(row: Mapping[Hashable, Any], labels: "_LabelTable", kept: list[str]) -> dict[str, Any]:
     metadata = {name: row[name] for name in kept if not pd.isna(row[name])}
     years = float(row["age"])
     if over_89 := years > 120:

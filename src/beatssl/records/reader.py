@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from beatssl.records.record import Record, RecordError
 
@@ -19,10 +19,14 @@ class Source:
     info: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@runtime_checkable
 class Reader(Protocol):
     """One kind of data set."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in `registry.READERS`."""
+        ...
 
     def sources(self, root: Path) -> list[Source]:
         """Every record under `root`, in a stable order. Raises FileNotFoundError naming the missing index file."""

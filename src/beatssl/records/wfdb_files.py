@@ -200,7 +200,7 @@ def _read_other(
         )
     _check_files(at, header)
     try:
-        record = wfdb.rdrecord(str(inside(at.root, at.folder) / at.base), physical=False, smooth_frames=False)
+        record: Any = wfdb.rdrecord(str(inside(at.root, at.folder) / at.base), physical=False, smooth_frames=False)
         digital = [np.asarray(record.e_d_signal[i], np.int64) for i in chosen]
     except Exception as error:  # wfdb raises whatever its decoding runs into
         raise RecordError("unreadable", f"{at.where}: wfdb cannot decode it ({type(error).__name__})") from None

@@ -56,8 +56,8 @@ def parse_header(text: str, where: str) -> Header:
     content = [(n, line) for n, line in lines if line and not line.startswith("#")]
     if not content:
         raise RecordError("unreadable", f"{where}: the header is empty")
+    n, first = content[0]
     try:
-        n, first = content[0]
         segment_count, signal_count, fs_hz, samples = _record_line(first)
         body = content[1 : 1 + (segment_count or signal_count)]
         segments: list[tuple[str, int]] = []
@@ -67,7 +67,7 @@ def parse_header(text: str, where: str) -> Header:
                 segments.append(_segment_line(line))
             else:
                 signals.append(_signal_line(line))
-    except (ValueError, OverflowError):
+    except (ValueError, IndexError, OverflowError):
         raise RecordError("unreadable", f"{where}: line {n} of the header does not follow the WFDB format") from None
     if len(body) != (segment_count or signal_count) or not body:
         raise RecordError(

@@ -1,0 +1,121 @@
+"""Records from NumPy arrays, `.npy` and CSV files, with rate, unit and leads stated by the caller."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from beatssl.records.reader import read_inside
+from beatssl.records.record import Record, RecordError
+from beatssl.records.units import STRICT, UnitPolicy, check_amplitude, mv_per
+from beatssl.signals.leads import canonical_lead, canonical_leads
+
+_NO_LEAD = frozenset(["", "t", "time", "sample", "samples", "index", "unnamed: 0"])
+
+
+def record_from_array(
+    ecg: Any,
+    fs_hz: float,
+    unit: str,
+    leads: Sequence[str],
+    id: str = "array",
+    policy: UnitPolicy = STRICT,
+    **fields: Any,
+) -> Record:
+    """A record from `ecg`: (lead, time) or (time, lead), whichever fits the number of `leads`; (time,) for one lead.
+
+    `unit` is any voltage ("mV", "uV", …), NaN marks what was not measured, and `fields` are further fields of `Record`
+    (age_years, sex, patient_id, …). Raises `RecordError`: "unreadable" (no numbers, wrong or ambiguous shape), "unit",
+    "amplitude", "nan".
+    """
+    if (factor := mv_per(unit)) is None:
+        raise RecordError("unit", f"record {id}: {unit!r} is no unit of voltage; pass unit='mV', 'uV', 'V' or 'nV'")
+    try:
+        values = np.asarray(ecg, np.float64)
+    except (TypeError, ValueError):
+        raise RecordError("unreadable", f"record {id}: the array holds something else than numbers") from None
+    if np.isinf(values).any():
+        raise RecordError("nan", f"record {id}: holds infinite values; mark what was not measured as NaN")
+    names = canonical_leads(tuple(leads))
+    ecg_mv = np.ascontiguousarray(_lead_time(values, len(names), id) * factor, np.float32)
+    metadata = dict(fields.pop("metadata", {})) | check_amplitude(ecg_mv, names, f"record {id}", policy)
+    return Record(ecg_mv, names, float(fs_hz), id, source=fields.pop("source", "array"), metadata=metadata, **fields)
+
+
+def _lead_time(values: Float[np.ndarray, "..."], lead_count: int, id: str) -> Float[np.ndarray, "lead time"]:
+    if values.ndim == 1 and lead_count == 1:
+        return values[None]
+    fits = [axis for axis in range(values.ndim) if values.shape[axis] == lead_count]
+    if values.ndim != 2 or not fits:
+        raise RecordError(
+            "unreadable",
+            f"record {id}: an array of shape {values.shape} does not hold {lead_count} leads; pass as many names in "
+            "leads= as one of its two axes is long",
+        )
+    if len(fits) == 2:
+        raise RecordError(
+            "unreadable",
+            f"record {id}: an array of shape {values.shape} may be (lead, time) or (time, lead); pass more samples",
+        )
+    return values if fits == [0] else values.T
+
+
+def read_npy(root: Path, name: str) -> Float[np.ndarray, "..."]:
+    """The array in a `.npy` file below `root`. Raises `RecordError` ("unreadable", "unsafe-path")."""
+    folder, _, base = name.rpartition("/")
+    try:
+        array = np.load(io.BytesIO(read_inside(root, folder, base, 2**20)), allow_pickle=False)
+        return np.asarray(array, np.float64)
+    except (ValueError, TypeError, EOFError, OSError) as error:
+        if isinstance(error, RecordError):
+            raise
+        raise RecordError("unreadable", f"{name}: not a .npy file of numbers, or cut short") from None
+
+
+def read_csv(root: Path, name: str, leads: Sequence[str]) -> tuple[Float[np.ndarray, "..."], tuple[str, ...]]:
+    """The numbers in a CSV file below `root`, and its lead names.
+
+    Columns are parted by commas, semicolons, tabs or blanks. A first row that is no numbers names the columns: those of
+    `leads` are taken, or, without `leads`, all but a column of times. A file without such a row needs `leads`. Empty
+    cells are NaN. Raises `RecordError` ("unreadable", "unsafe-path").
+    """
+    folder, _, base = name.rpartition("/")
+    text = read_inside(root, folder, base, 2**20).decode("utf-8-sig", errors="replace")
+    first, _, rest = text.partition("\n")
+    separator = max(",;\t", key=first.count) if any(mark in first for mark in ",;\t") else r"\s+"
+    decimal = "," if separator == ";" and "," in rest else "."
+    header = None if _is_number(first.split(separator if separator != r"\s+" else None)[0], decimal) else 0
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal, header=header, dtype=np.float64)
+    except (ValueError, IndexError):  # pandas' own parser errors are ValueErrors
+        raise RecordError("unreadable", f"{name}: not a table of numbers, or cut short") from None
+    if header is None:
+        if not leads:
+            raise RecordError("unreadable", f"{name}: has no row of lead names; pass leads=")
+        return table.to_numpy(), tuple(leads)
+    return _columns(table, name, leads)
+
+
+def _columns(
+    table: pd.DataFrame, name: str, leads: Sequence[str]
+) -> tuple[Float[np.ndarray, "time lead"], tuple[str, ...]]:
+    columns = [str(column) for column in table.columns]
+    if not leads:
+        chosen = [i for i, column in enumerate(columns) if column.strip().lower() not in _NO_LEAD]
+        return table.to_numpy()[:, chosen], tuple(columns[i] for i in chosen)
+    places = {canonical_lead(column): i for i, column in reversed(list(enumerate(columns)))}
+    if absent := [lead for lead in leads if canonical_lead(lead) not in places]:
+        raise RecordError("unreadable", f"{name}: has no columns for the leads {absent}; its columns are {columns}")
+    return table.to_numpy()[:, [places[canonical_lead(lead)] for lead in leads]], tuple(leads)
+
+
+def _is_number(text: str, decimal: str) -> bool:
+    try:
+        float(text.strip().strip('"').replace(decimal, ".") or "nan")
+    except ValueError:
+        return False
+    return True
