@@ -18,6 +18,9 @@ MIN_DURATION_S = 2.0
 """A shorter record shows neither rhythm nor, surely, one whole beat."""
 
 
+_FLAGS_OF_READERS = ("unit_assumed", "implausible_amplitude")
+
+
 @dataclass(frozen=True, slots=True)
 class Conditioned:
     """A record ready to be cut into rows."""
@@ -69,8 +72,9 @@ def _conditioned(record: Record, config: PrepareConfig) -> Conditioned:
     _check_rate(r_times_s, record, config)
     names = LEADS if config.twelve_leads else tuple(canonical_lead(name) for name in record.leads)
     lead_names = tuple(name if there else "" for name, there in zip(names, present_leads(ecg_mv), strict=True))
+    flags = {f"flag_{name}": bool(record.metadata.get(name, False)) for name in _FLAGS_OF_READERS}
     bare = replace(record, ecg_mv=np.empty((len(record.leads), 0), np.float32), metadata={})
-    return Conditioned(bare, ecg_mv, lead_names, {}, r_times_s)
+    return Conditioned(bare, ecg_mv, lead_names, flags, r_times_s)
 
 
 def _check_missing(ecg_mv: Float32[np.ndarray, "lead time"], record: Record, config: PrepareConfig) -> None:

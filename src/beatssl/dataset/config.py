@@ -26,9 +26,11 @@ class PrepareConfig:
     kind: tyro.conf.Positional[str]
     """What the source holds: ptbxl, ludb, qtdb, mitdb, cinc, files or synthetic."""
     source: tyro.conf.Positional[Path]
-    """Folder of the data set, in the layout its publisher gives it."""
+    """Folder of the data set, in the layout its publisher gives it; for synthetic the number of records."""
     out: Path
     """Folder of the store. One that a kill left unfinished is continued."""
+    sampling: Literal["100", "500"] | None = None
+    """ptbxl only: the files read, 100 Hz (default) or 500 Hz."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0
@@ -43,8 +45,10 @@ class PrepareConfig:
     """A record with more of the twelve leads missing, after limb leads are derived, is set aside."""
     max_missing_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """A record with a larger share of unmeasured samples in its present leads is set aside."""
-    amplitude: Literal["flag", "reject"] = "flag"
-    """What happens to a record whose amplitude no ECG has (a wrong unit, mostly)."""
+    no_unit: Literal["by-kind", "error", "assume"] = "by-kind"
+    """A file that states no unit: error sets it aside, assume takes the default of its format and flags it."""
+    implausible: Literal["error", "flag"] = "error"
+    """A record whose amplitude no ECG has (a wrong unit, mostly): error sets it aside, flag keeps and flags it."""
     min_rate: Positive = 20.0
     """A record with a lower median heart rate, per minute, is set aside."""
     max_rate: Positive = 350.0
@@ -93,7 +97,6 @@ class PrepareConfig:
             "leads": "twelve" if self.twelve_leads else "as-recorded",
             "max_missing_leads": self.max_missing_leads,
             "max_missing_share": self.max_missing_share,
-            "amplitude": self.amplitude,
             "min_rate": self.min_rate,
             "max_rate": self.max_rate,
             "clusters": self.clusters,

@@ -25,6 +25,7 @@ from beatssl.dataset.layout import (
 )
 from beatssl.dataset.manifest import check_same_plan, make_manifest, make_plan
 from beatssl.dataset.parallel import in_parallel
+from beatssl.dataset.readers import make_reader
 from beatssl.dataset.shard import ShardJob, finished, make_shard
 from beatssl.progress import progress
 from beatssl.records.reader import Reader, Source
@@ -64,7 +65,7 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
     source lacks its index, ValueError where it holds no record.
     """
     config = replace(config, source=config.source.resolve(), out=config.out.resolve())
-    reader = reader or _registered(config.kind)
+    reader = reader or make_reader(config)
     sources = reader.sources(config.source)
     if not sources:
         raise ValueError(f"no {config.kind} record under {config.source}; give the folder that holds its index")
@@ -79,14 +80,6 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
         with appearing(config.out / MANIFEST, config.out) as scratch:
             write_json(scratch, manifest)
     return _summary(config.out, manifest, kept)
-
-
-def _registered(kind: str) -> Reader:
-    from beatssl.records.registry import READERS
-
-    if kind not in READERS:
-        raise ValueError(f"no reader for kind {kind!r}; there are {', '.join(READERS)}")
-    return READERS[kind]
 
 
 @contextmanager

@@ -7,20 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64
 
-DS1 = (
-    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122", "124", "201", "203", "205", "207",
-    "208", "209", "215", "220", "223", "230",
-)  # fmt: skip
-"""MIT-BIH records that train beat classes (de Chazal et al. 2004)."""
-
-DS2 = (
-    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210", "212", "213", "214", "219", "221",
-    "222", "228", "231", "232", "233", "234",
-)  # fmt: skip
-"""MIT-BIH records that test them. Record 202 is of the patient of 201 in `DS1`: the canonical split is kept."""
+from beatssl.records.mitdb import DS1, DS2
 
 SAME_PATIENT = frozenset({"201", "202"})
-"""The one leak that `check_split` lets pass, in MIT-BIH only."""
+"""MIT-BIH records of one patient, in DS1 and DS2: the one leak that `check_split` lets pass."""
 
 
 class SplitError(ValueError):
@@ -35,7 +25,7 @@ class Split:
     valid: Int64[np.ndarray, " valid"]
     test: Int64[np.ndarray, " test"]
 
-    def sides(self) -> dict[str, Int64[np.ndarray, " row"]]:
+    def sides(self) -> dict[str, Int64[np.ndarray, " _row"]]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
 
@@ -65,7 +55,7 @@ def split_ludb(records: pd.DataFrame, test_fold: int, folds: int = 5) -> Split:
 
 
 def split_mitdb(records: pd.DataFrame, valid: Collection[str] = ("114", "124", "205", "223")) -> Split:
-    """MIT-BIH: DS1 without the records `valid`, these, and DS2. Paced records stand on no side."""
+    """MIT-BIH: DS1 without the records `valid`, these, and DS2 (de Chazal et al. 2004). Paced records are left out."""
     if unknown := set(valid) - set(DS1):
         raise SplitError(f"records {sorted(unknown)} are not in DS1; choose the inner split from {', '.join(DS1)}")
     ids = records["record_id"].astype(str)
@@ -114,8 +104,8 @@ def _refuse(
     what: str,
     key: pd.Series,
     records: pd.DataFrame,
-    one: tuple[str, Int64[np.ndarray, " row"]],
-    other: tuple[str, Int64[np.ndarray, " row"]],
+    one: tuple[str, Int64[np.ndarray, " _row"]],
+    other: tuple[str, Int64[np.ndarray, " _row"]],
 ) -> None:
     on_one = key.iloc[one[1]].dropna()
     on_other = key.iloc[other[1]].dropna()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,24 +55,28 @@ def label_table(records: Sequence[Record], rows: Sequence[int]) -> pd.DataFrame:
 
 def wave_table(records: Sequence[Record]) -> pd.DataFrame:
     """Reference P, QRS and T waves of all records, times from the record's start."""
-    parts = [
-        pd.DataFrame({"record_id": record.id, **asdict(record.waves)}) for record in records if record.waves is not None
-    ]
-    return _stacked(parts, ["record_id", "lead", "wave"], ["onset_s", "peak_s", "offset_s"])
+    marked = [(record.id, record.waves) for record in records if record.waves is not None]
+    columns: dict[str, Any] = {
+        "record_id": [record_id for record_id, waves in marked for _ in waves.wave],
+        "lead": [lead for _, waves in marked for lead in waves.lead],
+        "wave": [wave for _, waves in marked for wave in waves.wave],
+    }
+    for name in ("onset_s", "peak_s", "offset_s"):
+        columns[name] = np.concatenate([np.zeros(0), *(getattr(waves, name) for _, waves in marked)])
+    return pd.DataFrame(columns)
 
 
 def reference_beat_table(records: Sequence[Record]) -> pd.DataFrame:
     """Reference beats of all records, times from the record's start."""
-    parts = [
-        pd.DataFrame({"record_id": record.id, **asdict(record.beats)}) for record in records if record.beats is not None
-    ]
-    return _stacked(parts, ["record_id", "symbol"], ["time_s"])[["record_id", "time_s", "symbol"]]
+    marked = [(record.id, record.beats) for record in records if record.beats is not None]
+    columns: dict[str, Any] = {
+        "record_id": [record_id for record_id, beats in marked for _ in beats.symbol],
+        "time_s": np.concatenate([np.zeros(0), *(beats.time_s for _, beats in marked)]),
+        "symbol": [symbol for _, beats in marked for symbol in beats.symbol],
+    }
+    return pd.DataFrame(columns)
 
 
 def reject_table(rejects: Sequence[Reject]) -> pd.DataFrame:
+    """Records set aside, with the reason."""
     return pd.DataFrame([asdict(reject) for reject in rejects], columns=["file", "record_id", "reason", "message"])
-
-
-def _stacked(parts: list[pd.DataFrame], texts: list[str], numbers: list[str]) -> pd.DataFrame:
-    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in texts} | {name: np.zeros(0) for name in numbers})
-    return pd.concat(parts, ignore_index=True) if parts else empty
