@@ -1,11 +1,143 @@
-"""R peaks from all leads (first version: sleepecg on the multi-lead RMS)."""
+"""R peaks from all leads at once.
+
+1. Each lead's QRS band (7–22 Hz, zero phase), rectified. A stretch in which a lead's background stands above that lead's
+   own usual background counts for less, so that a burst of noise in one lead does not make beats.
+2. The root mean square over leads, smoothed to about the width of a QRS complex: the envelope.
+3. Candidates are its maxima. Those above a share of the local QRS level are beats, except those soon after (or just
+   before) a clearly larger one, which are T (or P) waves.
+4. Where a beat seems to be missing, the largest smaller candidate in the gap is taken too (search-back).
+5. Each R peak is the largest multi-lead amplitude near its candidate, interpolated between samples; amplitudes count less
+   the further they lie from where R peaks usually stand (20 ms before the envelope's maximum), so that a deep S of a
+   wide complex is not taken for R.
+
+The pattern of steps 3 and 4 is that of Pan and Tompkins (1985), on an envelope of all leads and with levels that look
+both ways in time, since the whole record is at hand.
+"""
+
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import butter, find_peaks, sosfiltfilt
+
+_QRS_BAND_HZ = (7.0, 22.0)
+_SMOOTH_S = (0.06, 0.05)
+_BLOCK_S = 1.0  # stretch over which a lead's background is judged
+_BACKGROUND_RISE = 1.5  # a background this many times the usual one begins to cost weight
+_LEVEL_BLOCK_S = 1.5  # long enough to hold a beat at 40 a minute
+_LEVEL_BLOCKS_EACH_SIDE = 3
+_LEVEL_SHARE = 0.35
+_SEARCH_BACK_SHARE = 0.2
+_SEARCH_BACK_GAP = 1.5  # in median RR intervals
+_REFRACTORY_S = 0.2
+_T_WAVE_S, _P_WAVE_S, _T_WAVE_SHARE = 0.36, 0.25, 0.55
+_PEAK_SEARCH_S, _PEAK_EARLIER_S, _PEAK_SPREAD_S = 0.10, 0.02, 0.05
 
 
 def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " beat"]:
-    """R times in seconds."""
-    import sleepecg
-    rms = np.sqrt(np.nanmean(np.nan_to_num(ecg_mv.astype(np.float64)) ** 2, axis=0))
-    return np.asarray(sleepecg.detect_heartbeats(rms, fs_hz), np.float64) / fs_hz
+    """Times of the R peaks in seconds from the first sample, ascending; empty where there are none.
+
+    `ecg_mv` is band-passed (0.5–40 Hz), any set of leads, NaN in leads that are missing; any length, `fs_hz` ≥ 50.
+    """
+    ecg = ecg_mv[np.isfinite(ecg_mv).all(axis=1)]
+    if ecg.shape[0] == 0 or ecg.shape[1] < fs_hz:
+        return np.zeros(0)
+    envelope = _qrs_envelope(ecg, fs_hz)
+    candidate, _ = find_peaks(envelope, distance=max(1, round(_REFRACTORY_S * fs_hz)))
+    height = envelope[candidate]
+    level = _local_level(envelope, fs_hz)[candidate]
+    times = candidate / fs_hz
+    beat = _without_t_waves(times, height, height > _LEVEL_SHARE * level)
+    beat = _search_back(times, height, beat, height > _SEARCH_BACK_SHARE * level)
+    return _at_largest_amplitude(ecg, candidate[beat], fs_hz)
+
+
+def _qrs_envelope(ecg: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
+    band = np.abs(sosfiltfilt(_qrs_filter(fs_hz), ecg, axis=1))
+    block = round(_BLOCK_S * fs_hz)
+    count = ecg.shape[1] // block
+    if count >= 3:
+        background = np.median(band[:, : count * block].reshape(len(band), count, block), axis=2)
+        tiny = 1e-4  # mV; keeps a flat lead from dividing by nothing
+        usual = np.median(background, axis=1, keepdims=True) + tiny
+        weight = np.minimum(1.0, _BACKGROUND_RISE * usual / (background + tiny))
+        at = np.minimum(np.arange(ecg.shape[1]) // block, count - 1)
+        band *= uniform_filter1d(weight[:, at], block, axis=1)
+    envelope = np.sqrt(np.einsum("lt,lt->t", band, band) / len(band))
+    for width_s in _SMOOTH_S:
+        envelope = uniform_filter1d(envelope, max(1, round(width_s * fs_hz)))
+    return envelope
+
+
+@lru_cache(maxsize=32)
+def _qrs_filter(fs_hz: float) -> Float64[np.ndarray, "section 6"]:
+    return butter(2, _QRS_BAND_HZ, "bandpass", fs=fs_hz, output="sos")
+
+
+def _local_level(envelope: Float64[np.ndarray, " time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
+    """The usual QRS height around each sample: the median of the maxima of the blocks about it."""
+    block = round(_LEVEL_BLOCK_S * fs_hz)
+    starts = np.arange(0, max(1, len(envelope) - block // 3), block)
+    top = np.maximum.reduceat(envelope, starts)
+    side = _LEVEL_BLOCKS_EACH_SIDE
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(top, side, mode="symmetric"), 2 * side + 1)
+    return np.median(around, axis=1)[np.minimum(np.arange(len(envelope)) // block, len(top) - 1)]
+
+
+def _without_t_waves(
+    times: Float64[np.ndarray, " peak"], height: Float64[np.ndarray, " peak"], beat: Bool[np.ndarray, " peak"]
+) -> Bool[np.ndarray, " peak"]:
+    """`beat` less those that a clearly larger one, itself kept, precedes or follows too closely; largest first."""
+    keep = beat.copy()
+    for big in np.flatnonzero(beat)[np.argsort(-height[beat], kind="stable")]:
+        if not keep[big]:
+            continue
+        first, last = np.searchsorted(times, (times[big] - _P_WAVE_S, times[big] + _T_WAVE_S))
+        near = slice(first, last)
+        keep[near] &= height[near] >= _T_WAVE_SHARE * height[big]
+    return keep
+
+
+def _search_back(
+    times: Float64[np.ndarray, " peak"],
+    height: Float64[np.ndarray, " peak"],
+    beat: Bool[np.ndarray, " peak"],
+    eligible: Bool[np.ndarray, " peak"],
+) -> Bool[np.ndarray, " peak"]:
+    """`beat` with the largest eligible candidate added in every gap far longer than the usual interval."""
+    found = beat.copy()
+    for _ in range(3):  # a gap may hold several beats
+        at = np.flatnonzero(found)
+        if len(at) < 3:
+            break
+        gaps = np.diff(times[at])
+        usual = float(np.median(gaps))
+        margin = max(0.3, 0.4 * usual)
+        added = False
+        for k in np.flatnonzero(gaps > _SEARCH_BACK_GAP * usual):
+            inside = np.arange(at[k] + 1, at[k + 1])
+            clear = (times[inside] - times[at[k]] > margin) & (times[at[k + 1]] - times[inside] > margin)
+            inside = inside[clear & eligible[inside]]
+            if inside.size:
+                found[inside[np.argmax(height[inside])]] = added = True
+        if not added:
+            break
+    return found
+
+
+def _at_largest_amplitude(
+    ecg: Float32[np.ndarray, "lead time"], near: Int64[np.ndarray, " beat"], fs_hz: float
+) -> Float64[np.ndarray, " beat"]:
+    """The time of the largest multi-lead amplitude about each sample, by a parabola through three samples."""
+    amplitude = np.sqrt(np.einsum("lt,lt->t", ecg, ecg, dtype=np.float64) / len(ecg))
+    reach = round(_PEAK_SEARCH_S * fs_hz)
+    offset = np.arange(-reach, reach + 1)
+    around = np.clip(near[:, None] + offset, 1, ecg.shape[1] - 2)
+    nearness = np.exp(-0.5 * ((offset / fs_hz + _PEAK_EARLIER_S) / _PEAK_SPREAD_S) ** 2)
+    top = near + offset[np.argmax(amplitude[around] * nearness, axis=1)]
+    top = np.clip(top, 1, ecg.shape[1] - 2)
+    before, here, after = amplitude[top - 1], amplitude[top], amplitude[top + 1]
+    bend = before - 2 * here + after
+    shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
+    return np.unique(top + np.clip(shift, -0.5, 0.5)) / fs_hz
