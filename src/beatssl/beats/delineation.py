@@ -43,12 +43,14 @@ class Grid:
         return ((np.arange(self.time * self.up) / self.up - self.r_index) / self.fs_hz).astype(np.float32)
 
     def columns(self, start_s: float, stop_s: float) -> slice:
-        """The part of the sampled window between two times, cut to what there is."""
-        return _between(self.t_s, start_s, stop_s)
+        """The samples of the window between two times, cut to what there is."""
+        first, last = (int(np.searchsorted(self.t_s, time, side="left")) for time in (start_s, stop_s))
+        return slice(first, min(last + 1, self.time))
 
-    def fine_columns(self, start_s: float, stop_s: float) -> slice:
-        """The part of the fine grid between two times, cut to what there is."""
-        return _between(self.fine_s, start_s, stop_s)
+    def part(self, columns: slice) -> "Grid":
+        """The grid of the window's samples `columns`."""
+        start, stop, _ = columns.indices(self.time)
+        return Grid(stop - start, self.fs_hz, self.r_index - start, self.up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,60 @@ class Measured:
     leads: Int64[np.ndarray, " beat"]  # leads that hold any measured sample
 
 
-def _between(times: Float32[np.ndarray, " time"], start_s: float, stop_s: float) -> slice:
-    return slice(int(np.searchsorted(times, start_s)), int(np.searchsorted(times, stop_s, side="right")))
+@lru_cache(maxsize=16)
+def to_fine(grid: Grid) -> Float32[np.ndarray, "time fine"]:
+    """Matrix of interpolation to the fine grid."""
+    return _as_product(_interpolation(grid))
 
 
 @lru_cache(maxsize=16)
-def interpolation(grid: Grid) -> Float64[np.ndarray, "fine time"]:
+def to_slope(grid: Grid) -> Float32[np.ndarray, "time fine"]:
+    """Matrix to the slope on the fine grid, per second, by central differences."""
+    return _as_product(np.gradient(_interpolation(grid), 1.0 / grid.fine_hz, axis=0))
+
+
+@lru_cache(maxsize=64)
+def to_rise(grid: Grid, span_s: float, after: bool) -> Float32[np.ndarray, "time fine"]:
+    """Matrix to (mean over the `span_s` before, or after, each point of the fine grid) − (the point itself).
+
+    This is the trapezium area of Zhang et al. (2006, "An algorithm for robust and efficient location of T-wave ends
+    in electrocardiograms") over its width: for an upright wave it is largest where the wave ends, or begins.
+    """
+    count = max(1, round(span_s * grid.fine_hz))
+    neighbours = np.arange(1, count + 1) * (1 if after else -1)
+    fine = _interpolation(grid)
+    return _as_product(_averaging(len(fine), neighbours) @ fine - fine)
+
+
+@lru_cache(maxsize=16)
+def to_bump(grid: Grid, core_s: float, sides_s: tuple[float, float]) -> Float32[np.ndarray, "time time"]:
+    """Matrix to (mean within `core_s` of each sample) − (mean between the two distances `sides_s` on both sides).
+
+    A wave stands out from it, a slope such as the tail of the wave before does not.
+    """
+    core, near, far = (max(1, round(distance * grid.fs_hz)) for distance in (core_s, *sides_s))
+    side = np.arange(near, far + 1)
+    middle = _averaging(grid.time, np.arange(-core, core + 1))
+    return _as_product(middle - _averaging(grid.time, np.concatenate([-side, side])))
+
+
+def _averaging(points: int, neighbours: Int64[np.ndarray, " neighbour"]) -> Float64[np.ndarray, "points points"]:
+    """Matrix to the mean over the neighbours at these distances, the ends held constant."""
+    at = np.clip(np.arange(points)[:, None] + neighbours, 0, points - 1)
+    out = np.zeros((points, points))
+    np.add.at(out, (np.arange(points)[:, None], at), 1.0 / len(neighbours))
+    return out
+
+
+def _as_product(matrix: Float64[np.ndarray, "out time"]) -> Float32[np.ndarray, "time out"]:
+    """The matrix as `samples @ matrix` takes it. Shared between calls, so not to be written to."""
+    product = np.ascontiguousarray(matrix.T, dtype=np.float32)
+    product.setflags(write=False)
+    return product
+
+
+@lru_cache(maxsize=16)
+def _interpolation(grid: Grid) -> Float64[np.ndarray, "fine time"]:
     """Matrix of windowed-sinc interpolation to the fine grid; beyond its ends the window is held constant."""
     position = np.arange(grid.time * grid.up)[:, None] / grid.up
     sample = np.arange(-SINC_LOBES, grid.time + SINC_LOBES)
@@ -76,28 +126,6 @@ def interpolation(grid: Grid) -> Float64[np.ndarray, "fine time"]:
     out = np.zeros((len(position), grid.time))
     np.add.at(out.T, np.clip(sample, 0, grid.time - 1), kernel.T)
     return out
-
-
-@lru_cache(maxsize=16)
-def derivative(grid: Grid) -> Float64[np.ndarray, "fine time"]:
-    """Matrix to the slope on the fine grid, per second, by central differences."""
-    return np.gradient(interpolation(grid), 1.0 / grid.fine_hz, axis=0)
-
-
-@lru_cache(maxsize=64)
-def rise_over_neighbours(grid: Grid, span_s: float, after: bool) -> Float64[np.ndarray, "fine time"]:
-    """Matrix to (mean over the `span_s` before, or after, each point of the fine grid) − (the point itself).
-
-    This is the trapezium area of Zhang et al. (2005, "An algorithm for robust and efficient location of T-wave ends")
-    over its fixed width: for an upright wave it is largest where the wave ends (before) or begins (after).
-    """
-    fine = interpolation(grid)
-    count = max(1, round(span_s * grid.fine_hz))
-    step = np.arange(1, count + 1) * (1 if after else -1)
-    neighbour = np.clip(np.arange(len(fine))[:, None] + step, 0, len(fine) - 1)
-    averaging = np.zeros((len(fine), len(fine)))
-    np.add.at(averaging, (np.arange(len(fine))[:, None], neighbour), 1.0 / count)
-    return averaging @ fine - fine
 
 
 def measured_part(window_mv: Float32[np.ndarray, "beat lead time"], grid: Grid) -> Measured:
@@ -129,19 +157,39 @@ def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np
     return out
 
 
+def held(
+    x: Float32[np.ndarray, "beat lead time"],
+    grid: Grid,
+    start_s: Float32[np.ndarray, " beat"],
+    end_s: Float32[np.ndarray, " beat"],
+) -> Float32[np.ndarray, "beat lead time"]:
+    """The signal between each beat's two times, held constant before and after; a NaN time counts as R."""
+    first, last = (
+        np.clip(np.round(np.nan_to_num(time) * grid.fs_hz).astype(np.int64) + grid.r_index, 0, grid.time - 1)
+        for time in (start_s, end_s)
+    )
+    at = np.clip(np.arange(grid.time), first[:, None], np.maximum(first, last)[:, None])
+    return np.take_along_axis(x, at[:, None], axis=2)
+
+
 def first_axis(
-    x: Float32[np.ndarray, "beat lead time"], inside: Bool[np.ndarray, "beat time"]
+    x: Float32[np.ndarray, "beat lead time"], inside: Bool[np.ndarray, "beat time"], centred: bool
 ) -> Float32[np.ndarray, "beat lead"]:
-    """First principal axis over leads of each beat's samples `inside`, by power iteration; 0 where nothing varies."""
+    """First principal axis over leads of each beat's samples `inside`, by power iteration; 0 where nothing varies.
+
+    `centred`: about the mean of those samples, else about zero.
+    """
     part = x * inside[:, None]
-    count = np.maximum(inside.sum(axis=1), 1)[:, None, None]
-    total = part.sum(axis=2)
-    covariance = part @ x.transpose(0, 2, 1) - total[:, :, None] * (total[:, None] / count)
+    covariance = part @ part.transpose(0, 2, 1)
+    if centred:
+        total = part.sum(axis=2)
+        count = np.maximum(inside.sum(axis=1), 1).astype(np.float32)[:, None, None]
+        covariance -= total[:, :, None] * (total[:, None] / count)
     strongest = covariance.diagonal(axis1=1, axis2=2).argmax(axis=1)
     axis = np.take_along_axis(covariance, strongest[:, None, None], axis=2)
     for _ in range(POWER_STEPS):
         axis = covariance @ _unit(axis)
-    return _unit(axis)[:, :, 0].astype(np.float32)
+    return _unit(axis)[:, :, 0]
 
 
 def _unit(axis: Float32[np.ndarray, "beat lead 1"]) -> Float32[np.ndarray, "beat lead 1"]:
@@ -150,7 +198,23 @@ def _unit(axis: Float32[np.ndarray, "beat lead 1"]) -> Float32[np.ndarray, "beat
 
 def value_at(y: Float32[np.ndarray, "beat time"], index: Int64[np.ndarray, " beat"]) -> Float32[np.ndarray, " beat"]:
     """Each beat's value at its own index."""
-    return np.take_along_axis(y, index[:, None], axis=1)[:, 0]
+    return y[np.arange(len(y)), index]
+
+
+def value_near(
+    y: Float32[np.ndarray, "beat time"], t_s: Float32[np.ndarray, " time"], time_s: Float32[np.ndarray, " beat"]
+) -> Float32[np.ndarray, " beat"]:
+    """Each beat's value at its own time, to the next sample; a NaN time counts as the first."""
+    return value_at(y, np.clip(np.searchsorted(t_s, np.nan_to_num(time_s, nan=-np.inf)), 0, len(t_s) - 1))
+
+
+def mean_inside(
+    y: Float32[np.ndarray, "beat time"], inside: Bool[np.ndarray, "beat time"]
+) -> Float32[np.ndarray, " beat"]:
+    """Mean over each beat's samples `inside`; NaN where there are none."""
+    count = inside.sum(axis=1)
+    mean = np.einsum("bt,bt->b", y, inside.astype(np.float32)) / np.maximum(count, 1)
+    return np.where(count > 0, mean, np.nan).astype(np.float32)
 
 
 def time_of_largest(

@@ -1,14 +1,14 @@
 """R peaks from all leads at once.
 
-1. Each lead's QRS band (7–22 Hz, zero phase), rectified. A stretch in which a lead's background stands above that lead's
-   own usual background counts for less, so that a burst of noise in one lead does not make beats.
+1. Each lead's QRS band (7–22 Hz, zero phase), rectified. A stretch in which a lead's background stands above its own
+   usual background counts for less, so that a burst of noise in one lead does not make beats.
 2. The root mean square over leads, smoothed to about the width of a QRS complex: the envelope.
 3. Candidates are its maxima. Those above a share of the local QRS level are beats, except those soon after (or just
    before) a clearly larger one, which are T (or P) waves.
 4. Where a beat seems to be missing, the largest smaller candidate in the gap is taken too (search-back).
-5. Each R peak is the largest multi-lead amplitude near its candidate, interpolated between samples; amplitudes count less
-   the further they lie from where R peaks usually stand (20 ms before the envelope's maximum), so that a deep S of a
-   wide complex is not taken for R.
+5. Each R peak is the largest multi-lead amplitude near its candidate, interpolated between samples. Amplitudes count
+   less the further they lie from where R peaks usually stand (20 ms before the envelope's maximum), so that a deep S
+   of a wide complex is not taken for R.
 
 The pattern of steps 3 and 4 is that of Pan and Tompkins (1985), on an envelope of all leads and with levels that look
 both ways in time, since the whole record is at hand.

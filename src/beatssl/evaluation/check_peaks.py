@@ -1,4 +1,4 @@
-"""R peaks of a store against its reference: wave marks (LUDB) by the protocol, beat marks (MIT-BIH) by wfdb's comparison."""
+"""R peaks of a store against its reference: wave marks (LUDB) by the protocol, beat marks (MIT-BIH) by wfdb."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
