@@ -2,7 +2,7 @@
 
     from beatssl import PrepareConfig, Store, prepare
 
-    prepare(PrepareConfig("ptbxl", "data/ptb-xl", out="stores/ptb-xl"))
+    prepare(PrepareConfig("ptbxl", Path("data/ptb-xl"), out=Path("stores/ptb-xl")))
     store = Store("stores/ptb-xl")
 
 What stands here is loaded when it is first asked for, so that `import beatssl` costs nothing.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from beatssl.evaluation.demo import demo as demo
     from beatssl.evaluation.ecg_paper import ecg_paper as ecg_paper
     from beatssl.features.definition import Definition as Definition
-    from beatssl.records.download import DownloadConfig as DownloadConfig
     from beatssl.records.download import download as download
     from beatssl.records.record import Record as Record
     from beatssl.records.record import RecordError as RecordError
@@ -32,7 +31,6 @@ _HOME = {
     "CheckConfig": "evaluation.check",
     "Definition": "features.definition",
     "DemoConfig": "evaluation.demo",
-    "DownloadConfig": "records.download",
     "PrepareConfig": "dataset.config",
     "Record": "records.record",
     "RecordError": "records.record",
@@ -48,7 +46,6 @@ __all__ = [
     "CheckConfig",
     "Definition",
     "DemoConfig",
-    "DownloadConfig",
     "PrepareConfig",
     "Record",
     "RecordError",

@@ -1,5 +1,6 @@
 """The command `beatssl`: parse, call, print. Every verb is a function and its config; nothing is computed here."""
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ class Verb:
     summary: str
     module: str
     function: str
-    config: str
+    config: str | None  # None: the function's own arguments, the required ones by position
     example: str
     show: Callable[[Any], None]
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of our output went away (`| head`); what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("BEATSSL_TRACEBACK"):
             raise
         _fail(_one_line(error))
@@ -62,10 +63,12 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     import tyro
 
     module = import_module(verb.module)
-    config_class = getattr(module, verb.config)
-    about = f"{(config_class.__doc__ or verb.summary).strip()}\n\nExample:\n    {verb.example}"
-    config = tyro.cli(config_class, prog=f"beatssl {name}", description=about, args=args)
-    verb.show(getattr(module, verb.function)(config))
+    function = getattr(module, verb.function)
+    parsed = getattr(module, verb.config) if verb.config else function
+    about = f"{inspect.cleandoc(parsed.__doc__ or verb.summary)}\n\nExample:\n    {verb.example}"
+    by_position = (tyro.conf.PositionalRequiredArgs,) if verb.config is None else ()
+    result = tyro.cli(parsed, prog=f"beatssl {name}", description=about, args=args, config=by_position)
+    verb.show(function(result) if verb.config else result)
 
 
 def _overview() -> str:
@@ -99,11 +102,11 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _show_path(result: Any) -> None:
+def show_line(result: Any) -> None:
     print(result)
 
 
-def _show_figures(figures: Mapping[str, Any]) -> None:
+def show_figures(figures: Mapping[str, Any]) -> None:
     """Figures as tables: plain numbers first, then one table for each group of them."""
     from rich.console import Console
     from rich.table import Table
@@ -148,9 +151,9 @@ VERBS: dict[str, Verb] = {
         "fetch PTB-XL, LUDB, QTDB or MIT-BIH, resumable and checked",
         "beatssl.records.download",
         "download",
-        "DownloadConfig",
+        None,
         "beatssl download ludb data/ludb",
-        _show_path,
+        show_line,
     ),
     "prepare": Verb(
         "ECG files into a store: signals, beats, features, labels",
@@ -158,7 +161,7 @@ VERBS: dict[str, Verb] = {
         "prepare",
         "PrepareConfig",
         "beatssl prepare ptbxl data/ptb-xl --out stores/ptb-xl",
-        _show_path,
+        show_line,
     ),
     "check": Verb(
         "measure a store against its reference marks or labels",
@@ -166,7 +169,7 @@ VERBS: dict[str, Verb] = {
         "check",
         "CheckConfig",
         "beatssl check stores/ludb --what fiducials",
-        _show_figures,
+        show_figures,
     ),
     "bench": Verb(
         "measure how long a stage takes, and how much memory",
@@ -174,7 +177,7 @@ VERBS: dict[str, Verb] = {
         "bench",
         "BenchConfig",
         "beatssl bench prepare --source data/ptb-xl --out bench.json",
-        _show_figures,
+        show_figures,
     ),
     "demo": Verb(
         "a synthetic cohort, prepared and drawn as one page",
@@ -182,6 +185,6 @@ VERBS: dict[str, Verb] = {
         "demo",
         "DemoConfig",
         "beatssl demo --out demo",
-        _show_path,
+        show_line,
     ),
 }
