@@ -16,6 +16,8 @@ MATCH_S = 0.15
 BEAT_MATCH_S = 0.075
 """A found R peak belongs to a true one within this time."""
 
+_CLASSES = "NSVF"
+
 MARKS = tuple(field.name for field in fields(Fiducials))
 """Column names of the nine marks of a beat."""
 
@@ -51,7 +53,9 @@ def class_counts(store: Store) -> pd.DataFrame:
             symbols, classes = truth["symbol"].to_numpy()[true_at], beats["class"].to_numpy()[found_at]
             pairs.append(pd.DataFrame({"true": symbols, "found": classes}))
     every = pd.concat(pairs) if pairs else pd.DataFrame({"true": [], "found": []})
-    return pd.crosstab(every["true"], every["found"]).reindex(columns=list("NSVF"), fill_value=0)
+    counts = pd.crosstab(every["true"], every["found"]).reindex(columns=list(_CLASSES), fill_value=0)
+    others = [symbol for symbol in counts.index if symbol not in _CLASSES]
+    return counts.reindex([*(c for c in _CLASSES if c in counts.index), *others])
 
 
 def _truth(waves: pd.DataFrame) -> GlobalBeats:

@@ -96,7 +96,7 @@ def number(value: float | int | None) -> str:
         return "–"
     if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}".replace("-", "−")
-    return f"{value:.3g}".replace("-", "−")
+    return f"{value + 0.0:.3g}".replace("-", "−")  # + 0.0 turns −0 into 0
 
 
 def _cell(value: str | float | int | None) -> str:

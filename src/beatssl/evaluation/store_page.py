@@ -7,10 +7,10 @@ import numpy as np
 from beatssl import __version__
 from beatssl.dataset.store import Store
 from beatssl.evaluation.agreement import boundary_errors_s, class_counts
+from beatssl.evaluation.check_peaks import check_peaks
 from beatssl.evaluation.figures import Panel, boxes_by_group, error_boxes
 from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
 from beatssl.evaluation.store_pictures import (
-    LEAD_FAMILIES,
     all_measurements,
     ecg_of_row,
     key_measurements,
@@ -174,16 +174,18 @@ def _truth(store: Store) -> Section:
 
 
 def _beat_score(store: Store) -> str:
-    counts = int(class_counts(store).to_numpy().sum())
-    sensitivity, ppv = counts / max(len(store.reference_beats), 1), counts / max(len(store.beats), 1)
+    peaks = check_peaks(store)
     return (
-        f"R peaks: {100 * sensitivity:.2f} % of the true ones found, {100 * ppv:.2f} % of the found ones true (75 ms)."
+        f"R peaks: {100 * peaks['sensitivity']:.2f} % of the true ones found, {100 * peaks['ppv']:.2f} % of the found "
+        f"ones true, within {peaks['tolerance_ms']:.0f} ms."
     )
 
 
 def _spread(store: Store) -> Section:
     labels = store.labels[store.labels["label_set"] == "superclass"]
-    groups = {str(name): part["row"].tolist() for name, part in labels.groupby("label")}
+    groups = {
+        str(name): labels["row"][labels["label"] == name].tolist() for name in labels["label"].value_counts().index
+    }
     panels = [
         Panel(
             _TITLES[name],
@@ -202,19 +204,16 @@ def _spread(store: Store) -> Section:
 
 
 def _features(store: Store, row: int) -> Section:
-    families = {f"{family}_{lead}" for family in LEAD_FAMILIES for lead in LEADS}
-    per_lead = {name for name, _, _, _ in all_measurements(store, row) if name.rsplit("_", 1)[-1] in LEADS}
     every = all_measurements(store, row)
-    whole = [line for line in every if line[0] not in per_lead]
-    by_lead = [line for line in every if line[0] in per_lead - families]
+    whole = [line for line in every if line[0].rsplit("_", 1)[-1] not in LEADS]
+    by_lead = [line for line in every if line[0].rsplit("_", 1)[-1] in LEADS]
     head = ["feature", "value", "unit", "definition"]
     record = str(store.records["record_id"].iloc[row])
-    body = table(head, whole, "tall") + fold(f"{len(by_lead)} more, lead by lead", table(head, by_lead, "tall"))
     return Section(
         "features",
         "Every feature",
         f"The record features of {record}. What cannot be measured is missing (–), never zero.",
-        body,
+        table(head, whole, "tall") + fold(f"{len(by_lead)} more, lead by lead", table(head, by_lead, "tall")),
     )
 
 
