@@ -3,7 +3,7 @@
 import csv
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from beatssl.records.annotations import read_annotations, wave_marks, waves_of
 from beatssl.records.demographics import OVER_89_YEARS, age_of, sex_of
@@ -13,6 +13,7 @@ from beatssl.records.units import STRICT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb, record_names
 from beatssl.signals.leads import LEADS, canonical_leads
 
+_UNITS_PER_MV = 1000.0
 _NO_DIAGNOSIS = ("ID", "Sex", "Age")
 
 
@@ -21,8 +22,14 @@ class LudbReader:
     """LUDB 1.0.1: P, QRS and T marks per lead, diagnoses as labels of the set "ludb", fold = (record − 1) mod 5.
 
     The reference R of a lead is the peak of its QRS.
+
+    **Amplitudes**: the headers of LUDB 1.0.1 state, as gain of each lead, just the range of its digital samples, so that
+    taken at their word every lead of every record spans exactly 1 mV. The samples themselves are in µV: all four
+    relations among the limb leads hold between them to half a unit, and their ranges are those of PTB-XL. This reader
+    takes 1000 units per mV and says so in `metadata["gain_corrected"]`; `gains="published"` takes the headers' word.
     """
 
+    gains: Literal["corrected", "published"] = "corrected"
     units: UnitPolicy = STRICT
     kind: str = field(default="ludb", init=False)
 
@@ -40,7 +47,8 @@ class LudbReader:
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path` with its waves, leads in canonical names and order of the file."""
-        signals = read_wfdb(root, source.path, self.units)
+        corrected = self.gains == "corrected"
+        signals = read_wfdb(root, source.path, self.units, _UNITS_PER_MV if corrected else None)
         waves = [wave for lead in LEADS for wave in waves_of(read_annotations(root, source.path, lead.lower()), lead)]
         info = dict(source.info)
         return Record(
@@ -51,7 +59,7 @@ class LudbReader:
             source="ludb",
             patient_id=source.id,
             waves=wave_marks(waves, signals.fs_hz),
-            metadata=dict(info.pop("metadata", {})) | signals.metadata,
+            metadata=dict(info.pop("metadata", {})) | signals.metadata | {"gain_corrected": corrected},
             **info,
         )
 

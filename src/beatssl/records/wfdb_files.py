@@ -6,7 +6,7 @@ are put together from their segments, each read either way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,10 @@ class WfdbSignals:
     metadata: dict[str, Any]  # flags: unit_assumed, implausible_amplitude
 
 
-def read_wfdb(root: Path, name: str, policy: UnitPolicy = STRICT) -> WfdbSignals:
+def read_wfdb(root: Path, name: str, policy: UnitPolicy = STRICT, units_per_mv: float | None = None) -> WfdbSignals:
     """The record `name` (path below `root`, without `.hea`), in mV; NaN where not measured.
+
+    `units_per_mv` overrules the gains and baselines of a header that is known to state wrong ones (baseline 0).
 
     Raises `RecordError`: "unreadable" (missing file, bad header, undecodable), "truncated" (fewer samples than the
     header says), "checksum", "unit" (no stated unit or gain and the policy does not assume them; no signal in volts),
@@ -51,6 +53,9 @@ def read_wfdb(root: Path, name: str, policy: UnitPolicy = STRICT) -> WfdbSignals
     folder, _, base = name.rpartition("/")
     at = _Place(root, folder, base, name)
     header = at.header()
+    if units_per_mv is not None:
+        signals = tuple(line._replace(gain=units_per_mv, unit="mV", baseline=0) for line in header.signals)
+        header = replace(header, signals=signals)
     ecg_mv, leads, assumed, fs_hz = (_read_segments if header.segments else _read_segment)(at, header, policy)
     metadata = {"unit_assumed": True} if assumed else {}
     return WfdbSignals(ecg_mv, leads, fs_hz, header.comments, metadata | check_amplitude(ecg_mv, leads, name, policy))
