@@ -87,7 +87,7 @@ def prepared(tmp_path: Path) -> Callable[..., Store]:
     """`prepared(reader, **config)`: a store made in this process."""
 
     def make(reader: FakeReader, name: str = "store", **changes: object) -> Store:
-        config = {"shard_records": 5, "workers": 1, "clusters": 4} | changes
+        config = {"salt": "test", "shard_records": 5, "workers": 1, "clusters": 4} | changes
         prepare(PrepareConfig(kind="fake", source=tmp_path, out=tmp_path / name, **config), reader)
         return Store(tmp_path / name)
 

@@ -41,7 +41,9 @@ def gather_windows(
 
 
 def beats_of_rows(
-    ecg_mv: Sequence[Float32[np.ndarray, "lead _time"]], r_times_s: Sequence[Float64[np.ndarray, " _beat"]], fs_hz: float
+    ecg_mv: Sequence[Float32[np.ndarray, "lead _time"]],
+    r_times_s: Sequence[Float64[np.ndarray, " _beat"]],
+    fs_hz: float,
 ) -> Beats:
     """Windows and neighbouring intervals of every beat of every row; one signal and one array of R times a row."""
     rows = np.repeat(np.arange(len(ecg_mv), dtype=np.int32), [len(t) for t in r_times_s])

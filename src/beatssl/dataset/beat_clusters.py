@@ -25,6 +25,7 @@ _SEED = 0
 class _AssignJob:
     store: Path
     shard: str
+    beats: int
     fs_hz: float
     clusters: BeatClusters
 
@@ -42,7 +43,10 @@ def cluster_beats(config: PrepareConfig, shard_beats: list[int]) -> dict[str, st
         clusters = fit_clusters(sample, config.clusters, np.random.default_rng(_SEED))
     with appearing(config.out / CLUSTERS, config.out) as scratch:
         clusters.save(scratch)
-    jobs = [_AssignJob(config.out, shard_name(index), config.fs_hz, clusters) for index in range(len(shard_beats))]
+    jobs = [
+        _AssignJob(config.out, shard_name(index), beats, config.fs_hz, clusters)
+        for index, beats in enumerate(shard_beats)
+    ]
     digests = in_parallel(_assign, jobs, config)
     files = {f"{job.shard}/{BEAT_CLUSTERS}": digest for job, digest in zip(jobs, digests, strict=True)}
     return {CLUSTERS: sha256_of(config.out / CLUSTERS)} | files
@@ -51,8 +55,10 @@ def cluster_beats(config: PrepareConfig, shard_beats: list[int]) -> dict[str, st
 def _assign(job: _AssignJob) -> str:
     """Write the cluster of every beat of a shard; returns the SHA-256 of the file."""
     path = job.store / job.shard / BEAT_CLUSTERS
-    with threadpool_limits(1):
-        assigned = job.clusters.assign(stored_beats(job.store / job.shard, job.fs_hz)).astype(np.int16)
+    assigned = np.zeros(0, np.int16)
+    if job.beats:
+        with threadpool_limits(1):
+            assigned = job.clusters.assign(stored_beats(job.store / job.shard, job.fs_hz)).astype(np.int16)
     with appearing(path, job.store) as scratch, scratch.open("wb") as file:
         np.save(file, assigned)
     return sha256_of(path)

@@ -1,5 +1,6 @@
 """One record from its file to the filtered, resampled signal with its R peaks, or set aside with a reason."""
 
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,22 @@ class Reject:
 
 def condition(reader: Reader, source: Source, config: PrepareConfig) -> Conditioned | Reject:
     """Read and condition one record. What goes wrong with one record never stops the others."""
+    file, record_id = source.path, source.id
     try:
-        return _conditioned(reader.read(config.source, source), config)
+        record = reader.read(config.source, source)
+        if record.id != source.id:  # the reader found that the path names the patient
+            file = record_id = record.id
+        return _conditioned(record, config)
     except RecordError as error:
-        return Reject(source.path, source.id, error.reason, _without_folder(str(error), config.source))
+        return Reject(file, record_id, error.reason, _without_folder(str(error), config.source))
     except Exception as error:
-        message = f"{type(error).__name__}: {_without_folder(str(error), config.source)}"
-        return Reject(source.path, source.id, "unreadable", message)
+        return Reject(file, record_id, "unreadable", _where(error))
+
+
+def _where(error: Exception) -> str:
+    """The kind of an unforeseen error and the line that raised it; not its message, which may quote the file."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
 
 
 def _without_folder(message: str, root: Path) -> str:

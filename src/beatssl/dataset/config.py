@@ -1,8 +1,7 @@
 """What `prepare` may be told."""
 
-import hashlib
 import os
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,13 @@ import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from beatssl.records.privacy import default_salt, salted_hash
+
 AS_RECORDED = ("qtdb", "mitdb")
 """Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
+
+PUBLISHED = ("ptbxl", "ludb", "qtdb", "mitdb", "cinc", "synthetic")
+"""Kinds whose patient ids are public, or of nobody."""
 
 _SHARD_RECORDS = {"qtdb": 8, "mitdb": 8, "ludb": 64}
 
@@ -31,6 +35,12 @@ class PrepareConfig:
     """Folder of the store. One that a kill left unfinished is continued."""
     sampling: Literal["100", "500"] | None = None
     """ptbxl only: the files read, 100 Hz (default) or 500 Hz."""
+    csv_fs_hz: Positive | None = None
+    """files only: sampling rate of CSV and .npy files, which state none."""
+    unit: str | None = None
+    """files only: unit of CSV and .npy files, such as mV or uV."""
+    lead_names: tuple[str, ...] = ()
+    """files only: leads of CSV and .npy files, in their order."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0
@@ -57,8 +67,9 @@ class PrepareConfig:
     """Number of beat shape clusters (hard beat targets without labels); 0 makes none."""
     keep_identifiers: bool = False
     """Keep patient ids as they are. By default a salted hash stands for each."""
-    salt: str = field(default="beatssl", repr=False)
-    """Secret mixed into the hash of patient ids; give your own where ids can be guessed. It is not stored."""
+    salt: str | None = field(default=None, repr=False)
+    """Secret mixed into the hash of patient ids, never stored. None: this user's own (BEATSSL_SALT, or a file made
+    once), but a fixed one for the published data sets, so that their stores are the same everywhere."""
     shard_records: Count | None = None
     """Records a shard; None: 1024 (ludb 64, qtdb and mitdb 8). Memory grows with it."""
     workers: Count | None = None
@@ -101,15 +112,23 @@ class PrepareConfig:
             "max_rate": self.max_rate,
             "clusters": self.clusters,
             "keep_identifiers": self.keep_identifiers,
-            "salt_fingerprint": hashlib.sha256(b"fingerprint of " + self.salt.encode()).hexdigest()[:12],
+            "salt_fingerprint": salted_hash("fingerprint", self.salt_bytes())[:12],
             "shard_records": self.records_per_shard,
         }
 
+    def salt_bytes(self) -> bytes:
+        """The salt that holds."""
+        if self.salt is not None:
+            return self.salt.encode()
+        return b"beatssl" if self.kind in PUBLISHED else default_salt()
+
+    def resolved(self) -> "PrepareConfig":
+        """Paths made absolute and the salt read, so that a process elsewhere understands it the same way."""
+        salt = self.salt_bytes().decode()
+        return replace(self, source=self.source.resolve(), out=self.out.resolve(), salt=salt)
+
     def patient_key(self, source: str, patient_id: str | None) -> str | None:
-        """What the store keeps of a patient id: the id itself on request, else 16 hex digits of a salted hash."""
+        """What the store keeps of a patient id: the id itself on request, else 32 hex digits of a salted hash."""
         if patient_id is None or self.keep_identifiers:
             return patient_id
-        return hashlib.blake2b(f"{source}/{patient_id}".encode(), key=self._key(), digest_size=8).hexdigest()
-
-    def _key(self) -> bytes:
-        return hashlib.sha256(self.salt.encode()).digest()
+        return salted_hash(f"{source}/{patient_id}", self.salt_bytes())

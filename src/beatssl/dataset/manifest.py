@@ -34,7 +34,7 @@ def _options(reader: Reader) -> dict[str, Any]:
     """What the reader was told, where it is a dataclass (rate, unit, leads of plain files, a seed)."""
     if not is_dataclass(reader):
         return {}
-    options = {field.name: getattr(reader, field.name) for field in fields(reader)}
+    options = {field.name: getattr(reader, field.name) for field in fields(reader) if field.repr}
     return {
         name: value if isinstance(value, int | float | str | None) else repr(value) for name, value in options.items()
     }
@@ -57,8 +57,9 @@ def hash_inputs(root: Path, sources: list[Source]) -> str:
     """
     digest = hashlib.sha256()
     sizes: dict[Path, dict[str, list[tuple[str, int]]]] = {}
+    folder = root.parent if root.is_file() else root
     for source in sources:
-        path = root / source.path
+        path = folder / source.path
         if path.parent not in sizes:
             sizes[path.parent] = _sizes(path.parent)
         files = sizes[path.parent].get(path.name.split(".")[0], [])

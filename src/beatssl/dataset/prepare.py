@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
     Raises StoreError where `config.out` holds something else or a store of another plan, FileNotFoundError where the
     source lacks its index, ValueError where it holds no record.
     """
-    config = replace(config, source=config.source.resolve(), out=config.out.resolve())
+    config = config.resolved()
     reader = reader or make_reader(config)
     sources = reader.sources(config.source)
     if not sources:

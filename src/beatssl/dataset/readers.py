@@ -12,8 +12,15 @@ def make_reader(config: PrepareConfig) -> Reader:
     """Raises ValueError for a kind that no reader has, or an option that its reader does not know."""
     if config.kind not in READERS:
         raise ValueError(f"no reader for kind {config.kind!r}; there are {', '.join(READERS)}")
-    stated: dict[str, Any] = {"sampling": config.sampling}
+    stated: dict[str, Any] = {
+        "sampling": config.sampling,
+        "csv_fs_hz": config.csv_fs_hz,
+        "unit": config.unit,
+        "leads": config.lead_names or None,
+    }
     options = {name: value for name, value in stated.items() if value is not None}
+    if config.kind == "files":
+        options |= {"keep_identifiers": config.keep_identifiers, "salt": config.salt_bytes()}
     try:
         reader = READERS[config.kind](**options)
     except TypeError as error:

@@ -1,0 +1,71 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from beatssl.dataset.layout import StoreError
+from beatssl.dataset.store import Store, check_compatible, open_stores
+
+
+@pytest.fixture
+def store(prepared, fake_reader):
+    return prepared(fake_reader(12, spoilt={4: "flat"}), shard_records=3)
+
+
+def test_rows_come_in_the_order_asked_across_shards(store):
+    every = store.ecg_mv(range(len(store)))
+    rows = np.array([10, 0, 3, 3, 7])
+    np.testing.assert_array_equal(store.ecg_mv(rows), every[rows])
+    assert store.ecg_mv([]).shape == (0, 12, 0)
+    assert store.median_beats_mv([5, 1]).shape == (2, 12, 110)
+    assert every.dtype == np.float32
+
+
+def test_rows_that_are_not_there_are_refused(store):
+    with pytest.raises(IndexError, match="rows are 0 to 10"):
+        store.ecg_mv([11])
+    with pytest.raises(IndexError, match="rows are 0 to 10"):
+        store.ecg_mv([-1])
+
+
+def test_tables_count_rows_through_the_store(store):
+    assert store.beats["row"].is_monotonic_increasing
+    ids = store.records["record_id"]
+    assert (ids.loc[store.beats["row"]].to_numpy() == store.beats["record_id"]).all()
+    assert (ids.loc[store.labels["row"]].to_numpy() == store.labels["record_id"]).all()
+    beat = store.beats.iloc[40]
+    signal = store.ecg_mv([beat["row"]])[0]
+    at = round(beat["time_s"] * store.fs_hz)
+    around = np.sqrt((signal[:, max(at - 30, 0) : at + 30] ** 2).mean(axis=0))
+    assert abs(int(around.argmax()) - min(at, 30)) <= 3
+
+
+def test_some_columns_may_be_read_alone(store):
+    assert store.table("beats", ["row", "time_s"]).columns.tolist() == ["row", "time_s"]
+
+
+def test_a_store_may_be_pickled(store):
+    again = pickle.loads(pickle.dumps(store))
+    np.testing.assert_array_equal(again.ecg_mv([2]), store.ecg_mv([2]))
+
+
+def test_what_is_no_finished_store_is_named(tmp_path, store):
+    with pytest.raises(StoreError, match="is no store"):
+        Store(tmp_path / "nowhere")
+    manifest = json.loads((store.path / "manifest.json").read_text())
+    (store.path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(StoreError, match="format 99, this version of beatssl reads up to 1"):
+        Store(store.path)
+    (store.path / "manifest.json").rename(store.path / "plan.json")
+    with pytest.raises(StoreError, match="not finished; run the same prepare"):
+        Store(store.path)
+
+
+def test_stores_prepared_differently_do_not_mix(prepared, fake_reader):
+    one = prepared(fake_reader(3), "one")
+    alike = prepared(fake_reader(4), "alike", clusters=0, shard_records=2)
+    other = prepared(fake_reader(3), "other", high_hz=30.0, duration_s=5.0)
+    assert [len(store) for store in open_stores([one.path, alike.path])] == [3, 4]
+    with pytest.raises(StoreError, match=r"one and .*other .*duration_s: 10.0 against 5.0; high_hz: 40.0 against 30.0"):
+        check_compatible([one, alike, other])
