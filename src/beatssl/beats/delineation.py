@@ -15,6 +15,9 @@ from scipy.ndimage import maximum_filter1d
 SINC_LOBES = 6
 """Half-width of the interpolation kernel in samples of the window."""
 
+SLOPE_SPAN_S = 0.010
+"""Slopes are differences over this time, so that noise weighs alike at every sampling rate."""
+
 POWER_STEPS = 6
 """Steps of power iteration to the first principal axis; one wave dominates, so few are enough."""
 
@@ -70,8 +73,11 @@ def to_fine(grid: Grid) -> Float32[np.ndarray, "time fine"]:
 
 @lru_cache(maxsize=16)
 def to_slope(grid: Grid) -> Float32[np.ndarray, "time fine"]:
-    """Matrix to the slope on the fine grid, per second, by central differences."""
-    return _as_product(np.gradient(_interpolation(grid), 1.0 / grid.fine_hz, axis=0))
+    """Matrix to the slope on the fine grid, per second, by differences over `SLOPE_SPAN_S`."""
+    fine = _interpolation(grid)
+    half = max(1, round(SLOPE_SPAN_S * grid.fine_hz / 2))
+    later, earlier = (np.clip(np.arange(len(fine)) + step, 0, len(fine) - 1) for step in (half, -half))
+    return _as_product((fine[later] - fine[earlier]) * grid.fine_hz / (later - earlier)[:, None])
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +144,7 @@ def measured_part(window_mv: Float32[np.ndarray, "beat lead time"], grid: Grid) 
     return Measured(begin, end, np.any(finite, axis=2).sum(axis=1))
 
 
-def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np.ndarray, "beat lead time"]:
+def without_gaps(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np.ndarray, "beat some time"]:
     """Windows with the record's ends held constant, missing leads and other gaps 0.
 
     Leads that no beat has are left out, so that two leads cost what two leads cost.

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from beatssl.beats.delineation import (
+    SLOPE_SPAN_S,
     Grid,
     first_axis,
     held,
@@ -177,9 +178,10 @@ def _contrast(
     qrs_onset_s: Float32[np.ndarray, " beat"],
 ) -> Float32[np.ndarray, " beat"]:
     """Mean spatial speed within P over the mean speed in what else lies between waves; NaN where nothing else does."""
-    slope = np.diff(x_mv, axis=2)
+    step = max(1, round(SLOPE_SPAN_S * grid.fs_hz))
+    slope = x_mv[:, :, step:] - x_mv[:, :, :-step]
     speed = np.sqrt(np.einsum("blt,blt->bt", slope, slope))
-    t = grid.t_s[1:] - np.float32(0.5 / grid.fs_hz)
+    t = grid.t_s[step:] - np.float32(0.5 * step / grid.fs_hz)
     within = (t >= p.onset_s[:, None]) & (t <= p.offset_s[:, None])
     before_qrs = (t >= start_s[:, None]) & (t < qrs_onset_s[:, None] - np.float32(QUIET_BEFORE_QRS_S)) & ~within
     after_t = (t > t_offset_s[:, None] + np.float32(QUIET_AFTER_T_S)) & (

@@ -124,7 +124,7 @@ def matched_errors(
     return found_s[found_index] - reference_s[reference_index]
 
 
-def mark_span(*marks_s: Float64[np.ndarray, " wave"]) -> tuple[float, float]:
+def mark_span(*marks_s: Float64[np.ndarray, " _"]) -> tuple[float, float]:
     """First and last of all marks given, the span inside which a prediction can be false; empty where there is none."""
     marks = np.concatenate([np.zeros(0), *marks_s])
     marks = marks[np.isfinite(marks)]
