@@ -99,8 +99,10 @@ def centred_on_r(shape: Shape) -> Shape:
 
 
 def stretched_s(
-    time_s: Float64[np.ndarray, "*any"], qrs_onset_s: Float64[np.ndarray, "*any"], stretch: Float64[np.ndarray, "*any"]
-) -> Float64[np.ndarray, "*any"]:
+    time_s: Float64[np.ndarray, "*#any"],
+    qrs_onset_s: Float64[np.ndarray, "*#any"],
+    stretch: Float64[np.ndarray, "*#any"],
+) -> Float64[np.ndarray, "*#any"]:
     """Where a time of repolarisation (s from R) comes to lie when the QT interval is stretched."""
     return qrs_onset_s + (time_s - qrs_onset_s) * stretch
 
