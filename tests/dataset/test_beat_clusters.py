@@ -11,7 +11,7 @@ def test_stored_beats_are_the_measured_ones_also_across_rows(prepared, fake_read
     store = prepared(reader)
     config = PrepareConfig(kind="fake", source=tmp_path, out=tmp_path)
     records = [condition(reader, source, config) for source in reader.sources(tmp_path)]
-    measured = beats_of_pieces(next(blocks(records, 100.0, 1000, 99)), 100.0, 1000)
+    measured = beats_of_pieces(next(blocks(records, 99)), 100.0, 1000)
     stored = stored_beats(store.shard(0), 100.0)
     np.testing.assert_allclose(stored.window_mv, measured.window_mv, atol=0.00051)
     np.testing.assert_array_equal(stored.row, measured.row)

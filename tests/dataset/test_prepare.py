@@ -102,7 +102,11 @@ def test_leads_as_recorded_keep_their_slots_and_names(prepared, fake_reader):
     assert store.leads == ("1",)
     assert store.records["lead_names"].iloc[0].tolist() == ["I"]
     assert store.ecg_mv([0, 1]).shape == (2, 1, 1000)
-    assert store.features["heart_rate_bpm" if "heart_rate_bpm" in store.features else store.features.columns[0]].notna().all()
+    assert (
+        store.features["heart_rate_bpm" if "heart_rate_bpm" in store.features else store.features.columns[0]]
+        .notna()
+        .all()
+    )
 
 
 def test_the_bytes_do_not_depend_on_shards_being_there_or_damaged(tmp_path, fake_reader):

@@ -1,7 +1,9 @@
 """One record from its file to the filtered, resampled signal with its R peaks, or set aside with a reason."""
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Reason, Record, RecordError
 from beatssl.signals.filters import bandpass, resample
 from beatssl.signals.leads import LEADS, canonical_lead, present_leads, to_twelve
+from beatssl.signals.quality import quality_flags
 
 MIN_DURATION_S = 2.0
 """A shorter record shows neither rhythm nor, surely, one whole beat."""
@@ -29,8 +32,13 @@ class Conditioned:
     record: Record  # its own signal dropped
     ecg_mv: Float32[np.ndarray, "lead time"]  # at the store's rate; NaN where not measured
     lead_names: tuple[str, ...]  # "" for a lead that is missing
-    flags: dict[str, bool]
+    flags: tuple[dict[str, bool], ...]  # of each row
     r_times_s: Float64[np.ndarray, " beat"]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows it is cut into."""
+        return len(self.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,27 @@ def _conditioned(record: Record, config: PrepareConfig) -> Conditioned:
     _check_rate(r_times_s, record, config)
     names = LEADS if config.twelve_leads else tuple(canonical_lead(name) for name in record.leads)
     lead_names = tuple(name if there else "" for name, there in zip(names, present_leads(ecg_mv), strict=True))
-    flags = {f"flag_{name}": bool(record.metadata.get(name, False)) for name in _FLAGS_OF_READERS}
+    rows = row_count(ecg_mv.shape[1], r_times_s, config)
+    flags = _flags(raw_mv, names, record, rows, config.duration_s)
     bare = replace(record, ecg_mv=np.empty((len(record.leads), 0), np.float32), metadata={})
     return Conditioned(bare, ecg_mv, lead_names, flags, r_times_s)
+
+
+def row_count(samples: int, r_times_s: Float64[np.ndarray, " beat"], config: PrepareConfig) -> int:
+    """Rows of a record. A last, incomplete one is kept, padded, if a beat lies in it: no beat is lost."""
+    whole, rest = divmod(samples, config.row_samples)
+    last_beat = int(r_times_s[-1] * config.fs_hz)
+    return max(whole + (rest > 0 and last_beat >= whole * config.row_samples), 1)
+
+
+def _flags(
+    raw_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], record: Record, rows: int, duration_s: float
+) -> tuple[dict[str, bool], ...]:
+    """For each row the quality flags of its raw signal, and what the reader said of the whole record."""
+    of_reader = {f"flag_{name}": bool(record.metadata.get(name, False)) for name in _FLAGS_OF_READERS}
+    edges = [round(row * duration_s * record.fs_hz) for row in range(rows + 1)]
+    parts = [quality_flags(raw_mv[:, start:end], leads, record.fs_hz) for start, end in pairwise(edges)]
+    return tuple({f"flag_{name}": on for name, on in part.record_flags().items()} | of_reader for part in parts)
 
 
 def _check_missing(ecg_mv: Float32[np.ndarray, "lead time"], record: Record, config: PrepareConfig) -> None:

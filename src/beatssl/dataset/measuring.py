@@ -126,7 +126,7 @@ def _record_table(
             "waveform_hash": [waveform_hash(row) for row in ecg],
         }
     )
-    flags = pd.DataFrame([item.flags for item in of], index=table.index)
+    flags = pd.DataFrame([item.flags[row] for item, row in zip(of, segment, strict=True)], index=table.index)
     flags["flag_out_of_range"] = beyond_range
     return pd.concat([table, flags], axis=1)
 

@@ -19,19 +19,12 @@ class Piece:
     rows: int
 
 
-def row_count(of: Conditioned, fs_hz: float, row_samples: int) -> int:
-    """Rows of a record. A last, incomplete one is kept, padded, if a beat lies in it: no beat is lost."""
-    whole, rest = divmod(of.ecg_mv.shape[1], row_samples)
-    last_beat = int(of.r_times_s[-1] * fs_hz)
-    return max(whole + (rest > 0 and last_beat >= whole * row_samples), 1)
-
-
-def blocks(records: Iterable[Conditioned], fs_hz: float, row_samples: int, block_rows: int) -> Iterator[list[Piece]]:
+def blocks(records: Iterable[Conditioned], block_rows: int) -> Iterator[list[Piece]]:
     """Pieces in groups of `block_rows` rows (the last of fewer): memory does not grow with a record's length."""
     group: list[Piece] = []
     room = block_rows
     for of in records:
-        first, rows = 0, row_count(of, fs_hz, row_samples)
+        first, rows = 0, of.rows
         while first < rows:
             take = min(room, rows - first)
             group.append(Piece(of, first, take))
@@ -83,8 +76,7 @@ def beats_of_pieces(pieces: list[Piece], fs_hz: float, row_samples: int) -> Beat
 def _beats_of(piece: Piece, fs_hz: float, row_samples: int) -> Beats:
     times = piece.of.r_times_s
     sample = np.minimum(np.round(times * fs_hz).astype(np.int64), piece.of.ecg_mv.shape[1] - 1)
-    last = row_count(piece.of, fs_hz, row_samples) - 1
-    row = np.minimum((times * fs_hz).astype(np.int64) // row_samples, last) - piece.first
+    row = np.minimum((times * fs_hz).astype(np.int64) // row_samples, piece.of.rows - 1) - piece.first
     here = (row >= 0) & (row < piece.rows)
     interval = np.diff(times, prepend=np.nan, append=np.nan).astype(np.float32)
     return Beats(

@@ -27,7 +27,7 @@ from beatssl.dataset.layout import (
     write_json,
 )
 from beatssl.dataset.measuring import Measured, measure
-from beatssl.dataset.rows import blocks, row_count
+from beatssl.dataset.rows import blocks
 from beatssl.dataset.tables import label_table, reference_beat_table, reject_table, wave_table, write_table
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
@@ -60,11 +60,11 @@ def make_shard(job: ShardJob) -> dict[str, Any]:
                 rejects.append(result)
                 continue
             records.append(result.record)
-            rows.append(row_count(result, job.config.fs_hz, job.config.row_samples))
+            rows.append(result.rows)
             yield result
 
     with threadpool_limits(1):
-        groups = blocks(kept(), job.config.fs_hz, job.config.row_samples, BLOCK_ROWS)
+        groups = blocks(kept(), BLOCK_ROWS)
         measured = [measure(pieces, job.config) for pieces in groups]
     tables = _tables(measured) | {
         "labels": label_table(records, rows),
