@@ -143,12 +143,13 @@ def _trees(
         model = HistGradientBoostingClassifier(
             max_iter=max(rounds), learning_rate=config.tree_learning_rate, max_leaf_nodes=config.tree_leaves,
             min_samples_leaf=config.tree_smallest_leaf, l2_regularization=config.tree_penalty,
-            max_features=config.tree_feature_share, early_stopping=False, random_state=config.seed,
+            max_features=config.tree_feature_share, random_state=config.seed,
+            early_stopping=False,  # pyright: ignore[reportArgumentType]
         ).fit(values[cohort.train], target)  # fmt: skip
         held_out = ~cohort.train
         for count, scores in enumerate(model.staged_decision_function(values[held_out]), start=1):
             if count in rounds:
-                staged[rounds.index(count), held_out, k] = np.ravel(scores)
+                staged[rounds.index(count), held_out, k] = np.ravel(np.asarray(scores))
     quality = [_macro_auroc(cohort.labels[cohort.valid], scores[cohort.valid]) for scores in staged]
     at = int(np.argmax(quality))
     return staged[at], {"rounds": rounds[at], "valid_macro_auroc": quality[at]}

@@ -12,25 +12,25 @@ _F_BAND_HZ = (4.0, 9.0)
 _ALL_BAND_HZ = (2.0, 20.0)
 
 FAMILIES = {
-    "p_amplitude_mv": Definition("mV", "Value of the P wave's largest deflection of either sign, above its onset"),
-    "p_max_mv": Definition("mV", "Highest point of the P wave above its onset"),
-    "p_min_mv": Definition("mV", "Lowest point of the P wave below its onset"),
-    "p_area_mvms": Definition("mV·ms", "Integral of the P wave from its onset to its offset"),
+    "p_amplitude_mv": Definition("mV", "Value of the P wave's largest deflection of either sign, above its onset."),
+    "p_max_mv": Definition("mV", "Highest point of the P wave above its onset."),
+    "p_min_mv": Definition("mV", "Lowest point of the P wave below its onset."),
+    "p_area_mvms": Definition("mV·ms", "Integral of the P wave from its onset to its offset."),
 }
 _WHOLE = {
     "p_present_share": Definition(
-        "1", "Share of the beats whose window reaches back 0.25 s in which a P wave was found"
+        "1", "Share of the beats whose window reaches back 0.25 s in which a P wave was found."
     ),
-    "p_constancy": Definition("1", "Median correlation of a beat's 180 ms before the QRS with the median beat's"),
-    "p_terminal_force_v1_mvms": Definition("mV·ms", "Negative area of the P wave's second half in V1 (Morris)"),
+    "p_constancy": Definition("1", "Median correlation of a beat's 180 ms before the QRS with the median beat's."),
+    "p_terminal_force_v1_mvms": Definition("mV·ms", "Negative area of the P wave's second half in V1 (Morris)."),
     "f_wave_share_v1": Definition(
-        "1", "Share of 4–9 Hz in the 2–20 Hz power of lead V1 once the median beat is subtracted at every R"
+        "1", "Share of 4–9 Hz in the 2–20 Hz power of lead V1 once the median beat is subtracted at every R."
     ),
-    "f_wave_share_ii": Definition("1", "The same share in lead II"),
-    "f_wave_rms_v1_uv": Definition("µV", "RMS of V1 within 4–9 Hz once the median beat is subtracted"),
-    "f_wave_rms_ii_uv": Definition("µV", "RMS of II within 4–9 Hz once the median beat is subtracted"),
-    "f_wave_peak_v1_hz": Definition("Hz", "Frequency of the strongest line of that residual in V1 within 3–10 Hz"),
-    "f_wave_peak_share_v1": Definition("1", "Share of that line (±0.5 Hz) in the residual's 2–20 Hz power in V1"),
+    "f_wave_share_ii": Definition("1", "The same share in lead II."),
+    "f_wave_rms_v1_uv": Definition("µV", "RMS of V1 within 4–9 Hz once the median beat is subtracted."),
+    "f_wave_rms_ii_uv": Definition("µV", "RMS of II within 4–9 Hz once the median beat is subtracted."),
+    "f_wave_peak_v1_hz": Definition("Hz", "Frequency of the strongest line of that residual in V1 within 3–10 Hz."),
+    "f_wave_peak_share_v1": Definition("1", "Share of that line (±0.5 Hz) in the residual's 2–20 Hz power in V1."),
 }
 DEFINITIONS = of_each_lead(FAMILIES) | _WHOLE
 
@@ -53,7 +53,7 @@ def measure_p(waves: Waves) -> dict[str, Float32[np.ndarray, " row"]]:
         "p_min_mv": low,
         "p_area_mvms": inside.sum(axis=2) * step_ms,
     }
-    has_p = mask.any(axis=1)
+    has_p = np.asarray(mask.any(axis=1))
     return lead_columns(families, waves.present & has_p[:, None]) | columns(
         {"p_terminal_force_v1_mvms": terminal}, has_p & waves.present[:, _V1]
     )
@@ -89,7 +89,7 @@ def measure_activity(
     out = {"f_wave_peak_v1_hz": line_hz, "f_wave_peak_share_v1": line / whole[:, 0]}
     for at, name in enumerate(("v1", "ii")):
         out |= {f"f_wave_share_{name}": band[:, at] / whole[:, at], f"f_wave_rms_{name}_uv": rms[:, at]}
-    return columns(out, measured[:, 0].any(axis=1))
+    return columns(out, np.asarray(measured[:, 0].any(axis=1)))
 
 
 def measure_constancy(

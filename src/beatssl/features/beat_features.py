@@ -11,7 +11,7 @@ from beatssl.features.correlation import with_median
 from beatssl.features.definition import Definition, columns
 from beatssl.features.presence import p_found
 from beatssl.features.ragged import row_median
-from beatssl.features.waves import between, interpolated
+from beatssl.features.waves import as_twelve, between, interpolated, of_twelve
 from beatssl.signals.leads import INDEPENDENT, LEADS
 from beatssl.signals.vcg import to_vcg
 
@@ -74,13 +74,15 @@ def measure_beats(
     Takes what `measure_records` takes, so that a caller has one set of arguments; of the rows only the median beats
     are used, and no class probabilities: the classes are a target of their own.
     """
+    found = p_found(beats, fiducials)
+    beats, median_mv = of_twelve(beats), as_twelve(median_mv)
     row_rr = row_median(beats.rr_prev_s, beats.row, rows)[beats.row]
     c = columns(
         {
             "rr_prev_ratio": beats.rr_prev_s / row_rr,
             "rr_next_ratio": beats.rr_next_s / row_rr,
             "rr_next_over_prev": beats.rr_next_s / beats.rr_prev_s,
-            "p_measured": p_found(beats, fiducials),
+            "p_measured": found,
             "median_correlation": with_median(beats, median_mv),
         }
     )
@@ -104,7 +106,7 @@ def _amplitudes(beats: Beats, marks: Fiducials, part: slice) -> dict[str, Float3
     in_qrs = between(at_s[near], onset, j_s)
     in_t = between(at_s[later], j_s + np.float32(0.05), end)
     qrs, t = mv[:, :, near] * in_qrs[:, None], mv[:, :, later] * in_t[:, None]
-    has_t = in_t.any(axis=1)
+    has_t = np.asarray(in_t.any(axis=1))
     t_at = np.abs(np.nan_to_num(t)).argmax(axis=2)
     t_mv = np.where(has_t[:, None], np.take_along_axis(t, t_at[..., None], axis=2)[..., 0], np.nan)
     families = {
@@ -116,7 +118,7 @@ def _amplitudes(beats: Beats, marks: Fiducials, part: slice) -> dict[str, Float3
     of_leads = {
         f"{name}_{lead}": v for name, values in families.items() for lead, v in zip(_NAMES, values.T, strict=True)
     }
-    return columns(of_leads | _loops(qrs, t, in_qrs, has_t, beats.fs_hz), in_qrs.any(axis=1))
+    return columns(of_leads | _loops(qrs, t, in_qrs, has_t, beats.fs_hz), np.asarray(in_qrs.any(axis=1)))
 
 
 def _loops(

@@ -94,7 +94,7 @@ def _height(c: Columns, leads: tuple[str, ...]) -> Float32[np.ndarray, "row lead
     return np.maximum(_of(c, "r_amplitude_mv", leads), _of(c, "r2_amplitude_mv", leads)) + _depth(c, leads)
 
 
-def _voltages(c: Columns) -> Columns:
+def _voltages(c: Columns) -> dict[str, np.ndarray]:
     r = dict(zip(LEADS, _of(c, "r_amplitude_mv", LEADS).T, strict=True))
     s = dict(zip(LEADS, _depth(c, LEADS).T, strict=True))
     qrs = c["qrs_duration_ms"]
@@ -123,7 +123,7 @@ def _voltages(c: Columns) -> Columns:
     }
 
 
-def _progression(c: Columns) -> Columns:
+def _progression(c: Columns) -> dict[str, np.ndarray]:
     r, s = _of(c, "r_amplitude_mv", _CHEST), _depth(c, _CHEST)
     share = r / np.maximum(r + s, 0.05)
     step = np.diff(r[:, :4], axis=1)
@@ -144,7 +144,7 @@ def _progression(c: Columns) -> Columns:
     }
 
 
-def _blocks(c: Columns) -> Columns:
+def _blocks(c: Columns) -> dict[str, np.ndarray]:
     sides = ("I", "V6")
     end = _of(c, "qrs_terminal_mv", ("V1", *sides))
     size = np.maximum(_height(c, ("V1", *sides)).mean(axis=1), 0.1)
@@ -157,7 +157,7 @@ def _blocks(c: Columns) -> Columns:
     }
 
 
-def _region(c: Columns, region: str, leads: tuple[str, ...]) -> Columns:
+def _region(c: Columns, region: str, leads: tuple[str, ...]) -> dict[str, np.ndarray]:
     st, ratio = _of(c, "st_j60_mv", leads), _of(c, "t_over_r", leads)
     q = -_of(c, "q_amplitude_mv", leads) / np.maximum(_height(c, leads), 0.1)
     return {
@@ -171,7 +171,7 @@ def _region(c: Columns, region: str, leads: tuple[str, ...]) -> Columns:
     }
 
 
-def _counts(c: Columns) -> Columns:
+def _counts(c: Columns) -> dict[str, np.ndarray]:
     no_avr = tuple(lead for lead in LEADS if lead != "aVR")
     q = (_of(c, "q_duration_ms", no_avr) >= 30) & (_of(c, "q_amplitude_mv", no_avr) <= -0.1)
     t = _of(c, "t_amplitude_mv", ("I", "II", "aVL", "aVF", "V2", "V3", "V4", "V5", "V6"))

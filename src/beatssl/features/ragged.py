@@ -19,7 +19,7 @@ def row_count(
     values: Float32[np.ndarray, " beat"], beat_row: Int32[np.ndarray, " beat"], rows: int
 ) -> Float64[np.ndarray, " row"]:
     """How many values of each row are measured."""
-    return np.bincount(beat_row, np.isfinite(values), minlength=rows)
+    return np.bincount(beat_row, np.isfinite(values), minlength=rows).astype(np.float64)
 
 
 def row_mean(
@@ -27,7 +27,7 @@ def row_mean(
 ) -> Float64[np.ndarray, " row"]:
     """Mean of each row, NaN for a row with no value."""
     count = row_count(values, beat_row, rows)
-    total = np.bincount(beat_row, np.nan_to_num(values), minlength=rows)
+    total = np.bincount(beat_row, np.nan_to_num(values), minlength=rows).astype(np.float64)
     return total / np.where(count > 0, count, np.nan)
 
 

@@ -10,7 +10,7 @@ from beatssl.features import atrial, indices, intervals, qrs, repolarisation, rh
 from beatssl.features.correlation import with_median
 from beatssl.features.presence import p_found
 from beatssl.features.ragged import row_median
-from beatssl.features.waves import waves_of
+from beatssl.features.waves import as_twelve, of_twelve, waves_of
 
 RECORD_DEFINITIONS = (
     rhythm.DEFINITIONS
@@ -38,8 +38,11 @@ def measure_records(
     """Features of every row, columns as `RECORD_DEFINITIONS`, float32; what cannot be measured is NaN, never zero.
 
     `beats`, `fiducials` and the class probabilities (N, S, V, F) hold all beats of all rows; `median_mv` in mV, its
-    boundaries and `ecg_mv` (filtered, NaN where missing) hold one entry a row. Twelve leads in canonical order.
+    boundaries and `ecg_mv` (filtered, NaN where missing) hold one entry a row. Twelve leads in canonical order; of any
+    other set of leads only rhythm and intervals are measured.
     """
+    has_p = p_found(beats, fiducials)
+    beats, median_mv, ecg_mv = of_twelve(beats), as_twelve(median_mv), as_twelve(ecg_mv)
     rr_s = row_median(beats.rr_prev_s, beats.row, rows)
     median = waves_of(median_mv, median_fiducials, fs_hz, beats.r_index)
     beat_index = np.round(beats.time_s * fs_hz).astype(np.int64)
@@ -48,7 +51,6 @@ def measure_records(
     c |= vcg_loop.measure(median)
     c |= atrial.measure_p(median)
     c |= atrial.measure_activity(ecg_mv, fs_hz, beats.row, beat_index, median_mv, beats.r_index)
-    has_p = p_found(beats, fiducials)
     c |= atrial.measure_constancy(beats.window_mv, median.at_s, has_p, median, beats.row, rows)
     c |= qrs.measure(median) | repolarisation.measure(median)
     c |= indices.measure(c)

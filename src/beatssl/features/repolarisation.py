@@ -64,5 +64,5 @@ def _t(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:
         "t_peak_time_ms": 1000 * (at_s[peak_at] - j_s[:, None]),
         "t_over_r": np.clip(amplitude / height, -2, 2),
     }
-    has_t = mask.any(axis=1)[:, None]
+    has_t = np.asarray(mask.any(axis=1))[:, None]
     return {name: np.where(has_t, v, np.nan).astype(np.float32) for name, v in families.items()}

@@ -58,7 +58,7 @@ def measure(
         "rr_entropy": _entropy(table),
         "rr_shortest_ratio": np.fmin.reduce(table, axis=1) / median,
         "rr_longest_ratio": np.fmax.reduce(table, axis=1) / median,
-        "rr_alternation": _alternation(table - median[:, None]),
+        "rr_alternation": _alternation((table - mean[:, None]).astype(np.float32)),
         "early_beat_share": row_mean((relative < _EARLY) * measured, row, rows),
         "pause_share": row_mean((relative > _LATE) * measured, row, rows),
     }

@@ -14,16 +14,18 @@ _PARTS = ("p", "qrs", "t")
 DEFINITIONS = {
     **{
         f"shape_sd_{part}_uv": Definition(
-            "µV", f"Median over beats of the RMS distance from the median beat within the {part.upper()} region"
+            "µV", f"Median over beats of the RMS distance from the median beat within the {part.upper()} region."
         )
         for part in _PARTS
     },
-    "shape_sd_qrs_share": Definition("1", "That distance in the QRS over the RMS of the median QRS"),
-    "beat_correlation": Definition("1", "Median over beats of the QRS-T correlation with the median beat"),
-    "beat_correlation_min": Definition("1", "Lowest such correlation in the row"),
-    "unlike_beat_share": Definition("1", "Share of beats whose correlation with the median beat is under 0.8"),
-    "noise_uv": Definition("µV", "RMS of second differences over √6, outside the QRS: noise above about 15 Hz"),
-    "t_alternans_uv": Definition("µV", "RMS over leads of the difference of the T waves of even and odd beats, halved"),
+    "shape_sd_qrs_share": Definition("1", "That distance in the QRS over the RMS of the median QRS."),
+    "beat_correlation": Definition("1", "Median over beats of the QRS-T correlation with the median beat."),
+    "beat_correlation_min": Definition("1", "Lowest such correlation in the row."),
+    "unlike_beat_share": Definition("1", "Share of beats whose correlation with the median beat is under 0.8."),
+    "noise_uv": Definition("µV", "RMS of second differences over √6, outside the QRS: noise above about 15 Hz."),
+    "t_alternans_uv": Definition(
+        "µV", "RMS over leads of the difference of the T waves of even and odd beats, halved."
+    ),
 }
 
 
@@ -43,10 +45,12 @@ def measure(
         "qrs": (onset, j_s),
         "t": (j_s + np.float32(0.06), end),
     }
+    slope = np.gradient(median.mv[:, leads], axis=2)
     out: dict[str, np.ndarray] = {}
     for part, (start, stop) in spans.items():
         mask = median.between(start - step / 2, stop + step / 2)[row]
-        out[f"shape_sd_{part}_uv"] = row_median(1000 * _rms_about_mean(level, mask), row, rows)
+        apart = _without_shift(level, slope[row], mask) if part == "qrs" else level
+        out[f"shape_sd_{part}_uv"] = row_median(1000 * _rms_about_mean(apart, mask), row, rows)
     mask = median.between(*spans["qrs"])
     size = 1000 * _rms_about_mean(median.mv[:, leads], mask)
     out["shape_sd_qrs_share"] = out["shape_sd_qrs_uv"] / np.where(size > 0, size, np.nan)
@@ -60,6 +64,14 @@ def measure(
     out["t_alternans_uv"] = _alternans_uv(level, median.between(*spans["t"]), row, rows)
     enough = np.bincount(row, minlength=rows) >= 3
     return columns({name: out[name] for name in DEFINITIONS}, enough)
+
+
+def _without_shift(apart: np.ndarray, slope: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The distance less its part along the median beat's slope: where R lies between samples is no change of shape."""
+    slope = slope * mask[:, None]
+    size = np.einsum("blt,blt->b", slope, slope)
+    shift = np.einsum("blt,blt->b", apart, slope) / np.where(size > 0, size, 1)
+    return apart - shift[:, None, None] * slope
 
 
 def _rms_about_mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -14,42 +14,42 @@ _WIDTHS = (10, 20, 50)
 
 def _loop(name: str, wave: str) -> dict[str, Definition]:
     return {
-        f"{name}_loop_max_mv": Definition("mV", f"Greatest magnitude of the {wave} vector"),
+        f"{name}_loop_max_mv": Definition("mV", f"Greatest magnitude of the {wave} vector."),
         f"{name}_loop_azimuth_axis_deg": Definition(
-            "deg", f"Direction of the mean {wave} vector in the transverse plane, 0 left, 90 back, −90 front"
+            "deg", f"Direction of the mean {wave} vector in the transverse plane, 0 left, 90 back, −90 front."
         ),
-        f"{name}_loop_elevation_deg": Definition("deg", f"Angle of the mean {wave} vector below the transverse plane"),
-        f"{name}_loop_x_mv": Definition("mV", f"Mean {wave} vector to the patient's left"),
-        f"{name}_loop_y_mv": Definition("mV", f"Mean {wave} vector to the feet"),
-        f"{name}_loop_z_mv": Definition("mV", f"Mean {wave} vector to the back"),
-        f"{name}_loop_planarity": Definition("1", f"Share of the {wave} loop's variance within its best plane"),
-        f"{name}_loop_roundness": Definition("1", f"Second over first singular value of the {wave} loop"),
-        f"{name}_loop_area_mv2": Definition("mV²", f"Area that the {wave} vector sweeps from the origin"),
-        f"{name}_axis_deg": Definition("deg", f"{wave} axis in the frontal plane, from net areas of I and aVF"),
+        f"{name}_loop_elevation_deg": Definition("deg", f"Angle of the mean {wave} vector below the transverse plane."),
+        f"{name}_loop_x_mv": Definition("mV", f"Mean {wave} vector to the patient's left."),
+        f"{name}_loop_y_mv": Definition("mV", f"Mean {wave} vector to the feet."),
+        f"{name}_loop_z_mv": Definition("mV", f"Mean {wave} vector to the back."),
+        f"{name}_loop_planarity": Definition("1", f"Share of the {wave} loop's variance within its best plane."),
+        f"{name}_loop_roundness": Definition("1", f"Second over first singular value of the {wave} loop."),
+        f"{name}_loop_area_mv2": Definition("mV²", f"Area that the {wave} vector sweeps from the origin."),
+        f"{name}_axis_deg": Definition("deg", f"{wave} axis in the frontal plane, from net areas of I and aVF."),
         f"{name}_no_dipole_share": Definition(
-            "1", f"Share of the {wave}'s energy over eight leads beyond its three largest components"
+            "1", f"Share of the {wave}'s energy over eight leads beyond its three largest components."
         ),
     }
 
 
 _ANGLES = {
-    "qrs_t_spatial_angle_deg": Definition("deg", "Angle in space between the mean QRS and mean T vectors"),
-    "qrs_t_peak_angle_deg": Definition("deg", "Angle in space between the largest QRS and the largest T vector"),
-    "qrs_t_frontal_angle_deg": Definition("deg", "Angle between the QRS and T axes in the frontal plane"),
-    "ventricular_gradient_mvms": Definition("mV·ms", "Magnitude of the QRST integral of the VCG"),
-    "p_axis_deg": Definition("deg", "P axis in the frontal plane, from net areas of I and aVF"),
-    "qrs_initial_axis_deg": Definition("deg", "Frontal axis of the QRS's first 30 ms"),
-    "qrs_terminal_axis_deg": Definition("deg", "Frontal axis of the QRS's last 40 ms"),
-    "qrs_initial_azimuth_axis_deg": Definition("deg", "Transverse direction of the QRS's first 30 ms"),
-    "qrs_terminal_azimuth_axis_deg": Definition("deg", "Transverse direction of the QRS's last 40 ms"),
-    "qrs_turning_deg": Definition("deg", "Signed angle, front to back, by which the transverse QRS loop turns"),
-    "st_vector_mv": Definition("mV", "Magnitude of the VCG 60 ms after J"),
-    "st_vector_x_mv": Definition("mV", "VCG 60 ms after J, to the left"),
-    "st_vector_y_mv": Definition("mV", "VCG 60 ms after J, to the feet"),
-    "st_vector_z_mv": Definition("mV", "VCG 60 ms after J, to the back"),
+    "qrs_t_spatial_angle_deg": Definition("deg", "Angle in space between the mean QRS and mean T vectors."),
+    "qrs_t_peak_angle_deg": Definition("deg", "Angle in space between the largest QRS and the largest T vector."),
+    "qrs_t_frontal_angle_deg": Definition("deg", "Angle between the QRS and T axes in the frontal plane."),
+    "ventricular_gradient_mvms": Definition("mV·ms", "Magnitude of the QRST integral of the VCG."),
+    "p_axis_deg": Definition("deg", "P axis in the frontal plane, from net areas of I and aVF."),
+    "qrs_initial_axis_deg": Definition("deg", "Frontal axis of the QRS's first 30 ms."),
+    "qrs_terminal_axis_deg": Definition("deg", "Frontal axis of the QRS's last 40 ms."),
+    "qrs_initial_azimuth_axis_deg": Definition("deg", "Transverse direction of the QRS's first 30 ms."),
+    "qrs_terminal_azimuth_axis_deg": Definition("deg", "Transverse direction of the QRS's last 40 ms."),
+    "qrs_turning_deg": Definition("deg", "Signed angle, front to back, by which the transverse QRS loop turns."),
+    "st_vector_mv": Definition("mV", "Magnitude of the VCG 60 ms after J."),
+    "st_vector_x_mv": Definition("mV", "VCG 60 ms after J, to the left."),
+    "st_vector_y_mv": Definition("mV", "VCG 60 ms after J, to the feet."),
+    "st_vector_z_mv": Definition("mV", "VCG 60 ms after J, to the back."),
 } | {
     f"qrs_speed_width_{p}_ms": Definition(
-        "ms", f"Time within ±120 ms of R that the VCG moves at over {p} % of its top speed"
+        "ms", f"Time within ±120 ms of R that the VCG moves at over {p} % of its top speed."
     )
     for p in _WIDTHS
 }

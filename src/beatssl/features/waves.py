@@ -1,6 +1,6 @@
 """A batch of beats made ready for measuring: levelled at the QRS onset, and on a finer grid around the QRS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float32
 from scipy.interpolate import CubicSpline
 
 from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.windows import Beats
+from beatssl.signals.leads import LEADS
 
 FINE_HZ = 400.0
 """Rate of the grid on which the QRS is measured: a Q wave of 30 ms is three samples at 100 Hz and twelve here."""
@@ -31,7 +33,7 @@ class Waves:
     @property
     def has_qrs(self) -> Bool[np.ndarray, " beat"]:
         """Beats whose QRS has both boundaries: without them nothing of the beat can be measured."""
-        return self.in_qrs.any(axis=1)
+        return np.asarray(self.in_qrs.any(axis=1))
 
     def between(
         self, start_s: Float32[np.ndarray, " beat"], end_s: Float32[np.ndarray, " beat"]
@@ -51,7 +53,7 @@ def waves_of(window_mv: Float32[np.ndarray, "beat lead time"], marks: Fiducials,
     """
     at_s = ((np.arange(window_mv.shape[2]) - r_index) / fs_hz).astype(np.float32)
     span = (at_s >= _FINE_SPAN_S[0]) & (at_s <= _FINE_SPAN_S[1])
-    present = np.isfinite(window_mv[:, :, span]).all(axis=2)
+    present = np.asarray(np.isfinite(window_mv[:, :, span]).all(axis=2))
     mv = np.nan_to_num(window_mv)
     fine_s = np.arange(_FINE_SPAN_S[0], _FINE_SPAN_S[1], 1 / FINE_HZ).astype(np.float32)
     onset, offset = marks.qrs_onset_s, marks.qrs_offset_s
@@ -62,6 +64,18 @@ def waves_of(window_mv: Float32[np.ndarray, "beat lead time"], marks: Fiducials,
     mv, fine = mv - level, fine - level
     mv[~present], fine[~present] = 0, 0
     return Waves(mv, at_s, fine, fine_s, between(fine_s, onset, offset), present, marks)
+
+
+def as_twelve(mv: Float32[np.ndarray, "item lead time"]) -> Float32[np.ndarray, "item 12 time"]:
+    """The signals as they are where they have twelve leads; else nothing that has a place among the twelve: NaN."""
+    if mv.shape[1] == len(LEADS):
+        return mv
+    return np.full((len(mv), len(LEADS), mv.shape[2]), np.nan, np.float32)
+
+
+def of_twelve(beats: Beats) -> Beats:
+    """Beats with `as_twelve` windows."""
+    return replace(beats, window_mv=as_twelve(beats.window_mv))
 
 
 def between(
