@@ -1,6 +1,6 @@
 """One progress bar for all long work: rate and remaining time on a terminal, nothing otherwise."""
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -40,7 +40,7 @@ def progress(
     total: float | None = None,
     unit: str = "records",
     console: Console | None = None,
-) -> Iterator[Advance]:
+) -> Generator[Advance, None, None]:
     """A bar on standard error for the length of a `with` block; the block calls `advance(steps)`, from any thread.
 
     `total` is the number of steps (None: unknown, the bar pulses). `unit` names a step; "bytes" shows sizes. Off a

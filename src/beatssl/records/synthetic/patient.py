@@ -9,8 +9,13 @@ from jaxtyping import Float64
 from beatssl.signals.vcg import eight_from_vcg_matrix
 
 Conduction = Literal["normal", "lbbb", "rbbb", "lafb"]
-Name = TypeVar("Name", bound=str)
 Infarct = Literal["none", "anterior", "inferior"]
+Ectopy = Literal["none", "atrial", "ventricular", "both"]
+Name = TypeVar("Name", bound=str)
+
+_CONDUCTION_SHARES: dict[Conduction, float] = {"normal": 0.80, "lbbb": 0.06, "rbbb": 0.08, "lafb": 0.06}
+_INFARCT_SHARES: dict[Infarct, float] = {"none": 0.80, "anterior": 0.10, "inferior": 0.10}
+_ECTOPY_SHARES: dict[Ectopy, float] = {"none": 0.74, "atrial": 0.11, "ventricular": 0.11, "both": 0.04}
 
 # In every ten records seven patients: the third comes twice, the fifth three times.
 _PATIENT_OF_TEN = (0, 1, 2, 2, 3, 4, 4, 4, 5, 6)
@@ -32,7 +37,7 @@ class Patient:
     rvh: bool
     av_block: bool
     fibrillation: bool
-    ectopy: Literal["none", "atrial", "ventricular", "both"]
+    ectopy: Ectopy
     severity: float  # of all findings, 0.7 … 1.3
     pr_s: float
     qtc_s: float
@@ -63,12 +68,12 @@ def draw_patient(number: int, seed: int) -> Patient:
     rng = np.random.default_rng([seed, number, _PATIENT_STREAM])
     age_years = float(np.clip(round(rng.normal(60, 17)), 18, 95))
     male = bool(rng.uniform() < 0.52)
-    conduction = _choose(rng, {"normal": 0.80, "lbbb": 0.06, "rbbb": 0.08, "lafb": 0.06})
-    infarct = _choose(rng, {"none": 0.80, "anterior": 0.10, "inferior": 0.10})
+    conduction = _choose(rng, _CONDUCTION_SHARES)
+    infarct = _choose(rng, _INFARCT_SHARES)
     if conduction == "lbbb":
         infarct = "none"  # the block hides it
     lvh, rvh = bool(rng.uniform() < 0.10), bool(rng.uniform() < 0.04)
-    ectopy = _choose(rng, {"none": 0.74, "atrial": 0.11, "ventricular": 0.11, "both": 0.04})
+    ectopy = _choose(rng, _ECTOPY_SHARES)
     fibrillation, av_block = bool(rng.uniform() < 0.07), bool(rng.uniform() < 0.07)
     axis_deg = np.clip(rng.normal(5, 13) - 0.4 * (age_years - 50), -45, 40)
     return Patient(
