@@ -247,14 +247,16 @@ def quiet_before(
 ) -> Float32[np.ndarray, " beat"]:
     """Index, interpolated, at which `y` last rises through `level` before `start`, after `quiet` samples below it.
 
-    Where `y` is never that quiet between `earliest` and `start`, the place where it is quietest.
+    Where `y` is never that quiet between `earliest` and `start`, the place where it is quietest in the half of that
+    stretch next to `start`: farther off other waves have quiet places too.
     """
     index = np.arange(y.shape[1])
     # The maximum over a sample and those before it, so that a notch is no quiet stretch.
     recent = maximum_filter1d(y, quiet, axis=1, origin=(quiet - 1) // 2, mode="nearest")
     inside = (index >= earliest) & (index < start[:, None])
     below = inside & (recent < level[:, None])
-    quietest = np.where(inside, recent, np.float32(np.inf)).argmin(axis=1)
+    close = inside & (2 * index >= start[:, None] + earliest)
+    quietest = np.where(close, recent, np.float32(np.inf)).argmin(axis=1)
     at = np.where(below.any(axis=1), np.where(below, index, -1).max(axis=1), quietest)
     low, high = value_at(y, at), value_at(y, np.minimum(at + 1, y.shape[1] - 1))
     rise = np.clip((level - low) / np.maximum(high - low, np.float32(1e-12)), 0, 1)
