@@ -23,8 +23,8 @@ class LudbReader:
 
     The reference R of a lead is the peak of its QRS.
 
-    **Amplitudes**: the headers of LUDB 1.0.1 state, as gain of each lead, just the range of its digital samples, so that
-    taken at their word every lead of every record spans exactly 1 mV. The samples themselves are in µV: all four
+    **Amplitudes**: the headers of LUDB 1.0.1 state as the gain of each lead just the range of its digital samples: so
+    taken, every lead of every record spans exactly 1 mV. The samples themselves are in µV: all four
     relations among the limb leads hold between them to half a unit, and their ranges are those of PTB-XL. This reader
     takes 1000 units per mV and says so in `metadata["gain_corrected"]`; `gains="published"` takes the headers' word.
     """

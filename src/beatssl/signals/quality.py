@@ -91,7 +91,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
         lead_off=~missing & lead_off,
         noisy=alive & (noise > _NOISE_MV) & (noise > _NOISE_SHARE * size),
         swapped_limb_leads=_arms_swapped(windows, row) or _one_limb_flat(size, row),
-        identities_violated=_identities_violated(x, row),
+        identities_violated=_identities_violated(ecg_mv, row),
     )
 
 
@@ -150,10 +150,10 @@ def _one_limb_flat(size: Float[np.ndarray, " lead"], row: dict[str, int]) -> boo
     return smallest < _FLAT_LIMB * second
 
 
-def _identities_violated(x: Float32[np.ndarray, "lead time"], row: dict[str, int]) -> bool:
+def _identities_violated(ecg_mv: Float32[np.ndarray, "lead time"], row: dict[str, int]) -> bool:
     if not {"I", "II"} <= row.keys():
         return False
-    one, two = x[row["I"]], x[row["II"]]
+    one, two = ecg_mv[row["I"]], ecg_mv[row["II"]]
     derived = {"III": two - one, "aVR": (one + two) / -2, "aVL": one - two / 2, "aVF": two - one / 2}
-    errors = [x[row[lead]] - signal for lead, signal in derived.items() if lead in row]
+    errors = [np.nan_to_num(ecg_mv[row[lead]] - signal) for lead, signal in derived.items() if lead in row]
     return any(float(error @ error) > _IDENTITY_MV**2 * len(error) for error in errors)
