@@ -106,7 +106,7 @@ def beat_shapes(
     else:
         normal = join(_atrial(_SINUS_P, float(onset_s) - patient.pr_s, rng), conducted)
         premature = join(_atrial(_ECTOPIC_P, float(onset_s) - 0.85 * patient.pr_s, rng), conducted)
-    ventricular = _ventricular(qt_s, rng)
+    ventricular = _ventricular(patient.gain, qt_s, rng)
     fusion = centred_on_r(join(normal.only(P), conducted.scaled(0.5), ventricular.scaled(0.5)))
     return normal, premature, ventricular, fusion
 
@@ -194,19 +194,19 @@ def _st_and_t(after: _Repolarisation, j_s: float, end_s: float, qt_s: float) -> 
     )
 
 
-def _ventricular(qt_s: float, rng: np.random.Generator) -> Shape:
+def _ventricular(patient_gain: float, qt_s: float, rng: np.random.Generator) -> Shape:
     """A premature ventricular beat: no P, a wide QRS from one side to the other, ST and T against it."""
     side = (
         1.0 if rng.uniform() < 0.6 else -1.0
     )  # from the right ventricle: to the left and back; from the left: forward
     toward = np.array([0.5 * side, rng.uniform(-1, 1), 0.9 * side]) + rng.normal(0, 0.2, 3)
-    toward *= rng.uniform(1.3, 2.2) / np.linalg.norm(toward)
+    toward *= rng.uniform(1.3, 2.4) * np.sqrt(patient_gain) / np.linalg.norm(toward)
     aside = np.cross(toward, rng.normal(size=3)) / np.linalg.norm(toward)
-    share, swing = np.array([0.30, 0.55, 0.70, 0.35]), np.array([0.25, 0.15, -0.15, -0.25])
-    sigma_s = np.array([0.014, 0.018, 0.019, 0.017]) * rng.uniform(0.9, 1.1)
+    share, swing = np.array([0.35, 0.90, 0.80, 0.45]), np.array([0.35, 0.25, -0.25, -0.35])
+    sigma_s = np.array([0.0105, 0.0115, 0.0125, 0.0145]) * rng.uniform(0.9, 1.15)
     qrs = Shape(
         wave=np.full(4, QRS),
-        centre_s=np.array([-0.040, -0.012, 0.020, 0.052]) * rng.uniform(0.92, 1.1),
+        centre_s=np.array([-0.034, -0.008, 0.018, 0.050]) * rng.uniform(0.95, 1.2),
         rise_s=sigma_s,
         fall_s=sigma_s,
         dipole_mv=share[:, None] * toward + swing[:, None] * aside,
