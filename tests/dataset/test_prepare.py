@@ -41,6 +41,7 @@ def test_a_store_holds_what_its_records_hold(prepared, fake_reader):
     assert store.waves["record_id"].nunique() == 12
     assert store.reference_beats.query("record_id == 'r011'")["symbol"].tolist() == ["N", "V"]
     assert store.rejects.empty
+    assert {"flag_flat", "flag_noisy", "flag_swapped_limb_leads", "flag_out_of_range"} <= set(store.records.columns)
 
 
 def test_rejects_are_set_aside_and_counted_and_the_run_goes_on(tmp_path, fake_reader):
@@ -102,11 +103,7 @@ def test_leads_as_recorded_keep_their_slots_and_names(prepared, fake_reader):
     assert store.leads == ("1",)
     assert store.records["lead_names"].iloc[0].tolist() == ["I"]
     assert store.ecg_mv([0, 1]).shape == (2, 1, 1000)
-    assert (
-        store.features["heart_rate_bpm" if "heart_rate_bpm" in store.features else store.features.columns[0]]
-        .notna()
-        .all()
-    )
+    assert (store.features.notna().sum(axis=1) > 10).all()  # the rhythm at least, and what lead I alone shows
 
 
 def test_the_bytes_do_not_depend_on_shards_being_there_or_damaged(tmp_path, fake_reader):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32, Int, Int16, Int64
+from jaxtyping import Bool, Float32, Int, Int16, Int64, Shaped
 
-from beatssl.beats.classes import classify
+from beatssl.beats.classes import CLASSES, classify
 from beatssl.beats.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
 from beatssl.dataset.config import PrepareConfig
@@ -17,8 +17,6 @@ from beatssl.dataset.rows import Piece, beats_of_pieces, cut
 from beatssl.features import measure_beats, measure_records
 from beatssl.features.ragged import row_median
 from beatssl.signals.leads import LEADS
-
-BEAT_CLASSES = ("N", "S", "V", "F")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def _on_twelve(
 def of_main_class(beats: Beats, probability: Float32[np.ndarray, "beat 4"], rows: int) -> Bool[np.ndarray, " beat"]:
     """Beats of their row's commonest class: those a median beat is made of. At a tie the order N S V F decides."""
     beat_class = probability.argmax(axis=1)
-    counts = np.zeros((rows, len(BEAT_CLASSES)), np.int64)
+    counts = np.zeros((rows, len(CLASSES)), np.int64)
     np.add.at(counts, (beats.row, beat_class), 1)
     return np.asarray(beat_class == counts.argmax(axis=1)[beats.row])
 
@@ -159,9 +157,16 @@ def _beat_table(
             "rr_next_s": beats.rr_next_s,
         }
         | {field.name: getattr(fiducials, field.name) for field in fields(Fiducials)}
-        | {"class": np.array(BEAT_CLASSES, dtype=object)[probability.argmax(axis=1)]}
-        | {f"class_p_{name}": probability[:, index] for index, name in enumerate(BEAT_CLASSES)}
+        | {"class": _class_names(probability)}
+        | {f"class_p_{name}": probability[:, index] for index, name in enumerate(CLASSES)}
     )
     own = beat_features.reset_index(drop=True)
     extra = own[[name for name in own.columns if name not in table.columns]].astype(np.float32)
     return pd.concat([table, extra], axis=1)
+
+
+def _class_names(probability: Float32[np.ndarray, "beat 4"]) -> Shaped[np.ndarray, " beat"]:
+    """The likeliest class; None for a beat that no lead has measured."""
+    names = np.array(CLASSES, dtype=object)[probability.argmax(axis=1)]
+    names[np.isnan(probability).any(axis=1)] = None
+    return names

@@ -34,4 +34,4 @@ def _client(address: str) -> AbstractContextManager[object]:
         from distributed import Client
     except ImportError as error:
         raise ImportError("dask= needs the extra: pip install 'beatssl[dask]'") from error
-    return Client(address, timeout=30)
+    return Client(address, timeout=10)
