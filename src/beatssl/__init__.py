@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from beatssl.dataset.config import PrepareConfig as PrepareConfig
     from beatssl.dataset.prepare import prepare as prepare
     from beatssl.dataset.store import Store as Store
+    from beatssl.evaluation.bench import BenchConfig as BenchConfig
+    from beatssl.evaluation.bench import bench as bench
     from beatssl.evaluation.check import CheckConfig as CheckConfig
     from beatssl.evaluation.check import check as check
     from beatssl.evaluation.demo import DemoConfig as DemoConfig
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BenchConfig": "evaluation.bench",
     "CheckConfig": "evaluation.check",
     "Definition": "features.definition",
     "DemoConfig": "evaluation.demo",
@@ -35,6 +38,7 @@ _HOME = {
     "Record": "records.record",
     "RecordError": "records.record",
     "Store": "dataset.store",
+    "bench": "evaluation.bench",
     "check": "evaluation.check",
     "demo": "evaluation.demo",
     "download": "records.download",
@@ -43,6 +47,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BenchConfig",
     "CheckConfig",
     "Definition",
     "DemoConfig",
@@ -51,6 +56,7 @@ __all__ = [
     "RecordError",
     "Store",
     "__version__",
+    "bench",
     "check",
     "demo",
     "download",

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,9 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     module = import_module(verb.module)
     function = getattr(module, verb.function)
     parsed = getattr(module, verb.config) if verb.config else function
-    about = f"{inspect.cleandoc(parsed.__doc__ or verb.summary)}\n\nExample:\n    {verb.example}"
+    # Arguments are listed below it, and how errors are named in Python does not matter here.
+    about = re.split(r"\n\n(?=Args:|Raises)", inspect.cleandoc(parsed.__doc__ or verb.summary))[0]
+    about = f"{about}\n\nExample:\n    {verb.example}"
     by_position = (tyro.conf.PositionalRequiredArgs,) if verb.config is None else ()
     result = tyro.cli(parsed, prog=f"beatssl {name}", description=about, args=args, config=by_position)
     verb.show(function(result) if verb.config else result)
@@ -102,7 +105,13 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
+def show_downloaded(result: Any) -> None:
+    """How many files came and how many were there."""
+    print(f"{result.fetched:,} files fetched, {result.kept:,} were there already; all have their published checksums")
+
+
 def show_line(result: Any) -> None:
+    """What the result says of itself."""
     print(result)
 
 
@@ -153,7 +162,7 @@ VERBS: dict[str, Verb] = {
         "download",
         None,
         "beatssl download ludb data/ludb",
-        show_line,
+        show_downloaded,
     ),
     "prepare": Verb(
         "ECG files into a store: signals, beats, features, labels",
@@ -176,7 +185,7 @@ VERBS: dict[str, Verb] = {
         "beatssl.evaluation.bench",
         "bench",
         "BenchConfig",
-        "beatssl bench prepare --source data/ptb-xl --out bench.json",
+        "beatssl bench prepare data/ptb-xl --out bench.json",
         show_figures,
     ),
     "demo": Verb(

@@ -68,7 +68,13 @@ def download(
     its checksum is right; with a wrong one it is fetched once more from the start. A broken connection or a busy
     server is tried again, `TRIES` times in all, after `backoff_s`, twice that, and so on.
 
-    `rate` counts for PTB-XL only: its records at 100 Hz (0.6 GB), at 500 Hz (2.5 GB), or both.
+    Args:
+        name: the data set.
+        dest: folder to fill; what is there already is checked, not fetched again.
+        base_url: address below which the sets stand, for a mirror.
+        workers: files fetched at a time.
+        rate: of PTB-XL only: its records at 100 Hz (0.6 GB), at 500 Hz (2.5 GB), or both.
+        backoff_s: seconds before a broken connection is tried again; doubled each time.
 
     Raises `DownloadError` at the end, listing the files that could not be had and why, or at once where
     SHA256SUMS.txt cannot be had or read. Raises `RecordError` ("unsafe-path") before anything is fetched where the
