@@ -1,8 +1,8 @@
 """WFDB records of any format, in mV, with length and checksum verified.
 
-Plain format 16 in one file (PTB-XL, LUDB, CinC's `.mat`) is read here, many times faster than through wfdb and equal to
-it bit for bit; all other formats (8, 61, 80, 160, 212, 24, 310, 311, 32, FLAC) go through wfdb. Multi-segment records
-are put together from their segments, each read either way.
+Plain 16-bit samples in one file (formats 16 and 61: PTB-XL, LUDB, CinC's `.mat`) are read here, many times faster than
+through wfdb and equal to it bit for bit; all other formats (8, 80, 160, 212, 24, 310, 311, 32, FLAC) go through wfdb.
+Multi-segment records are put together from their segments, each read either way.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ _NOT_MEASURED = {
     16: -(2**15), 24: -(2**23), 32: -(2**31), 61: -(2**15), 80: -128, 160: -(2**15), 212: -2048, 310: -512, 311: -512,
     508: -128, 516: -(2**15), 524: -(2**23),
 }  # fmt: skip
+_PLAIN = {16: "<i2", 61: ">i2"}
 _LONGEST = 10**10  # samples; a header that announces more is garbage, and must not ask for the memory
 
 
@@ -100,9 +101,11 @@ def _read_segment(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
     chosen, factors, assumed = _voltages(signals, at.where, policy)
     names = lead_names(tuple(line.name for line in signals))
     first = signals[0]
-    layout = (first.file, 16, 1, 0, first.byte_offset)
-    if all((line.file, line.format, line.samples_per_frame, line.skew, line.byte_offset) == layout for line in signals):
-        ecg_mv, per_frame = _read_plain_16(at, header, factors), 1
+    layout = (first.file, first.format, 1, 0, first.byte_offset)
+    if first.format in _PLAIN and all(
+        (line.file, line.format, line.samples_per_frame, line.skew, line.byte_offset) == layout for line in signals
+    ):
+        ecg_mv, per_frame = _read_plain(at, header, factors), 1
         if len(chosen) < len(signals):
             ecg_mv = ecg_mv[chosen]
     else:
@@ -143,7 +146,7 @@ def _voltages(
     return chosen, factors, bool(unstated)
 
 
-def _read_plain_16(
+def _read_plain(
     at: _Place, header: Header, factors: Float64[np.ndarray, " signal"]
 ) -> Float32[np.ndarray, "lead time"]:
     signals, count, offset = header.signals, len(header.signals), header.signals[0].byte_offset
@@ -151,7 +154,9 @@ def _read_plain_16(
     content = at.read(signals[0].file, expected or 2**20)
     if len(content) < expected or (not expected and (len(content) - offset) % (2 * count)) or len(content) <= offset:
         raise _truncated(at.where, signals[0].file, (len(content) - offset) // (2 * count), header.samples)
-    digital = np.frombuffer(content, "<i2", count=((expected or len(content)) - offset) // 2, offset=offset)
+    digital = np.frombuffer(
+        content, _PLAIN[signals[0].format], count=((expected or len(content)) - offset) // 2, offset=offset
+    )
     digital = digital.reshape(-1, count)
     # int64 sums cannot overflow; the header keeps the low 16 bits.
     _check_sums(digital.sum(axis=0, dtype=np.int64).tolist(), signals, at.where)
