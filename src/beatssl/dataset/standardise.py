@@ -215,13 +215,12 @@ def _on_axes(
 ) -> Float64[np.ndarray, "chosen component"]:
     if not len(axes) or median_mv is None:
         return np.zeros((len(rows), 0))
-    flat = _flat(median_mv[rows], fs_hz)
-    if flat.shape[1] != len(mean):
+    if median_mv.shape[2] != round((BEFORE_S + AFTER_S) * fs_hz):
         raise ValueError(
             f"median beats of {median_mv.shape[2]} samples do not fit components learnt at {fs_hz:g} Hz; "
             "prepare the store at that rate, or fit again"
         )
-    return (flat - mean) @ axes.T
+    return (_flat(median_mv[rows], fs_hz) - mean) @ axes.T
 
 
 def _flat(median_mv: Float32[np.ndarray, "row lead window"], fs_hz: float) -> Float64[np.ndarray, "row flat"]:
