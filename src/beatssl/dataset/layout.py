@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,14 @@ class StoreError(ValueError):
 
 def to_int16(ecg_mv: Float32[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
     """mV in units of 1 µV, clipped to the range of int16; `MISSING` where NaN."""
-    units = np.clip(np.rint(ecg_mv * np.float32(UNITS_PER_MV)), -LARGEST, LARGEST)
-    return np.where(np.isnan(units), np.float32(MISSING), units).astype(np.int16)
+    units = ecg_mv * np.float32(UNITS_PER_MV)
+    missing = np.isnan(units)
+    units[missing] = MISSING
+    np.rint(units, out=units)
+    np.clip(units, -LARGEST, LARGEST, out=units)
+    whole = units.astype(np.int16)
+    whole[missing] = MISSING
+    return whole
 
 
 def to_mv(units: Int16[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
@@ -72,7 +78,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 @contextmanager
-def appearing(path: Path, store: Path) -> Iterator[Path]:
+def appearing(path: Path, store: Path) -> Generator[Path, None, None]:
     """A scratch path to write a file to; it becomes `path` in one step when the block ends without an exception."""
     scratch = scratch_path(store, path.name)
     yield scratch
@@ -90,7 +96,7 @@ def remove_scratch(store: Path) -> None:
 
 
 @contextmanager
-def held(store: Path) -> Iterator[None]:
+def held(store: Path) -> Generator[None, None, None]:
     """A lock on the folder, let go by the system when the process ends, however it ends."""
     try:
         import fcntl

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import joblib
 
@@ -24,9 +24,9 @@ def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], config: 
             processes = None
         else:
             processes = min(config.process_count, max(len(jobs), 1))
-        yield from joblib.Parallel(n_jobs=processes, return_as="generator")(
-            joblib.delayed(function)(job) for job in jobs
-        )
+        parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
+        results: Any = parallel(joblib.delayed(function)(job) for job in jobs)
+        yield from results
 
 
 def _client(address: str) -> AbstractContextManager[object]:

@@ -1,7 +1,7 @@
 """ECG files of one kind to a finished store: shard by shard, in parallel, continued after a kill."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
 
 
 @contextmanager
-def _opened(out: Path, plan: dict[str, Any]) -> Iterator[None]:
+def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
     """The store's folder, held by this run alone, with the plan written down."""
     out.mkdir(parents=True, exist_ok=True)
     with held(out):

@@ -59,9 +59,9 @@ def split_mitdb(records: pd.DataFrame, valid: Collection[str] = ("114", "124", "
     if unknown := set(valid) - set(DS1):
         raise SplitError(f"records {sorted(unknown)} are not in DS1; choose the inner split from {', '.join(DS1)}")
     ids = records["record_id"].astype(str)
-    chosen, inner = ids.isin(DS1), ids.isin(list(valid))
-    sides = (chosen & ~inner, inner, ids.isin(DS2))
-    return _checked(records, *(side.to_numpy(np.bool_) for side in sides), "MIT-BIH record numbers")
+    inner = ids.isin(list(valid)).to_numpy(np.bool_)
+    train = ids.isin(DS1).to_numpy(np.bool_) & ~inner
+    return _checked(records, train, inner, ids.isin(DS2).to_numpy(np.bool_), "MIT-BIH record numbers")
 
 
 def take_share(

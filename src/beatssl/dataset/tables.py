@@ -35,7 +35,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     inferred = pa.Schema.from_pandas(table, preserve_index=False)
     schema = pa.schema([(field.name, _TYPES.get(field.name, field.type)) for field in inferred])
     arrow = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    texts: Any = [field.name for field in schema if pa.types.is_string(field.type)]
     # Hundreds of float columns: dictionaries and statistics for each would be most of the file and of the time.
     pq.write_table(arrow, path, compression="zstd", compression_level=3, use_dictionary=texts, write_statistics=False)
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def _cpu_s() -> float:
 
 
 @contextmanager
-def _peak_memory() -> Iterator[list[int]]:
+def _peak_memory() -> Generator[list[int], None, None]:
     """The largest sum of resident memory of this process and its children, in bytes, as the one entry of the list."""
     import psutil
 
