@@ -1,4 +1,4 @@
-"""Beats laid on one another: centred, on one time grid, beside the dominant beat of their record, whatever the leads."""
+"""Beats laid on one another: centred, on one time grid, beside the dominant beat of their record; any leads."""
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32

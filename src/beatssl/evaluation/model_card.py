@@ -20,11 +20,11 @@ longer record. What is usual in a record counts as N: in a run of ectopic beats 
 **Network.** The mean of some small multilayer perceptrons with ReLU; NumPy is enough to run them.
 
 **Data.** MIT-BIH Arrhythmia Database 1.0.0 (Moody and Mark 2001; PhysioNet), licence ODC-By 1.0: contains information
-from the MIT-BIH Arrhythmia Database, which is made available under the Open Data Commons Attribution License. Trained on
-the 22 records of DS1, at the reference beats, also seen through one lead or mixtures of both, with R times off by 10 ms
-(SD) and with fusion beats made by averaging N and V beats. Records with paced beats, class Q and flutter waves are left
-out. Everything was chosen on DS1, records left out in turn; DS2 (22 records) was measured with the final weights. 201
-(DS1) and 202 (DS2) are one patient: the canonical split is kept.
+from the MIT-BIH Arrhythmia Database, which is made available under the Open Data Commons Attribution License. Trained
+on the 22 records of DS1, at the reference beats, also seen through one lead or mixtures of both, with R times off by
+10 ms (SD) and with fusion beats made by averaging N and V beats. Records with paced beats, class Q and flutter waves
+are left out. Everything was chosen on DS1, records left out in turn; DS2 (22 records) was measured with the final
+weights. 201 (DS1) and 202 (DS2) are one patient: the canonical split is kept.
 
 **Limits.** 22 training records, two leads, mostly MLII and V1. Fusion beats in DS1 are nearly all of one record and in
 DS2 of one other: figures for F mean little. Supraventricular beats in atrial fibrillation and in long runs are missed.
