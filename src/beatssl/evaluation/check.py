@@ -22,10 +22,10 @@ CHECKS: tuple[What, ...] = get_args(What)
 class CheckConfig:
     """Measure a store against its reference marks or labels.
 
-    peaks: R peaks against reference beats (LUDB, MIT-BIH, synthetic).
-    fiducials: P, QRS and T boundaries against reference marks (LUDB, QTDB, synthetic).
-    features: diagnoses predicted from the record features alone (PTB-XL).
-    beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
+    - peaks: R peaks against reference beats (LUDB, MIT-BIH, synthetic).
+    - fiducials: P, QRS and T boundaries against reference marks (LUDB, QTDB, synthetic).
+    - features: diagnoses predicted from the record features alone (PTB-XL).
+    - beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
     """
 
     store: tyro.conf.Positional[Path]

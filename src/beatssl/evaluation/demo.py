@@ -27,6 +27,8 @@ EXAMPLES = {
 }
 """Labels of the synthetic cohort that are drawn, and the names of their tabs."""
 
+_SHARD_RECORDS = 64  # small, so that a small cohort keeps several cores busy
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DemoConfig:
@@ -53,7 +55,8 @@ def demo(config: DemoConfig) -> Path:
     if any((folder / name).exists() for name in (MANIFEST, PLAN)):
         shutil.rmtree(folder)
     began = time.perf_counter()
-    prepare(PrepareConfig("synthetic", Path(str(config.records)), folder, workers=config.workers))
+    source = Path(str(config.records))
+    prepare(PrepareConfig("synthetic", source, folder, shard_records=_SHARD_RECORDS, workers=config.workers))
     seconds = time.perf_counter() - began
     store = Store(folder)
     rows = example_rows(store, EXAMPLES)
