@@ -35,8 +35,8 @@ class BeatClassifier:
     features: tuple[str, ...]
     centre: Float32[np.ndarray, " feature"]
     scale: Float32[np.ndarray, " feature"]
-    weights: tuple[Float32[np.ndarray, "net from to"], ...]  # one a layer
-    biases: tuple[Float32[np.ndarray, "net 1 to"], ...]
+    weights: tuple[Float32[np.ndarray, "net _from _to"], ...]  # one a layer
+    biases: tuple[Float32[np.ndarray, "net 1 _to"], ...]
 
     @classmethod
     def load(cls, path: Path) -> "BeatClassifier":

@@ -106,7 +106,8 @@ def shapes(beats: Beats) -> tuple[Float32[np.ndarray, "beat lead 80"], Bool[np.n
     present = (beat_mv[..., QRST] != 0).any(axis=2)
     core = beat_mv[..., QRST]
     power = np.einsum("blt,blt->b", core, core) / (np.maximum(present.sum(axis=1), 1) * core.shape[2])
-    return beat_mv / np.maximum(np.sqrt(power), _LEAST_MV)[:, None, None], present
+    norm_mv = np.maximum(np.sqrt(power), _LEAST_MV).astype(np.float32)
+    return beat_mv / norm_mv[:, None, None], present
 
 
 def _principal(off: Float32[np.ndarray, "beat value"], most: int) -> Float32[np.ndarray, "component value"]:
