@@ -86,9 +86,11 @@ def read_csv(root: Path, name: str, leads: Sequence[str]) -> tuple[Float[np.ndar
     folder, _, base = name.rpartition("/")
     text = read_inside(root, folder, base, 2**20).decode("utf-8-sig", errors="replace")
     first, _, rest = text.partition("\n")
+    if not first.strip():
+        raise RecordError("unreadable", f"{name}: its first line is empty; it should hold lead names or numbers")
     separator = max(",;\t", key=first.count) if any(mark in first for mark in ",;\t") else r"\s+"
     decimal = "," if separator == ";" and "," in rest else "."
-    header = None if _is_number(first.split(separator if separator != r"\s+" else None)[0], decimal) else 0
+    header = None if _is_number(first.split(None if separator == r"\s+" else separator)[0], decimal) else 0
     try:
         table = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal, header=header, dtype=np.float64)
     except (ValueError, IndexError):  # pandas' own parser errors are ValueErrors

@@ -73,7 +73,14 @@ def parse_header(text: str, where: str) -> Header:
         raise RecordError(
             "unreadable", f"{where}: the header announces {segment_count or signal_count} lines and has {len(body)}"
         )
+    if not text.endswith("\n") and _fields(body[-1][1]) < _fields(body[0][1]):
+        raise RecordError("truncated", f"{where}: the header breaks off in line {n}")
     return Header(fs_hz, samples, tuple(signals), tuple(segments), comments)
+
+
+def _fields(line: str) -> int:
+    """Fields of a line; the description, which may hold blanks, is one."""
+    return len(line.split(maxsplit=8))
 
 
 def _record_line(line: str) -> tuple[int, int, float, int | None]:

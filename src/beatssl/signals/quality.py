@@ -71,7 +71,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     - identities: RMS of II − I − III, or of the augmented leads' relations, above 0.02 mV.
     """
     measured = np.isfinite(ecg_mv)
-    missing = ~measured.any(axis=1)
+    missing = np.asarray(~measured.any(axis=1))
     x = ecg_mv if measured.all() else _filled(ecg_mv, measured)
     window = min(max(round(_WINDOW_S * fs_hz), 1), max(x.shape[1], 1))
     windows = x[:, : x.shape[1] // window * window].reshape(len(x), -1, window)

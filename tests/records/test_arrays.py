@@ -1,0 +1,76 @@
+"""Records from arrays and tables."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from beatssl.records.arrays import record_from_array
+from beatssl.records.record import RecordError
+from beatssl.records.units import UnitPolicy, mv_per
+
+ECG = np.sin(np.arange(500) / 10)[None] * np.array([[1.0], [0.5], [2.0]])
+LEADS = ("I", "lead ii", "V1")
+
+
+@pytest.mark.parametrize("ecg", [ECG, ECG.T, ECG.tolist()])
+def test_either_orientation(ecg: Any) -> None:
+    record = record_from_array(ecg, 250, "mV", LEADS, id="a", age_years=40.0, sex="female")
+    np.testing.assert_array_equal(record.ecg_mv, ECG.astype(np.float32))
+    assert record.leads == ("I", "II", "V1")
+    assert (record.fs_hz, record.id, record.age_years, record.sex, record.metadata) == (250.0, "a", 40.0, "female", {})
+
+
+def test_one_lead_may_be_flat_in_shape() -> None:
+    assert record_from_array(ECG[0], 250, "mV", ["I"]).ecg_mv.shape == (1, 500)
+
+
+@pytest.mark.parametrize("unit", ["nV", "uV", "µV", "mV", "V", "Microvolts", "volt"])
+def test_units(unit: str) -> None:
+    per = mv_per(unit)
+    assert per is not None
+    record = record_from_array(ECG / per, 250, unit, LEADS)
+    np.testing.assert_allclose(record.ecg_mv, ECG, rtol=1e-6, atol=1e-9)
+
+
+def test_nan_is_not_measured() -> None:
+    ecg = ECG.copy()
+    ecg[1] = np.nan
+    assert np.isnan(record_from_array(ecg, 250, "mV", LEADS).ecg_mv[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("ecg", "unit", "leads", "reason"),
+    [
+        (ECG, "mV", ("I", "II"), "unreadable"),  # neither axis is two leads long
+        (ECG[:, :3], "mV", LEADS, "unreadable"),  # both are three
+        (np.zeros((2, 3, 4)), "mV", LEADS, "unreadable"),
+        (np.array([["a"] * 9] * 3), "mV", LEADS, "unreadable"),
+        (ECG, "mmHg", LEADS, "unit"),
+        (ECG, "", LEADS, "unit"),
+        (ECG * 1000, "mV", LEADS, "amplitude"),  # µV called mV
+        (ECG / 1000, "mV", LEADS, "amplitude"),  # V called mV
+        (ECG * np.nan, "mV", LEADS, "nan"),
+        (np.where(ECG > 0.9, np.inf, ECG), "mV", LEADS, "nan"),
+    ],
+)
+def test_what_is_refused(ecg: Any, unit: str, leads: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(RecordError) as error:
+        record_from_array(ecg, 250, unit, leads, id="a")
+    assert error.value.reason == reason
+    assert "record a" in str(error.value)
+
+
+def test_a_rate_that_is_none_is_refused() -> None:
+    with pytest.raises(RecordError, match="sampling rate"):
+        record_from_array(ECG, float("nan"), "mV", LEADS)
+
+
+def test_amplitude_may_be_flagged_instead() -> None:
+    record = record_from_array(ECG * 1000, 250, "mV", LEADS, policy=UnitPolicy(implausible="flag"))
+    assert record.metadata == {"implausible_amplitude": True}
+
+
+def test_offset_of_a_dc_coupled_recorder_and_a_dead_record_are_plausible() -> None:
+    assert record_from_array(ECG + 250, 250, "mV", LEADS).metadata == {}
+    assert record_from_array(ECG * 0, 250, "mV", LEADS).metadata == {}

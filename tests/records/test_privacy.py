@@ -1,0 +1,57 @@
+"""The salt, the hash, and what counts as naming someone."""
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beatssl.records.privacy import default_salt, names_someone, salted_hash
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("BEATSSL_SALT", raising=False)
+    return tmp_path
+
+
+def test_salt_is_made_once_and_private(home: Path) -> None:
+    salt = default_salt()
+    path = home / ".config/beatssl/salt"
+    assert default_salt() == salt == path.read_bytes()
+    assert len(salt) == 64
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]  # no part is left behind
+
+
+def test_processes_at_once_agree_on_the_salt(home: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        assert len(set(pool.starmap(default_salt, [()] * 16))) == 1
+
+
+def test_environment_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEATSSL_SALT", "of the ward")
+    assert default_salt() == b"of the ward"
+    assert not (home / ".config").exists()
+
+
+def test_empty_salt_is_refused() -> None:
+    with pytest.raises(ValueError, match="salt is empty"):
+        salted_hash("4711", b"")
+
+
+@given(st.text(), st.text(), st.binary(min_size=1, max_size=200))
+def test_hash_tells_patients_apart_and_holds(a: str, b: str, salt: bytes) -> None:
+    assert (salted_hash(a, salt) == salted_hash(b, salt)) == (a == b)
+
+
+def test_naming_someone() -> None:
+    known = ["PID4711", "Ann-Marie", "van der Quell", "1950-03-14", "Li", ""]
+    assert names_someone("2020/QUELL.xml", known)
+    assert names_someone("ann-marie", known)
+    assert names_someone("scan-pid4711-2", known)
+    assert not names_someone("lipid/ward.xml", known)  # two letters stand anywhere
+    assert not names_someone("", known)

@@ -1,0 +1,92 @@
+"""QTDB, MIT-BIH and the CinC collections."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beatssl.records.cinc import CincReader
+from beatssl.records.mitdb import DS1, DS2, PACED, MitdbReader, aami_class
+from beatssl.records.qtdb import QtdbReader
+from beatssl.records.record import Record
+
+
+def test_qtdb_marks_and_lead_names(data_root: Path) -> None:
+    reader, root = QtdbReader(), data_root / "qtdb"
+    records = {source.id: reader.read(root, source) for source in reader.sources(root)}
+    assert len(records) == 15
+    assert records["sele0112"].leads == ("D3", "V4")
+    assert records["sel100"].leads == ("MLII", "V5")
+    assert (records["sele0112"].age_years, records["sele0112"].sex) == (52.0, "male")
+    assert records["sel821"].metadata["unit_assumed"]
+    marks = records["sel100"].waves
+    assert marks is not None
+    assert set(marks.lead) == {""}
+    assert Counter(marks.wave) == {"P": 30, "QRS": 30, "T": 30}
+    assert np.isnan(marks.onset_s[np.array(marks.wave) == "T"]).all()  # q1c of sel100 marks no T onset
+    assert marks.peak_s[1] == pytest.approx(150330 / 250)
+    assert sum(wave == "QRS" for r in records.values() for wave in r.waves.wave) > 450  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="session")
+def mitdb(data_root: Path) -> dict[str, Record]:
+    reader, root = MitdbReader(), data_root / "mitdb"
+    return {source.id: reader.read(root, source) for source in reader.sources(root)}
+
+
+def test_mitdb_beats_by_class(mitdb: dict[str, Record]) -> None:
+    symbols = Counter(symbol for r in mitdb.values() for symbol in r.beats.symbol)  # type: ignore[union-attr]
+    classes = Counter[str | None]()
+    for symbol, count in symbols.items():
+        classes[aami_class(symbol)] += count
+    # 109,494 beats in the whole database; 472 flutter waves in record 207.
+    assert classes == {"N": 90_631, "S": 2_781, "V": 7_236, "F": 803, "Q": 8_043, None: 472}
+    assert aami_class("+") is aami_class("~") is aami_class("!") is None
+
+
+def test_mitdb_split(mitdb: dict[str, Record]) -> None:
+    assert len(DS1) == len(DS2) == 22
+    assert {*DS1, *DS2, *PACED} == mitdb.keys()
+    shared = {mitdb[name].patient_id for name in DS1} & {mitdb[name].patient_id for name in DS2}
+    assert shared == {"201"}
+
+
+def test_mitdb_record(mitdb: dict[str, Record]) -> None:
+    record = mitdb["114"]
+    assert (record.leads, record.fs_hz, record.ecg_mv.shape) == (("V5", "II"), 360.0, (2, 650_000))
+    assert (record.age_years, record.sex, record.patient_id) == (72.0, "female", "114")
+    assert mitdb["104"].age_years == 66.0
+    assert sum(r.age_years is None for r in mitdb.values()) == 2  # -1 in the header
+    assert "Digoxin" not in repr(record.metadata)
+    start, end = mitdb["207"].metadata["flutter_s"][0]
+    assert 0 < start < end < 1806
+
+
+def test_cinc_records(data_root: Path) -> None:
+    reader, root = CincReader(), data_root / "cinc2020"
+    records = {source.id: reader.read(root, source) for source in reader.sources(root)}
+    assert len(records) == 19
+    assert Counter(r.source for r in records.values()) == {
+        "cpsc2018": 3, "georgia": 7, "chapman-shaoxing": 4, "cpsc2018-extra": 3, "ptb": 2
+    }  # fmt: skip
+    georgia = records["E00015"]
+    assert [label.name for label in georgia.labels] == ["251146004", "284470004"]  # one stands twice in the file
+    assert (records["E00001"].age_years, records["E00001"].sex) == (None, "female")
+    assert records["S0001"].fs_hz == 1000.0
+    assert records["A0001"].labels[0].label_set == "snomed"
+
+
+def test_cinc_says_whose_records_hr_and_ningbo_are(data_root: Path, tmp_path: Path) -> None:
+    for name in ("HR00017", "JS10647", "mine"):
+        shutil.copy(data_root / "cinc2020/A0002.mat", tmp_path / f"{name}.mat")
+        header = (data_root / "cinc2020/A0002.hea").read_text().replace("A0002", name)
+        (tmp_path / f"{name}.hea").write_text(header.replace("#Sex: Female", "#Sex: Unknown"))
+    reader = CincReader()
+    records = {source.id: reader.read(tmp_path, source) for source in reader.sources(tmp_path)}
+    assert records["HR00017"].source == "ptb-xl"
+    assert records["HR00017"].metadata["ptbxl_ecg_id"] == 17
+    assert records["JS10647"].source == "ningbo"
+    assert records["mine"].source == "cinc"
+    assert records["mine"].sex is None
