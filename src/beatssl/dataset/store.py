@@ -85,15 +85,21 @@ class Store:
             return LEADS
         return tuple(str(slot + 1) for slot in range(self.manifest["counts"]["leads"]))
 
-    def ecg_mv(self, rows: Sequence[int] | Int[np.ndarray, " row"]) -> Float32[np.ndarray, "row lead time"]:
+    def ecg_mv(
+        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
+    ) -> Float32[np.ndarray, "row lead time"]:
         """Signals of some rows, in the order asked, in mV; NaN where missing, not measured or padded."""
         return to_mv(self.ecg_units(rows))
 
-    def ecg_units(self, rows: Sequence[int] | Int[np.ndarray, " row"]) -> Int16[np.ndarray, "row lead time"]:
+    def ecg_units(
+        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
+    ) -> Int16[np.ndarray, "row lead time"]:
         """As `ecg_mv`, in the store's own unit of 1 µV, −32768 where missing."""
         return self._gather(ECG, rows)
 
-    def median_beats_mv(self, rows: Sequence[int] | Int[np.ndarray, " row"]) -> Float32[np.ndarray, "row lead window"]:
+    def median_beats_mv(
+        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
+    ) -> Float32[np.ndarray, "row lead window"]:
         """Median beats of some rows in mV; R lies `beats.windows.BEFORE_S` into them. NaN where missing."""
         return to_mv(self._gather(MEDIAN_BEATS, rows))
 
@@ -157,7 +163,9 @@ class Store:
         """The folder of a shard."""
         return self.path / shard_name(index)
 
-    def _gather(self, name: str, rows: Sequence[int] | Int[np.ndarray, " row"]) -> Int16[np.ndarray, "row lead time"]:
+    def _gather(
+        self, name: str, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
+    ) -> Int16[np.ndarray, "row lead time"]:
         wanted = np.asarray(rows, np.int64).reshape(-1)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"row {wanted.min()} to {wanted.max()} asked of {self!r}; rows are 0 to {len(self) - 1}")
