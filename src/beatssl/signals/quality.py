@@ -56,7 +56,7 @@ _PER_LEAD = ("missing", "flat", "clipped", "lead_off", "noisy")
 
 
 def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs_hz: float) -> Quality:
-    """Flags of a raw signal: unfiltered, as recorded, NaN where not measured. About 0.3 ms for 10 s at 100 Hz.
+    """Flags of a raw signal: unfiltered, as recorded, NaN where not measured. About 0.4 ms for 10 s at 100 Hz.
 
     - flat: range under 0.015 mV in half of the 1 s windows.
     - clipped: at the lead's highest or lowest value, 0.5 mV or more from its mean, for 40 ms at a stretch, and twice so
@@ -77,7 +77,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     windows = x[:, : x.shape[1] // window * window].reshape(len(x), -1, window)
     ranges = np.asarray(windows.max(axis=2) - windows.min(axis=2))
     means = np.asarray(windows.mean(axis=2))
-    size = np.median(ranges, axis=1)
+    size = _middle(ranges)
     flat = ~missing & ((ranges < _FLAT_MV).mean(axis=1) >= _FLAT_SHARE)
     alive = ~missing & ~flat
     level = means.mean(axis=1)
@@ -109,9 +109,14 @@ def _noise_mv(x: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float[np.nda
     y = x[:, :: max(1, round(0.01 * fs_hz))]
     if y.shape[1] < 3:
         return np.zeros(len(x))
-    bend = np.abs(y[:, 2:] - 2 * y[:, 1:-1] + y[:, :-2])
-    middle = bend.shape[1] // 2
-    return np.partition(bend, middle, axis=1)[:, middle] / (0.6745 * np.sqrt(6.0))
+    bend = np.abs(y[:, 2::2] - 2 * y[:, 1:-1:2] + y[:, :-2:2])  # every other one: as good a median at half the cost
+    return _middle(bend) / (0.6745 * np.sqrt(6.0))
+
+
+def _middle(x: Float[np.ndarray, "row time"]) -> Float[np.ndarray, " row"]:
+    """The median of each row, the upper of two; np.median itself takes ten times as long on a few numbers."""
+    middle = x.shape[1] // 2
+    return np.partition(x, middle, axis=1)[:, middle]
 
 
 def _clipped(
@@ -122,7 +127,7 @@ def _clipped(
     for extreme in (x.max(axis=1), x.min(axis=1)):
         at = x == extreme[:, None]
         # Few leads stay at an extreme at all: only these are looked at closely.
-        for lead in np.flatnonzero((at.sum(axis=1) >= shortest) & (np.abs(extreme - level) >= _CLIP_MV)):
+        for lead in np.flatnonzero((np.count_nonzero(at, axis=1) >= shortest) & (np.abs(extreme - level) >= _CLIP_MV)):
             edges = np.flatnonzero(np.diff(np.concatenate([[False], at[lead], [False]]).astype(np.int8)))
             runs = edges[1::2] - edges[::2]
             runs = runs[runs >= shortest]
@@ -135,7 +140,7 @@ def _arms_swapped(windows: Float32[np.ndarray, "lead window time"], row: dict[st
         return False
     three = windows[[row["I"], row["aVR"], row["V6"]]]
     three = three - three.mean(axis=2, keepdims=True)  # without the baseline
-    polarity = np.median(three.max(axis=2) + three.min(axis=2), axis=1)
+    polarity = _middle(three.max(axis=2) + three.min(axis=2))
     flat = three.reshape(3, -1)
     products = flat @ flat.T
     norms = np.sqrt(np.diag(products)) + 1e-9
@@ -155,5 +160,13 @@ def _identities_violated(ecg_mv: Float32[np.ndarray, "lead time"], row: dict[str
         return False
     one, two = ecg_mv[row["I"]], ecg_mv[row["II"]]
     derived = {"III": two - one, "aVR": (one + two) / -2, "aVL": one - two / 2, "aVF": two - one / 2}
-    errors = [np.nan_to_num(ecg_mv[row[lead]] - signal) for lead, signal in derived.items() if lead in row]
-    return any(float(error @ error) > _IDENTITY_MV**2 * len(error) for error in errors)
+    errors = [ecg_mv[row[lead]] - signal for lead, signal in derived.items() if lead in row]
+    return any(_rms(error) > _IDENTITY_MV for error in errors)
+
+
+def _rms(x: Float32[np.ndarray, " time"]) -> float:
+    total = float(x @ x)
+    if np.isnan(total):  # a gap in one of the leads
+        x = x[np.isfinite(x)]
+        total = float(x @ x)
+    return float(np.sqrt(total / max(len(x), 1)))
