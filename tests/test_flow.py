@@ -89,14 +89,15 @@ def test_examples_are_the_clearest_rows_and_never_the_same(store: Store) -> None
 
 
 def test_the_demo_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
-    path = demo(DemoConfig(tmp_path / "demo", records=48, workers=1))
+    path = demo(DemoConfig(tmp_path / "demo", records=24, workers=1))
     text = path.read_text(encoding="utf-8")
     assert path == tmp_path / "demo" / "index.html"
     assert text.count("ecg-paper") > 3
     assert not re.search(r'(src|href)="(?!#)', text)
     assert "Found against true" in text
     assert list((tmp_path / "demo" / "pictures").glob("ecg-*.svg"))
-    assert demo(DemoConfig(tmp_path / "demo", records=48, workers=1)) == path  # an old demo is replaced
+    demo(DemoConfig(tmp_path / "demo", records=8, workers=1))
+    assert len(Store(tmp_path / "demo" / "store")) == 8  # an old demo is replaced
 
 
 def test_the_demo_spares_a_folder_that_is_no_store(tmp_path: Path) -> None:

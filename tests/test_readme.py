@@ -20,7 +20,7 @@ from beatssl.cli import main
 
 REPO = Path(__file__).resolve().parents[1]
 TEXT = (REPO / "README.md").read_text(encoding="utf-8")
-PTBXL_RECORDS = 400
+PTBXL_RECORDS = 120
 """Records of PTB-XL that stand in for all of it."""
 
 
