@@ -2,13 +2,13 @@
 
 import json
 import os
-import resource
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,10 @@ def bench_prepare(
     """
     with tempfile.TemporaryDirectory(prefix="beatssl-bench-") as scratch:
         config = PrepareConfig(kind=kind, source=source, out=Path(scratch) / "store", workers=workers)
-        before, began = _cpu_s(), time.perf_counter()
-        with _peak_memory() as peak:
+        began = time.perf_counter()
+        with _watched() as use:
             summary = prepare(config)
         wall_s = time.perf_counter() - began
-        cpu_s = _cpu_s() - before
         store_bytes = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     core_ms = 1000 * wall_s * workers / summary.sources
     figures: dict[str, Any] = {
@@ -54,9 +53,9 @@ def bench_prepare(
         "load_before": os.getloadavg()[0],
         "wall_s": wall_s,
         "records_per_s": summary.sources / wall_s,
-        "cpu_s": cpu_s,
+        "cpu_s": use.cpu_s,
         "core_ms_per_record": core_ms,
-        "memory_gb": peak[0] / 1e9,
+        "memory_gb": use.peak_bytes / 1e9,
         "store_gb": store_bytes / 1e9,
     }
     if neurokit_records:
@@ -67,36 +66,51 @@ def bench_prepare(
     return figures
 
 
-def _cpu_s() -> float:
-    """User and system time of this process and of its children that have ended."""
-    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+@dataclass(slots=True)
+class _Use:
+    """What all processes used together."""
+
+    peak_bytes: int = 0  # largest sum of resident memory
+    cpu_s: float = 0.0  # user and system time
 
 
 @contextmanager
-def _peak_memory() -> Generator[list[int], None, None]:
-    """The largest sum of resident memory of this process and its children, in bytes, as the one entry of the list."""
+def _watched() -> Generator[_Use, None, None]:
+    """What this process and its children use while the block runs, looked at ten times a second."""
     import psutil
 
-    peak, stop, me = [0], threading.Event(), psutil.Process()
+    use, stop, me = _Use(), threading.Event(), psutil.Process()
+    started = {me.pid: _cpu_s(me)}
+    spent: dict[int, float] = {}
+
+    def look() -> None:
+        total = 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                total += process.memory_info().rss
+                spent[process.pid] = _cpu_s(process) - started.get(process.pid, 0.0)
+            except psutil.NoSuchProcess:
+                continue
+        use.peak_bytes = max(use.peak_bytes, total)
+        use.cpu_s = sum(spent.values())
 
     def watch() -> None:
         while not stop.wait(_SAMPLE_S):
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            peak[0] = max(peak[0], total)
+            look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield peak
+        yield use
     finally:
         stop.set()
         watcher.join()
+        look()
+
+
+def _cpu_s(process: Any) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def _neurokit_s(config: PrepareConfig, count: int) -> float:
