@@ -13,7 +13,7 @@ from beatssl.dataset.layout import MANIFEST, PLAN
 from beatssl.dataset.prepare import prepare
 from beatssl.dataset.store import Store
 from beatssl.evaluation.store_page import example_rows, store_page
-from beatssl.evaluation.store_pictures import ecg_of_row, vcg_of_row
+from beatssl.evaluation.store_pictures import draw_rows
 
 EXAMPLES = {
     "normal": "Normal",
@@ -59,17 +59,17 @@ def demo(config: DemoConfig) -> Path:
     prepare(PrepareConfig("synthetic", source, folder, shard_records=_SHARD_RECORDS, workers=config.workers))
     seconds = time.perf_counter() - began
     store = Store(folder)
-    rows = example_rows(store, EXAMPLES)
+    drawn = draw_rows(store, example_rows(store, EXAMPLES))
     pictures = config.out / "pictures"
     pictures.mkdir(exist_ok=True)
-    for name, row in rows.items():
+    for name, shown in drawn.items():
         stem = name.lower().replace(" ", "-")
-        (pictures / f"ecg-{stem}.svg").write_text(ecg_of_row(store, row, name), encoding="utf-8")
-        (pictures / f"vcg-{stem}.svg").write_text(vcg_of_row(store, row), encoding="utf-8")
+        (pictures / f"ecg-{stem}.svg").write_text(shown.ecg, encoding="utf-8")
+        (pictures / f"vcg-{stem}.svg").write_text(shown.vcg, encoding="utf-8")
     path = config.out / "index.html"
     html = store_page(
         store,
-        rows,
+        drawn,
         "Beat-SSL demo: from ECG records to a prepared store",
         f"{config.records:,} synthetic twelve-lead records, made from a moving dipole with known truth, read, "
         "filtered, marked, measured and stored by one command.",

@@ -1,6 +1,7 @@
 """A store as one page: what it holds, some of its rows drawn, what was found against what is true, every feature."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,11 +12,10 @@ from beatssl.evaluation.check_peaks import check_peaks
 from beatssl.evaluation.figures import Panel, boxes_by_group, error_boxes
 from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
 from beatssl.evaluation.store_pictures import (
+    DrawnRow,
     all_measurements,
-    ecg_of_row,
     key_measurements,
     lead_measurements,
-    vcg_of_row,
 )
 from beatssl.features import DEFINITIONS
 from beatssl.signals.leads import LEADS
@@ -44,20 +44,22 @@ _MARK_NAMES = {
 }
 
 
-def store_page(store: Store, rows: dict[str, int], title: str, summary: str, seconds: float | None = None) -> str:
+def store_page(
+    store: Store, drawn: Mapping[str, DrawnRow], title: str, summary: str, seconds: float | None = None
+) -> str:
     """The page of a store as HTML.
 
     Args:
         store: a prepared store of twelve leads.
-        rows: rows to draw, by the name of their tab.
+        drawn: rows that are shown, by the name of their tab; at least one.
         title: heading of the page.
         summary: one sentence below it.
         seconds: how long the preparation took, where that is known.
     """
-    sections = [_cohort(store, seconds), _drawn(store, rows)]
+    sections = [_cohort(store, seconds), _drawn(store, drawn)]
     if len(store.waves):
         sections.append(_truth(store))
-    sections += [_spread(store), _features(store, next(iter(rows.values()))), _aside(store)]
+    sections += [_spread(store), _features(store, next(iter(drawn.values())).row), _aside(store)]
     foot = f"Made by beatssl {__version__}. A research tool, no medical device: not for diagnosis or treatment."
     return page(title, summary, sections, foot)
 
@@ -110,16 +112,17 @@ def _describe(store: Store) -> str:
     )
 
 
-def _drawn(store: Store, rows: dict[str, int]) -> Section:
+def _drawn(store: Store, drawn: Mapping[str, DrawnRow]) -> Section:
     panes: list[tuple[str, str]] = []
-    for name, row in rows.items():
+    for name, shown in drawn.items():
+        row = shown.row
         record = store.records.iloc[row]
         labels = store.labels[store.labels["row"] == row]["label"].tolist()
         caption = (
             f"{record['record_id']}: {', '.join(labels)}. Colours show the waves found, letters the class of each beat."
         )
         vcg = figure(
-            vcg_of_row(store, row),
+            shown.vcg,
             "VCG of the median beat (inverse Dower). Dots stand every 10 ms; the large one is a loop's start.",
         )
         key = table(
@@ -131,8 +134,7 @@ def _drawn(store: Store, rows: dict[str, int]) -> Section:
         panes.append(
             (
                 name,
-                figure(ecg_of_row(store, row), caption)
-                + f'<div class="two"><div>{vcg}{leads}</div><div>{key}</div></div>',
+                figure(shown.ecg, caption) + f'<div class="two"><div>{vcg}{leads}</div><div>{key}</div></div>',
             )
         )
     return Section(

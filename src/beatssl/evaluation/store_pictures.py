@@ -1,6 +1,7 @@
 """Pictures and tables of one row of a store: its ECG on paper, its VCG loops, its measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -45,6 +46,20 @@ LEAD_FAMILIES = {
     "t_amplitude_mv": "T",
 }
 """Amplitudes that every lead has, by the name of their family."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnRow:
+    """A row of a store and its pictures as SVG text."""
+
+    row: int
+    ecg: str
+    vcg: str
+
+
+def draw_rows(store: Store, rows: Mapping[str, int]) -> dict[str, DrawnRow]:
+    """ECG and VCG of some rows, by name; the name is the ECG's title."""
+    return {name: DrawnRow(row, ecg_of_row(store, row, name), vcg_of_row(store, row)) for name, row in rows.items()}
 
 
 def ecg_of_row(store: Store, row: int, title: str = "") -> str:
