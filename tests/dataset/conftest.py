@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,13 +83,21 @@ def fake_reader() -> type[FakeReader]:
     return FakeReader
 
 
+def make_store(folder: Path, reader: FakeReader, name: str = "store", **changes: object) -> Store:
+    """A store made in this process."""
+    config = {"salt": "test", "shard_records": 5, "workers": 1, "clusters": 4} | changes
+    prepare(PrepareConfig(kind="fake", source=folder, out=folder / name, **config), reader)
+    return Store(folder / name)
+
+
 @pytest.fixture
 def prepared(tmp_path: Path) -> Callable[..., Store]:
-    """`prepared(reader, **config)`: a store made in this process."""
+    """`prepared(reader, **config)`: a store made for this test."""
+    return partial(make_store, tmp_path)
 
-    def make(reader: FakeReader, name: str = "store", **changes: object) -> Store:
-        config = {"salt": "test", "shard_records": 5, "workers": 1, "clusters": 4} | changes
-        prepare(PrepareConfig(kind="fake", source=tmp_path, out=tmp_path / name, **config), reader)
-        return Store(tmp_path / name)
 
-    return make
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Twelve records in four shards, one of them set aside; not to be changed."""
+    folder = tmp_path_factory.mktemp("fake")
+    return make_store(folder, FakeReader(12, spoilt={4: "flat"}), shard_records=3)

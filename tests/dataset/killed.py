@@ -10,7 +10,7 @@ from beatssl.dataset.prepare import prepare
 
 
 def config(out: Path) -> PrepareConfig:
-    return PrepareConfig(kind="synthetic", source=Path("6"), out=out, shard_records=2, workers=1, clusters=3)
+    return PrepareConfig(kind="synthetic", source=Path("4"), out=out, shard_records=1, workers=1, clusters=3)
 
 
 def killed_at(out: Path, step: int) -> bool:
@@ -37,7 +37,7 @@ def killed_at(out: Path, step: int) -> bool:
 def main(folder: Path) -> None:
     kills = 0
     # Each round starts where the kill before has left the store, so later steps of a whole run come up again and again.
-    for step in (0, 1, 1, 2, 0, 1, 3, 1, 0, 1, 3, 2, 5, 6, 7, 8, 9, 10, 11):
+    for step in (0, 1, 1, 0, 3, 2, 1, 0, 3, 5, 6, 7, 8, 9):
         kills += killed_at(folder / "killed", step)
     prepare(config(folder / "killed"))
     print(kills)

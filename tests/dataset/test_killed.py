@@ -19,7 +19,7 @@ import sys
 from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.prepare import prepare
 if __name__ == "__main__":
-    print(prepare(PrepareConfig("synthetic", "24", sys.argv[1], shard_records=3, workers=2, clusters=3)).shards_kept)
+    print(prepare(PrepareConfig("synthetic", "16", sys.argv[1], shard_records=2, workers=2, clusters=3)).shards_kept)
 """
 
 
@@ -31,8 +31,8 @@ def hashes(store: Path) -> dict[str, str]:
 def test_killed_at_every_step_it_ends_with_the_same_bytes(tmp_path):
     script = Path(__file__).parent / "killed.py"
     done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) >= 12
-    prepare(PrepareConfig("synthetic", "6", tmp_path / "whole", shard_records=2, workers=1, clusters=3))
+    assert int(done.stdout) >= 10
+    prepare(PrepareConfig("synthetic", "4", tmp_path / "whole", shard_records=1, workers=1, clusters=3))
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
 
 
@@ -40,15 +40,13 @@ def test_killed_at_random_while_its_workers_live_on_it_ends_with_the_same_bytes(
     rng = np.random.default_rng()
     (tmp_path / "run.py").write_text(PREPARE)
     command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "killed")]
-    for _ in range(2):
-        before = len(list((tmp_path / "killed").glob("shard-*")))
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(list((tmp_path / "killed").glob("shard-*"))) <= before and run.poll() is None:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.3))
-        run.send_signal(signal.SIGKILL)  # the workers are left behind and may finish their shards beside the next run
-        run.wait()
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "killed").glob("shard-*")) and run.poll() is None:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 0.3))
+    run.send_signal(signal.SIGKILL)  # the workers are left behind and may finish their shards beside the next run
+    run.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) >= 2
-    prepare(PrepareConfig("synthetic", "24", tmp_path / "whole", shard_records=3, workers=1, clusters=3))
+    assert int(done.stdout) >= 1
+    prepare(PrepareConfig("synthetic", "16", tmp_path / "whole", shard_records=2, workers=1, clusters=3))
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")

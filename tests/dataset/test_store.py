@@ -8,11 +8,6 @@ from beatssl.dataset.layout import StoreError
 from beatssl.dataset.store import Store, check_compatible, open_stores
 
 
-@pytest.fixture
-def store(prepared, fake_reader):
-    return prepared(fake_reader(12, spoilt={4: "flat"}), shard_records=3)
-
-
 def test_rows_come_in_the_order_asked_across_shards(store):
     every = store.ecg_mv(range(len(store)))
     rows = np.array([10, 0, 3, 3, 7])
@@ -52,14 +47,13 @@ def test_a_store_may_be_pickled(store):
 
 def test_what_is_no_finished_store_is_named(tmp_path, store):
     with pytest.raises(StoreError, match="is no store"):
-        Store(tmp_path / "nowhere")
-    manifest = json.loads((store.path / "manifest.json").read_text())
-    (store.path / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
+        Store(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(store.manifest | {"format": 99}))
     with pytest.raises(StoreError, match="format 99, this version of beatssl reads up to 1"):
-        Store(store.path)
-    (store.path / "manifest.json").rename(store.path / "plan.json")
+        Store(tmp_path)
+    (tmp_path / "manifest.json").rename(tmp_path / "plan.json")
     with pytest.raises(StoreError, match="not finished; run the same prepare"):
-        Store(store.path)
+        Store(tmp_path)
 
 
 def test_stores_prepared_differently_do_not_mix(prepared, fake_reader):
