@@ -16,16 +16,16 @@ from beatssl.evaluation.store_page import example_rows, store_page
 from beatssl.evaluation.store_pictures import draw_rows
 
 EXAMPLES = {
-    "normal": "Normal",
-    "anterior-infarct": "Anterior infarct",
-    "lbbb": "Left bundle branch block",
-    "lvh": "Left ventricular hypertrophy",
-    "atrial-fibrillation": "Atrial fibrillation",
-    "pvc": "Ventricular ectopy",
-    "st-depression": "ST depression",
-    "av-block-1": "First-degree AV block",
+    "Normal": ("normal", "sinus-rhythm"),
+    "Anterior infarct": ("anterior-infarct", "sinus-rhythm"),
+    "Left bundle branch block": ("lbbb",),
+    "Left ventricular hypertrophy": ("lvh",),
+    "Atrial fibrillation": ("atrial-fibrillation",),
+    "Ventricular ectopy": ("pvc", "sinus-rhythm"),
+    "ST depression": ("st-depression",),
+    "First-degree AV block": ("av-block-1",),
 }
-"""Labels of the synthetic cohort that are drawn, and the names of their tabs."""
+"""What is drawn of the synthetic cohort: names of tabs, and the labels a record must have."""
 
 _SHARD_RECORDS = 64  # small, so that a small cohort keeps several cores busy
 

@@ -143,11 +143,11 @@ def _sheet(width_mm: float, height_mm: float) -> str:
 
 
 def _heading(title: str, note: str, width_mm: float, height_mm: float) -> str:
-    legend_mm = width_mm - _RIGHT_MM - 39
+    legend_mm = width_mm - _RIGHT_MM - 35
     legend = "".join(
-        f'<path d="M{legend_mm + 15 * k:g} 6.2h5" stroke="{colour}" stroke-width="1" stroke-linecap="round"/>'
-        f'<text x="{legend_mm + 15 * k + 6.4:g}" y="7.2" font-size="3" fill="{_INK}">{wave}</text>'
-        for k, (wave, colour) in enumerate(WAVE_COLOURS.items())
+        f'<path d="M{legend_mm + at:g} 6.2h5" stroke="{colour}" stroke-width="1" stroke-linecap="round"/>'
+        f'<text x="{legend_mm + at + 6.4:g}" y="7.2" font-size="3" fill="{_INK}">{wave}</text>'
+        for at, (wave, colour) in zip((0, 11, 26), WAVE_COLOURS.items(), strict=True)
     )
     foot = " · ".join(filter(None, ["25 mm/s", "10 mm/mV", note]))
     return (

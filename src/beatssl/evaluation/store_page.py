@@ -1,7 +1,7 @@
 """A store as one page: what it holds, some of its rows drawn, what was found against what is true, every feature."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -64,15 +64,15 @@ def store_page(
     return page(title, summary, sections, foot)
 
 
-def example_rows(store: Store, labels: dict[str, str]) -> dict[str, int]:
-    """For each label the row that shows it best: the one with the fewest other statements, the earliest of them.
+def example_rows(store: Store, examples: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """For each name the row that shows its labels best: the one with the fewest others, the earliest of them.
 
-    `labels` names the tab of each label. A label that no row has is left out; no row is shown twice.
+    A name whose labels no row has together is left out; no row is shown twice.
     """
     statements = store.labels.groupby("row")["label"].agg(set)
     rows: dict[str, int] = {}
-    for label, name in labels.items():
-        having = statements[[label in found and at not in rows.values() for at, found in statements.items()]]
+    for name, labels in examples.items():
+        having = statements[[found.issuperset(labels) and at not in rows.values() for at, found in statements.items()]]
         if len(having):
             rows[name] = int(str(having.map(len).idxmin()))
     return rows
