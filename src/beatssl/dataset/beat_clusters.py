@@ -104,7 +104,7 @@ def stored_beats(shard: Path, fs_hz: float, every: int = 1, first: int = 0) -> B
     ecg = np.load(shard / ECG, mmap_mode="r")
     columns = ["row", "time_s", "rr_prev_s", "rr_next_s"]
     table = pq.read_table(shard / "beats.parquet", columns=columns).to_pandas().iloc[first::every]
-    records = pq.read_table(shard / "records.parquet", columns=["segment", "samples"]).to_pandas()
+    records = pq.read_table(shard / "records.parquet", columns=["segment"]).to_pandas()
     row = table["row"].to_numpy(np.int64)
     time_s = table["time_s"].to_numpy(np.float64)
     return Beats(
@@ -125,16 +125,15 @@ def _windows(
     time_s: Float64[np.ndarray, " beat"],
     fs_hz: float,
 ) -> Float32[np.ndarray, "beat lead window"]:
-    """Windows across the borders of rows: the rows of one record follow each other, so one long signal holds them."""
+    """Windows across the borders of rows: the rows of one record follow each other, as if they were one signal."""
     samples = ecg.shape[2]
-    signal = np.ascontiguousarray(ecg.transpose(1, 0, 2)).reshape(ecg.shape[1], -1)
     starts_record = records["segment"].to_numpy() == 0
-    starts_record[:1] = True
     record = np.cumsum(starts_record) - 1
     begin = np.flatnonzero(starts_record) * samples
-    end = np.append(begin[1:], signal.shape[1])
+    end = np.append(begin[1:], len(ecg) * samples)
     at = row * samples + np.round(time_s * fs_hz).astype(np.int64)
     at = at[:, None] + np.arange(-round(BEFORE_S * fs_hz), round(AFTER_S * fs_hz))
     inside = (at >= begin[record[row]][:, None]) & (at < end[record[row]][:, None])
-    windows = to_mv(signal[:, np.clip(at, 0, signal.shape[1] - 1)].transpose(1, 0, 2))
+    at_row, at_sample = np.divmod(np.clip(at, 0, len(ecg) * samples - 1), samples)
+    windows = to_mv(ecg[at_row, :, at_sample].transpose(0, 2, 1))
     return np.where(inside[:, None], windows, np.float32(np.nan))
