@@ -140,6 +140,18 @@ def test_no_record_and_no_such_kind_are_errors(tmp_path, fake_reader):
         prepare(config(tmp_path))
 
 
+def test_names_that_leave_the_folder_and_files_that_are_not_there_are_set_aside(tmp_path):
+    (tmp_path / "mitdb").mkdir()
+    (tmp_path / "outside.hea").write_text("outside 1 100 1000\n")
+    (tmp_path / "mitdb" / "RECORDS").write_text("../outside\nmissing\n")
+    summary = prepare(config(tmp_path, kind="mitdb", source=tmp_path / "mitdb"))
+    assert summary.rejects == {"unreadable": 1, "unsafe-path": 1}
+    assert Store(tmp_path / "store").rejects.set_index("reason")["file"].to_dict() == {
+        "unsafe-path": "../outside",
+        "unreadable": "missing",
+    }
+
+
 def test_the_manifest_names_format_versions_and_every_file(tmp_path, fake_reader):
     prepare(config(tmp_path), fake_reader(7))
     manifest = json.loads((tmp_path / "store" / "manifest.json").read_text())

@@ -109,6 +109,8 @@ def held(store: Path) -> Generator[None, None, None]:
     except BlockingIOError as error:
         os.close(folder)
         raise StoreError(f"another run is preparing {store}; wait for it or pass another out=") from error
+    except OSError:
+        pass  # a network file system that knows no locks
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ def bench_prepare(
         "rejects": sum(summary.rejects.values()),
         "beats": summary.beats,
         "workers": workers,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "wall_s": wall_s,
         "records_per_s": summary.sources / wall_s,
