@@ -1,7 +1,7 @@
 """Beats laid on one another: centred, on one time grid, beside the dominant beat of their record; any leads."""
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int32
+from jaxtyping import Bool, Float32, Int, Int32, Int64
 
 from beatssl.beats.windows import Beats
 from beatssl.signals.leads import INDEPENDENT, LEADS
@@ -41,28 +41,37 @@ def contexts(beats: Beats) -> Int32[np.ndarray, " beat"]:
     return np.repeat(context, last - first + 1).astype(np.int32)
 
 
-def centred(beats: Beats) -> Float32[np.ndarray, "beat some_lead 80"]:
+def centred(
+    beats: Beats,
+) -> tuple[Float32[np.ndarray, "beat some_lead 80"], Bool[np.ndarray, "beat 80"]]:
     """Windows of −320 ms to +480 ms around the middle of each QRS, zero where unmeasured or beyond the neighbours.
 
     The middle of a QRS is the centroid of the squared slope, summed over leads, within 120 ms of the R peak: it moves
     by a sample or two where a peak detector, seeing another lead, jumps between R and S. Of twelve leads the eight
-    independent ones are returned.
+    independent ones are returned. The second array says which samples are measured and clear of the neighbours.
     """
-    window = np.nan_to_num(_independent_leads(beats.window_mv))
-    origin = beats.r_index
-    if beats.fs_hz != GRID_HZ:
-        window, origin = _onto_grid(window, beats.fs_hz, beats.r_index)
-    slope = np.diff(window[:, :, origin - _SEARCH : origin + _SEARCH + 1], axis=2)
-    energy = np.einsum("blt,blt->bt", slope, slope)
-    offset = np.arange(-_SEARCH, _SEARCH) + 0.5
-    middle = energy @ offset / np.maximum(energy.sum(axis=1), 1e-12)
-    shift = np.clip(np.round(middle), -_MOST_SHIFT, _MOST_SHIFT).astype(np.int64)
+    window = _on_grid(_independent_leads(beats.window_mv), beats.fs_hz, beats.r_index)
+    missing = np.isnan(window)
+    measured = ~missing.all(axis=1)
+    window = np.where(missing, np.float32(0), window)
+    shift = _middle(window)
     from_r = np.arange(-BEFORE, AFTER) + shift[:, None]
-    at = np.clip(origin + from_r, 0, window.shape[2] - 1)
     before = np.nan_to_num(beats.rr_prev_s, nan=np.inf)[:, None] * GRID_HZ - _GUARD
     after = np.nan_to_num(beats.rr_next_s, nan=np.inf)[:, None] * GRID_HZ - _GUARD
     clear = (from_r > -before) & (from_r < after)
-    return np.take_along_axis(window, at[:, None, :], axis=2) * clear[:, None].astype(np.float32)
+    clear &= np.take_along_axis(measured, from_r + BEFORE + _MOST_SHIFT, axis=1)
+    starts = np.lib.stride_tricks.sliding_window_view(window, BEFORE + AFTER, axis=2)
+    return starts[np.arange(len(window)), :, shift + _MOST_SHIFT] * clear[:, None].astype(np.float32), clear
+
+
+def _middle(window: Float32[np.ndarray, "beat lead 96"]) -> Int64[np.ndarray, " beat"]:
+    """Samples from the R peak to the centroid of the squared slope."""
+    r = BEFORE + _MOST_SHIFT
+    slope = np.diff(window[:, :, r - _SEARCH : r + _SEARCH + 1], axis=2)
+    energy = np.einsum("blt,blt->bt", slope, slope)
+    offset = np.arange(-_SEARCH, _SEARCH) + 0.5
+    centroid = energy @ offset / np.maximum(energy.sum(axis=1), 1e-12)
+    return np.clip(np.round(centroid), -_MOST_SHIFT, _MOST_SHIFT).astype(np.int64)
 
 
 def _independent_leads(window_mv: Float32[np.ndarray, "beat lead time"]) -> Float32[np.ndarray, "beat some_lead time"]:
@@ -76,21 +85,22 @@ def _independent_leads(window_mv: Float32[np.ndarray, "beat lead time"]) -> Floa
     return chosen
 
 
-def _onto_grid(
+def _on_grid(
     window: Float32[np.ndarray, "beat lead time"], fs_hz: float, r_index: int
-) -> tuple[Float32[np.ndarray, "beat lead grid"], int]:
-    """Windows interpolated onto the grid; returns them and the grid sample of the R peak."""
-    samples = window.shape[2]
-    before = int(r_index / fs_hz * GRID_HZ)
-    after = int((samples - 1 - r_index) / fs_hz * GRID_HZ)
-    at = r_index + np.arange(-before, after + 1) * fs_hz / GRID_HZ
-    low = np.minimum(at.astype(np.int64), samples - 2)
+) -> Float32[np.ndarray, "beat lead 96"]:
+    """Windows on the grid, cut to what a shift may reach; the last measured sample is held beyond a window's end."""
+    time = np.arange(-BEFORE - _MOST_SHIFT, AFTER + _MOST_SHIFT)
+    if fs_hz == GRID_HZ and r_index + time[0] >= 0 and r_index + time[-1] < window.shape[2]:
+        return window[:, :, r_index + time[0] : r_index + time[-1] + 1]
+    at = np.clip(r_index + time * fs_hz / GRID_HZ, 0, window.shape[2] - 1)
+    low = np.minimum(at.astype(np.int64), window.shape[2] - 2)
     part = (at - low).astype(np.float32)
-    return window[:, :, low] * (1 - part) + window[:, :, low + 1] * part, before
+    return window[:, :, low] * (1 - part) + window[:, :, low + 1] * part
 
 
 def dominant(
     beat_mv: Float32[np.ndarray, "beat lead time"],
+    clear: Bool[np.ndarray, "beat time"],
     rr_prev_s: Float32[np.ndarray, " beat"],
     context: Int32[np.ndarray, " beat"],
 ) -> Float32[np.ndarray, "beat lead time"]:
@@ -108,12 +118,14 @@ def dominant(
         step = max(1, 4096 // count)
         for first in range(0, len(at), step):
             some = at[first : first + step]
-            out[some] = _family_mean(beat_mv[some], in_time[some])[:, None]
+            out[some] = _family_mean(beat_mv[some], clear[some], in_time[some])[:, None]
     return out
 
 
 def _family_mean(
-    beat_mv: Float32[np.ndarray, "group beat lead time"], in_time: Bool[np.ndarray, "group beat"]
+    beat_mv: Float32[np.ndarray, "group beat lead time"],
+    clear: Bool[np.ndarray, "group beat time"],
+    in_time: Bool[np.ndarray, "group beat"],
 ) -> Float32[np.ndarray, "group lead time"]:
     groups, count, leads, samples = beat_mv.shape
     core = beat_mv[..., QRST].reshape(groups, count, -1)
@@ -124,8 +136,8 @@ def _family_mean(
     near = np.take_along_axis(alike, head[:, None, None], axis=1)[:, 0]
     weight = ((near > _SAME_FAMILY) & in_time).astype(np.float32)
     weight[np.arange(groups), head] = 1
-    weight /= weight.sum(axis=1, keepdims=True)
-    return (weight[:, None] @ beat_mv.reshape(groups, count, -1)).reshape(groups, leads, samples)
+    total = (weight[:, None] @ beat_mv.reshape(groups, count, -1)).reshape(groups, leads, samples)
+    return total / np.maximum(weight[:, None] @ clear.astype(np.float32), 1)
 
 
 def group_quantile(

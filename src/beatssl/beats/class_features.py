@@ -25,8 +25,10 @@ def class_features(beats: Beats, context: Int32[np.ndarray, " beat"]) -> dict[st
 
     `context` groups the beats that are judged beside one another (`beat_shape.contexts`).
     """
-    own = centred(beats)
-    dom = dominant(own, beats.rr_prev_s, context)
+    own, clear = centred(beats)
+    dom = dominant(own, clear, beats.rr_prev_s, context)
+    # What the end of a record or a neighbour cuts off says nothing: it is taken to be like the dominant beat.
+    own = np.where(clear[:, None], own, dom)
     likeness = _likeness(own, dom)
     return (
         _rhythm(beats.rr_prev_s, beats.rr_next_s, context)
@@ -52,7 +54,10 @@ def _rhythm(
     before = _moved(log_prev, context, 1)
     after = _moved(log_next, context, -1)
     spread = _usual(np.abs(log_prev), context)
-    early = np.bincount(context, weights=log_prev < _EARLY) / np.maximum(np.bincount(context), 1)
+    count = np.maximum(np.bincount(context), 1)
+    early = np.bincount(context, weights=log_prev < _EARLY) / count
+    known = np.maximum(np.bincount(context, weights=np.isfinite(prev)), 1)
+    mean = (np.bincount(context, weights=np.nan_to_num(prev)) / known)[context]
     return {
         "rr_prev": log_prev,
         "rr_next": log_next,
@@ -60,6 +65,7 @@ def _rhythm(
         "rr_after": after,
         "rr_prev_to_before": log_prev - before,
         "rr_next_to_prev": log_next - log_prev,
+        "rr_to_mean": np.log(prev / np.maximum(mean, 0.1)),
         "rr_to_slow": np.log(prev / slow),
         "rr_next_to_slow": np.log(following / slow),
         "rr_irregularity": spread,
@@ -86,8 +92,11 @@ def _moved(value: Column, context: Int32[np.ndarray, " beat"], by: int) -> Colum
 
 def _likeness(own: Windows, dom: Windows) -> dict[str, Column]:
     """Correlations with the dominant beat, and what is left when it is taken away, by wave."""
-    qrs = np.stack([_cosine(own[..., _QRS.start + lag : _QRS.stop + lag], dom[..., _QRS]) for lag in _LAGS])
-    own_qrs, dom_qrs = own[..., _QRS], dom[..., _QRS]
+    own_qrs, dom_qrs = own[..., _QRS], np.ascontiguousarray(dom[..., _QRS])
+    size, length = np.einsum("blt,blt->bt", own, own), np.einsum("blt,blt->b", dom_qrs, dom_qrs)
+    dot = [np.einsum("blt,blt->b", own[..., _QRS.start + lag : _QRS.stop + lag], dom_qrs) for lag in _LAGS]
+    own_length = [size[:, _QRS.start + lag : _QRS.stop + lag].sum(axis=1) for lag in _LAGS]
+    qrs = np.stack(dot) / (np.sqrt(np.stack(own_length) * length) + _LEAST)
     norm = np.linalg.norm(own_qrs, axis=2) * np.linalg.norm(dom_qrs, axis=2)
     by_lead = np.einsum("blt,blt->bl", own_qrs, dom_qrs) / (norm + _LEAST)
     present = np.abs(dom_qrs).max(axis=2) > 0

@@ -3,7 +3,9 @@
 The weights, and how they were made and measured, are in `weights/`; `evaluation/train_beat_classifier.py` makes them.
 """
 
+import itertools
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -114,11 +116,11 @@ def _loaded(path: Path) -> BeatClassifier:
 
 def _parts(context: np.ndarray) -> list[slice]:
     """Beats in pieces of a few thousand that keep contexts whole: small enough for the processor's cache."""
-    ends = np.flatnonzero(np.diff(context, append=-1)) + 1
+    ends = (np.flatnonzero(np.diff(context, append=-1)) + 1).tolist()
     parts: list[slice] = []
     start = 0
-    for end, after in zip(ends, [*ends[1:], None], strict=True):
-        if after is None or after - start > _BEATS_AT_ONCE:
-            parts.append(slice(start, int(end)))
-            start = int(end)
+    for end, after in itertools.pairwise([*ends, math.inf] if ends else []):
+        if after - start > _BEATS_AT_ONCE:
+            parts.append(slice(start, end))
+            start = end
     return parts

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
@@ -93,7 +94,8 @@ def fit_clusters(beats: Beats, n_clusters: int, rng: np.random.Generator) -> Bea
     components = _principal(off, COMPONENTS)
     scores = off @ components.T
     seed = int(rng.integers(2**31))
-    means = MiniBatchKMeans(min(n_clusters, len(off)), random_state=seed, n_init=_STARTS, batch_size=4096)
+    starts: Any = _STARTS  # scikit-learn's own types know only "auto"
+    means = MiniBatchKMeans(min(n_clusters, len(off)), random_state=seed, n_init=starts, batch_size=4096)
     assigned = means.fit(scores).predict(scores)
     order = np.argsort(-np.bincount(assigned, minlength=means.n_clusters), kind="stable")
     centroids = np.ascontiguousarray(means.cluster_centers_[order], np.float32)
@@ -102,7 +104,7 @@ def fit_clusters(beats: Beats, n_clusters: int, rng: np.random.Generator) -> Bea
 
 def shapes(beats: Beats) -> tuple[Float32[np.ndarray, "beat lead 80"], Bool[np.ndarray, "beat lead"]]:
     """Centred beats over their RMS across leads and QRST, and which leads of each were measured."""
-    beat_mv = centred(beats)
+    beat_mv, _ = centred(beats)
     present = (beat_mv[..., QRST] != 0).any(axis=2)
     core = beat_mv[..., QRST]
     power = np.einsum("blt,blt->b", core, core) / (np.maximum(present.sum(axis=1), 1) * core.shape[2])

@@ -12,6 +12,7 @@ from beatssl.beats.beat_shape import contexts
 from beatssl.beats.class_features import class_features
 from beatssl.beats.classes import CLASSES
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
+from beatssl.evaluation.beat_retiming import retime, steady
 from beatssl.records.mitdb import MitdbReader, aami_class
 from beatssl.records.reader import Source
 from beatssl.signals.filters import bandpass, resample
@@ -57,18 +58,31 @@ class Version:
     whole: bool = False  # intervals known across rows, as in a long record; else each row stands alone
     jitter_s: float = 0.0  # SD of an error put on the R times
     fusions: float = 0.0  # fusion beats made, in parts of the record's V beats
+    stretch: float = 1.0  # most by which all beats of the record are widened or narrowed, their intervals kept
+    retimed: bool = False  # intervals changed: early beats, runs, pauses, irregular rhythm (`retime`)
 
 
-TRAINING = (
-    Version(),
-    Version(whole=True),
-    *(
-        Version(mix, offset_s, jitter_s=0.01, fusions=0.3)
-        for mix, offset_s in (
-            ("both", 5.0), ("first", 2.0), ("second", 7.0), ("one-mixed", 3.0), ("two-mixed", 6.0), ("two-mixed", 4.0),
-        )
-    ),
-)  # fmt: skip
+def _training() -> tuple[Version, ...]:
+    plain = Version(jitter_s=0.01, fusions=0.3)
+    mixes: tuple[tuple[LeadMix, float], ...] = (
+        ("both", 5.0), ("first", 2.0), ("second", 7.0), ("one-mixed", 3.0), ("two-mixed", 6.0), ("two-mixed", 4.0),
+    )  # fmt: skip
+    whole: tuple[tuple[LeadMix, float, bool], ...] = (
+        ("both", 1.0, False),
+        ("two-mixed", 8.0, False),
+        ("two-mixed", 8.0, True),
+    )
+    again = (*whole, ("both", 8.0, True))
+    return (
+        Version(),
+        Version(whole=True),
+        *(replace(plain, mix=mix, offset_s=offset) for mix, offset in mixes),
+        *(replace(plain, mix=mix, offset_s=offset, whole=w, stretch=1.8) for mix, offset, w in whole),
+        *(replace(plain, mix=mix, offset_s=offset, whole=w, fusions=0.0, retimed=True) for mix, offset, w in again),
+    )
+
+
+TRAINING = _training()
 """The versions of each record that the classifier is trained on."""
 
 
@@ -88,8 +102,12 @@ def read_marked(root: Path, records: Iterable[str]) -> list[MarkedRecord]:
 
 def judged(record: MarkedRecord, version: Version, rng: np.random.Generator) -> JudgedBeats:
     """The features of a record's beats, seen in one way."""
+    if version.retimed and steady(record.time_s, record.beat_class):
+        record = MarkedRecord(record.id, *retime(record.ecg_mv, record.time_s, record.beat_class, FS_HZ, rng))
     time_s = record.time_s + rng.normal(0, version.jitter_s, len(record.time_s))
     beats = rows_of_beats(_mixed(record.ecg_mv, version.mix, rng), time_s, version.offset_s, version.whole)
+    if version.stretch != 1.0:
+        beats = _stretched(beats, np.exp(rng.uniform(-0.3, 1) * np.log(version.stretch)))
     beat_class = record.beat_class
     if version.fusions:
         beats, beat_class = _with_fusions(beats, beat_class, version.fusions, rng)
@@ -134,6 +152,17 @@ def _mixed(
     size = np.exp(rng.normal(0, 0.4, count))
     weight = size[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return weight.astype(np.float32) @ ecg_mv
+
+
+def _stretched(beats: Beats, by: float) -> Beats:
+    """Every window read `by` times slower from its R peak outwards, so that QRS and T are as much wider."""
+    at = beats.r_index + (np.arange(beats.window_mv.shape[2]) - beats.r_index) / by
+    low = np.clip(np.floor(at).astype(np.int64), 0, beats.window_mv.shape[2] - 2)
+    part = (at - low).astype(np.float32)
+    window_mv = beats.window_mv[:, :, low] * (1 - part) + beats.window_mv[:, :, low + 1] * part
+    return replace(
+        beats, window_mv=np.where((at >= 0) & (at < beats.window_mv.shape[2] - 1), window_mv, np.float32(np.nan))
+    )
 
 
 def _with_fusions(

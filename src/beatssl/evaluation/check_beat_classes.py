@@ -96,8 +96,8 @@ def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
     """Clusters taken for the commonest class of their DS1 beats (N where they have none), measured on DS2."""
     known = train[(train["true"] != _NO_BEAT) & (train["cluster"] >= 0)]
     counts = pd.crosstab(known["cluster"], known["true"])
-    to_class = dict(zip(counts.index, counts.columns[counts.to_numpy().argmax(axis=1)], strict=True))
-    found = test["cluster"].map(lambda cluster: to_class.get(cluster, 0)).to_numpy(np.int64)
+    to_class = pd.Series(counts.columns[counts.to_numpy().argmax(axis=1)], index=counts.index)
+    found = to_class.reindex(test["cluster"]).fillna(0).to_numpy(np.int64)
     found = np.where(test["found"] == _NO_BEAT, _NO_BEAT, found)
     return _figures(test["true"].to_numpy(), found) | {"clusters": len(counts)}
 
