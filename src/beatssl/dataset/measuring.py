@@ -147,6 +147,8 @@ def _beat_table(
     segment: Int64[np.ndarray, " row"] = np.concatenate([piece.first + np.arange(piece.rows) for piece in pieces])
     ids = np.array([piece.of.record.id for piece in pieces for _ in range(piece.rows)], dtype=object)
     start_s = segment * (config.row_samples / config.fs_hz)
+    # Fiducials count from the window's R sample, the table's from the R time, which lies between samples.
+    to_r_time_s = np.round(beats.time_s * config.fs_hz) / config.fs_hz - beats.time_s
     table = pd.DataFrame(
         {
             "row": beats.row,
@@ -156,7 +158,7 @@ def _beat_table(
             "rr_prev_s": beats.rr_prev_s,
             "rr_next_s": beats.rr_next_s,
         }
-        | {field.name: getattr(fiducials, field.name) for field in fields(Fiducials)}
+        | {f.name: (getattr(fiducials, f.name) + to_r_time_s).astype(np.float32) for f in fields(Fiducials)}
         | {"class": _class_names(probability)}
         | {f"class_p_{name}": probability[:, index] for index, name in enumerate(CLASSES)}
     )
