@@ -7,12 +7,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beatssl import __version__
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 USER_ERROR = 2
 """Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
+
+_LONGEST_LIST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +121,37 @@ def show_line(result: Any) -> None:
 
 
 def show_figures(figures: Mapping[str, Any]) -> None:
-    """Figures as tables: plain numbers first, then one table for each group of them."""
+    """Figures as tables: plain numbers first, then a table for each group of them. Long lists are only counted."""
     from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    _show_group(console, "", {k: v for k, v in figures.items() if not isinstance(v, Mapping)})
+    for name, group in figures.items():
+        if isinstance(group, Mapping):
+            _show_group(console, name, group)
+
+
+def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
+    """Entries that hold the same figures share a table, a line each; all others are lines of name and value."""
+    shapes = {name: tuple(entry) for name, entry in group.items() if isinstance(entry, Mapping)}
+    single = {name: entry for name, entry in group.items() if name not in shapes}
+    if single:
+        _show_table(console, title, ("",), {name: (entry,) for name, entry in single.items()})
+    for columns in dict.fromkeys(shapes.values()):
+        rows = {name: tuple(group[name].values()) for name, own in shapes.items() if own == columns}
+        _show_table(console, title, columns, rows)
+
+
+def _show_table(console: "Console", title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:
     from rich.table import Table
 
-    console = Console()
-    plain = {k: v for k, v in figures.items() if not isinstance(v, Mapping)}
-    groups = [("", plain)] if plain else []
-    groups += [(name, group) for name, group in figures.items() if isinstance(group, Mapping)]
-    for title, group in groups:
-        table = Table(title=title.replace("_", " ") or None, title_justify="left", header_style="bold")
-        nested = {k: v for k, v in group.items() if isinstance(v, Mapping)}
-        columns = list(dict.fromkeys(column for row in nested.values() for column in row))
-        table.add_column("")
-        if nested and len(nested) == len(group):
-            for column in columns:
-                table.add_column(column.replace("_", " "), justify="right")
-            for name, row in nested.items():
-                table.add_row(name.replace("_", " "), *(_number(row.get(c, "")) for c in columns))
-        else:
-            table.add_column("value", justify="right")
-            for name, value in group.items():
-                table.add_row(name.replace("_", " "), _number(value))
-        console.print(table)
+    table = Table(title=title.replace("_", " ") or None, title_justify="left", header_style="bold")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for name, values in rows.items():
+        table.add_row(name.replace("_", " "), *(_number(value) for value in values))
+    console.print(table)
 
 
 def _number(value: Any) -> str:
@@ -151,6 +164,8 @@ def _number(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_number(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
+        if len(value) > _LONGEST_LIST:
+            return f"{len(value)} of them"
         return ", ".join(_number(v) for v in value)
     return str(value)
 

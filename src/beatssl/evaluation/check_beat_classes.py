@@ -71,7 +71,8 @@ def matched_classes(beats: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFram
 def _matched(record: str, marks: pd.DataFrame, beats: pd.DataFrame) -> pd.DataFrame:
     groups = [aami_class(symbol) for symbol in marks["symbol"]]
     true = np.array([CLASSES.index(g) if g in CLASSES else _UNJUDGED for g in groups], np.int64)
-    found = np.array([CLASSES.index(c) for c in beats["class"]], np.int64)
+    # A beat that no lead measured has no class, and is taken for none.
+    found = np.array([CLASSES.index(c) if c in CLASSES else _NO_BEAT for c in beats["class"]], np.int64)
     cluster = beats["cluster"].to_numpy(np.int64) if "cluster" in beats else np.full(len(beats), -1)
     times = marks["time_s"].to_numpy(np.float64), beats["time_in_record_s"].to_numpy(np.float64)
     at_true, at_found = match_times(*times, TOLERANCE_S)

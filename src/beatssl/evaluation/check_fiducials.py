@@ -89,6 +89,13 @@ def matched_beats(beats: pd.DataFrame, waves: pd.DataFrame) -> pd.DataFrame:
     return matched
 
 
+def boundary_errors_s(store: Store) -> dict[str, Float64[np.ndarray, " match"]]:
+    """Signed errors found − reference of each of `MARKS` in seconds, over the matched beats that have both."""
+    matched = matched_beats(store.beats, store.waves)
+    errors = _marks(matched, "") - _marks(matched, "ref_")
+    return {mark: errors[np.isfinite(errors[:, k]), k] for k, mark in enumerate(MARKS)}
+
+
 def mark_errors(
     found_s: Float64[np.ndarray, " beat"], reference_s: Float64[np.ndarray, " beat"]
 ) -> dict[str, float | int]:

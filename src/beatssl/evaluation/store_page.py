@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from beatssl import __version__
+from beatssl.beats.classes import CLASSES
 from beatssl.dataset.store import Store
-from beatssl.evaluation.agreement import boundary_errors_s, class_counts
+from beatssl.evaluation.check_beat_classes import matched_classes
+from beatssl.evaluation.check_fiducials import boundary_errors_s
 from beatssl.evaluation.check_peaks import check_peaks
 from beatssl.evaluation.figures import Panel, boxes_by_group, error_boxes
 from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
@@ -18,6 +20,7 @@ from beatssl.evaluation.store_pictures import (
     lead_measurements,
 )
 from beatssl.features import DEFINITIONS
+from beatssl.metrics.beat_classes import class_counts
 from beatssl.signals.leads import LEADS
 
 DRAWN = ("rate_bpm", "pr_interval_ms", "qrs_duration_ms", "qtc_fridericia_ms", "qrs_axis_deg", "sokolow_lyon_mv")
@@ -157,14 +160,15 @@ def _truth(store: Store) -> Section:
         for name, error in measured.items()
     ]
     head = ["mark", "matched", "bias", "|error|", "SD"]
-    counts = class_counts(store)
+    pairs = matched_classes(store.beats, store.reference_beats)
+    counts = class_counts(pairs["true"].to_numpy(), pairs["found"].to_numpy(), len(CLASSES) + 1)
     classes = table(
-        ["true", *map(str, counts.columns)],
-        [[str(symbol), *map(int, line)] for symbol, line in zip(counts.index, counts.to_numpy(), strict=True)],
+        ["true", *CLASSES, "missed"],
+        [[name, *line] for name, line in zip([*CLASSES, "no beat"], counts.tolist(), strict=True)],
         "dense",
         "Beats by true class (rows) and class found",
     )
-    boxes = "Boxes: quartiles; whiskers: 5th to 95th percentile. Matches within 150 ms of the truth."
+    boxes = "Boxes: quartiles; whiskers: 5th to 95th percentile. Of beats whose R was found within 75 ms."
     times = table(head, rows, "dense", "Errors in ms: median, median magnitude, SD")
     body = f'<div class="two"><div>{figure(error_boxes(measured), boxes)}</div><div>{times}{classes}</div></div>'
     return Section(
