@@ -1,0 +1,1 @@
+"""Losses: embeddings and targets in, a number out."""

@@ -1,0 +1,1 @@
+"""Encoders, projectors, the projection of heartbeats from the feature map, heads."""

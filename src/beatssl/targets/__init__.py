@@ -1,0 +1,1 @@
+"""Similarity of measured features, and the soft targets made of it."""

@@ -1,0 +1,1 @@
+"""Seeded augmentations of ECG batches; beat marks move with the signal."""
