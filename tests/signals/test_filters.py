@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
-from beatssl.signals.filters import bandpass, resample
+from beatssl.signals.filters import Filter, bandpass, resample, zero_phase
 
 
 def sine(frequency_hz, fs_hz, duration_s=10.0):
@@ -29,6 +30,13 @@ def test_no_wave_is_shifted():
     t = np.arange(1000) / 100
     bump = np.exp(-0.5 * ((t - 5.0) / 0.03) ** 2)[None].astype(np.float32)
     assert np.argmax(bandpass(bump, 100.0)) == np.argmax(bump)
+
+
+@pytest.mark.parametrize("pad", [0, 15, 200])
+def test_zero_phase_is_scipys(pad):
+    x = np.random.default_rng(0).normal(size=(3, 1000)).cumsum(axis=1)
+    design = Filter.butterworth(2, (0.5, 40.0), "bandpass", 100.0)
+    assert np.array_equal(zero_phase(x, design, pad), signal.sosfiltfilt(design.sos, x, axis=1, padlen=pad))
 
 
 def test_an_empty_band_is_refused():

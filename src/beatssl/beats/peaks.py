@@ -19,9 +19,12 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import find_peaks
+
+from beatssl.signals.filters import Filter, zero_phase
 
 _QRS_BAND_HZ = (7.0, 22.0)
+_PAD_S = 0.15  # one period of the band's lower edge
 _SMOOTH_S = (0.06, 0.05)
 _BLOCK_S = 1.0  # stretch over which a lead's background is judged
 _BACKGROUND_RISE = 1.5  # a background this many times the usual one begins to cost weight
@@ -54,7 +57,7 @@ def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Floa
 
 
 def _qrs_envelope(ecg: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
-    band = np.abs(sosfiltfilt(_qrs_filter(fs_hz), ecg, axis=1))
+    band = np.abs(zero_phase(ecg, _qrs_filter(fs_hz), min(round(_PAD_S * fs_hz), ecg.shape[1] - 1)))
     block = round(_BLOCK_S * fs_hz)
     count = ecg.shape[1] // block
     if count >= 3:
@@ -71,8 +74,8 @@ def _qrs_envelope(ecg: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float6
 
 
 @lru_cache(maxsize=32)
-def _qrs_filter(fs_hz: float) -> Float64[np.ndarray, "section 6"]:
-    return butter(2, _QRS_BAND_HZ, "bandpass", fs=fs_hz, output="sos")
+def _qrs_filter(fs_hz: float) -> Filter:
+    return Filter.butterworth(2, _QRS_BAND_HZ, "bandpass", fs_hz)
 
 
 def _local_level(envelope: Float64[np.ndarray, " time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
