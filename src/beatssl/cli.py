@@ -125,7 +125,9 @@ def show_figures(figures: Mapping[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 120)
-    _show_group(console, "", {k: v for k, v in figures.items() if not isinstance(v, Mapping)})
+    plain = {name: value for name, value in figures.items() if not isinstance(value, Mapping)}
+    if plain:
+        _show_group(console, "", plain)
     for name, group in figures.items():
         if isinstance(group, Mapping):
             _show_group(console, name, group)
@@ -133,13 +135,17 @@ def show_figures(figures: Mapping[str, Any]) -> None:
 
 def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
     """Entries that hold the same figures share a table, a line each; all others are lines of name and value."""
-    shapes = {name: tuple(entry) for name, entry in group.items() if isinstance(entry, Mapping)}
-    single = {name: entry for name, entry in group.items() if name not in shapes}
+    nested = {name: entry for name, entry in group.items() if isinstance(entry, Mapping)}
+    single = {name: (entry,) for name, entry in group.items() if name not in nested}
     if single:
-        _show_table(console, title, ("",), {name: (entry,) for name, entry in single.items()})
-    for columns in dict.fromkeys(shapes.values()):
-        rows = {name: tuple(group[name].values()) for name, own in shapes.items() if own == columns}
+        _show_table(console, title, ("",), single)
+    deeper = [name for name, entry in nested.items() if any(isinstance(value, Mapping) for value in entry.values())]
+    flat = {name: entry for name, entry in nested.items() if name not in deeper}
+    for columns in dict.fromkeys(map(tuple, flat.values())):
+        rows = {name: tuple(entry.values()) for name, entry in flat.items() if tuple(entry) == columns}
         _show_table(console, title, columns, rows)
+    for name in deeper:
+        _show_group(console, f"{title}: {name}" if title else name, nested[name])
 
 
 def _show_table(console: "Console", title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:

@@ -36,5 +36,8 @@ def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tu
         "per_class": per_class,
         "macro_f1": float(known.mean()) if known.size else float("nan"),
         "accuracy": float(right.sum() / truth.sum()) if truth.sum() else float("nan"),
-        "counts": counts.tolist(),
+        "beats_by_true_and_found": {
+            row: dict(zip((*names, "missed"), line, strict=False))
+            for row, line in zip((*names, "no beat"), counts.tolist(), strict=False)
+        },
     }

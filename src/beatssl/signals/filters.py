@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
@@ -57,7 +58,9 @@ class Filter:
     start: Float64[np.ndarray, "section 2"]
 
     @classmethod
-    def butterworth(cls, order: int, edges_hz: float | tuple[float, float], kind: str, fs_hz: float) -> "Filter":
+    def butterworth(
+        cls, order: int, edges_hz: float | tuple[float, float], kind: Literal["bandpass", "highpass"], fs_hz: float
+    ) -> "Filter":
         """A Butterworth filter as `scipy.signal.butter` designs it."""
         sos = signal.butter(order, edges_hz, kind, fs=fs_hz, output="sos")
         return cls(sos, signal.sosfilt_zi(sos))
