@@ -61,6 +61,33 @@ def test_missing_leads_are_left_out(leads):
     assert len(find_r_peaks(ecg, FS_HZ)) == (len(times) if leads else 0)
 
 
+@pytest.mark.parametrize("noise_mv", [0.001, 0.005, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("leads", [1, 2, 12])
+def test_noise_has_no_beats(leads, noise_mv):
+    rng = np.random.default_rng(leads)
+    ecg = bandpass((0.3 + rng.normal(0, noise_mv, (leads, 1000))).astype(np.float32), FS_HZ)
+    assert len(find_r_peaks(ecg, FS_HZ)) == 0
+
+
+def test_a_pause_holds_no_beats():
+    times = np.array([0.5, 1.3, 2.1, 8.5, 9.3])
+    noise = np.random.default_rng(0).normal(0, 0.005, (12, 1000)).astype(np.float32)
+    assert np.abs(find_r_peaks(bumps(times) + noise, FS_HZ) - times).max() < 0.01
+
+
+def test_gaps_cost_only_the_beats_inside_them():
+    times = np.arange(0.5, 29.5, 0.8)
+    ecg = bumps(times, duration_s=30.0)
+    ecg[:, 500:503] = np.nan  # all leads, between beats
+    for lead in range(12):
+        ecg[lead, 100 + 7 * lead] = np.nan  # every lead somewhere
+    ecg[:, 1600:1800] = np.nan  # two seconds of nothing
+    inside = (times > 15.9) & (times < 18.1)
+    found = find_r_peaks(ecg, FS_HZ)
+    assert not ((found > 16.05) & (found < 17.95)).any()
+    assert np.abs(found[:, None] - times[~inside]).min(axis=0).max() < 0.03
+
+
 @pytest.mark.parametrize("ecg", [np.zeros((12, 1000), np.float32), np.zeros((2, 20), np.float32)])
 def test_a_flat_line_has_no_beats(ecg):
     assert len(find_r_peaks(ecg, FS_HZ)) == 0

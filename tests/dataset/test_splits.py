@@ -89,6 +89,10 @@ def test_mitdb_split_is_the_canonical_one_and_passes_its_one_known_leak():
     split = split_mitdb(records)
     assert set(records["record_id"].iloc[split.test]) == set(DS2)
     assert set(records["record_id"].iloc[np.r_[split.train, split.valid]]) == set(DS1)
+    both = pd.concat([records, records], ignore_index=True)
+    own = np.flatnonzero(both["record_id"] == "201")
+    with pytest.raises(SplitError, match="patient"):
+        check_split(both, Split(own[:1], split.test, own[1:]))
     records.loc[records["record_id"].isin(["203", "202"]), "patient_id"] = "another person"
     records.loc[records["record_id"].isin(["205", "213"]), "patient_id"] = "a third person"
     with pytest.raises(SplitError, match="patient"):

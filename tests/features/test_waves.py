@@ -33,12 +33,18 @@ def test_waves_are_levelled_at_the_onset_and_fine_around_the_qrs():
 
 
 def test_a_lead_with_a_gap_in_the_qrs_is_missing():
-    window = np.ones((1, 12, 110), np.float32)
+    window = np.tile(np.sin(np.arange(110, dtype=np.float32)), (1, 12, 1))
     window[0, 3, 42] = np.nan
     waves = waves_of(window, marks(-0.05), 100.0, 40)
     assert not waves.present[0, 3]
     assert waves.present.sum() == 11
     assert (waves.mv[0, 3] == 0).all()
+
+
+def test_a_flat_lead_is_missing():
+    window = np.tile(np.sin(np.arange(110, dtype=np.float32)), (1, 12, 1))
+    window[0, 10] = 0.3
+    assert waves_of(window, marks(-0.05), 100.0, 40).present[0].tolist() == [True] * 10 + [False, True]
 
 
 def test_without_an_onset_there_is_no_qrs():

@@ -21,8 +21,9 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
-from beatssl.signals.filters import Filter, zero_phase
+from beatssl.signals.filters import Filter, without_gaps, zero_phase
 
+_LEAST_MEASURED = 0.5
 _QRS_BAND_HZ = (7.0, 22.0)
 _PAD_S = 0.15  # one period of the band's lower edge
 _SMOOTH_S = (0.06, 0.05)
@@ -32,6 +33,10 @@ _LEVEL_BLOCK_S = 1.5  # long enough to hold a beat at 40 a minute
 _LEVEL_BLOCKS_EACH_SIDE = 3
 _LEVEL_SHARE = 0.35
 _SEARCH_BACK_SHARE = 0.2
+# QRS complexes stand this far above the envelope's median, noise does not: white noise reaches 1.3 on twelve leads and
+# 2.8 on one; of 1,748 records of PTB-XL, LUDB and MIT-BIH the lowest has 3.3.
+_NOISE_RATIO, _NOISE_RATIO_ONE_LEAD = 1.2, 1.6
+_LEAST_QRS_MV = 0.015  # of the envelope; the smallest local level in those records is 0.038
 _SEARCH_BACK_GAP = 1.5  # in median RR intervals
 _REFRACTORY_S = 0.2
 _T_WAVE_S, _P_WAVE_S, _T_WAVE_SHARE = 0.36, 0.25, 0.55
@@ -41,22 +46,28 @@ _PEAK_SEARCH_S, _PEAK_EARLIER_S, _PEAK_SPREAD_S = 0.10, 0.02, 0.05
 def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " beat"]:
     """Times of the R peaks in seconds from the first sample, ascending; empty where there are none.
 
-    `ecg_mv` is band-passed (0.5–40 Hz), any set of leads, NaN in leads that are missing; any length, `fs_hz` ≥ 50.
+    `ecg_mv` is band-passed (0.5–40 Hz), any set of leads, NaN where unmeasured; any length, `fs_hz` ≥ 50. Gaps are
+    bridged, and hold no beats where all leads have them; a lead that is mostly gap is left out. Noise without complexes
+    has no beats.
     """
-    ecg = ecg_mv[np.isfinite(ecg_mv).all(axis=1)]
-    if ecg.shape[0] == 0 or ecg.shape[1] < fs_hz:
+    usable = np.isfinite(ecg_mv).mean(axis=1) > _LEAST_MEASURED
+    if not usable.any() or ecg_mv.shape[1] < fs_hz:
         return np.zeros(0)
+    ecg, measured = without_gaps(ecg_mv[usable])
     envelope = _qrs_envelope(ecg, fs_hz)
     candidate, _ = find_peaks(envelope, distance=max(1, round(_REFRACTORY_S * fs_hz)))
     height = envelope[candidate]
-    level = _local_level(envelope, fs_hz)[candidate]
+    level = _local_level(envelope, fs_hz)
+    if np.median(level) < (_NOISE_RATIO + _NOISE_RATIO_ONE_LEAD / np.sqrt(len(ecg))) * np.median(envelope):
+        return np.zeros(0)
+    level = np.maximum(level[candidate], _LEAST_QRS_MV / _LEVEL_SHARE)
     times = candidate / fs_hz
     beat = _without_t_waves(times, height, height > _LEVEL_SHARE * level)
-    beat = _search_back(times, height, beat, height > _SEARCH_BACK_SHARE * level)
-    return _at_largest_amplitude(ecg, candidate[beat], fs_hz)
+    beat = _search_back(times, height, beat, height > np.maximum(_SEARCH_BACK_SHARE * level, _LEAST_QRS_MV))
+    return _at_largest_amplitude(ecg, candidate[beat & measured.any(axis=0)[candidate]], fs_hz)
 
 
-def _qrs_envelope(ecg: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
+def _qrs_envelope(ecg: Float64[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
     band = np.abs(zero_phase(ecg, _qrs_filter(fs_hz), min(round(_PAD_S * fs_hz), ecg.shape[1] - 1)))
     block = round(_BLOCK_S * fs_hz)
     count = ecg.shape[1] // block
@@ -130,10 +141,10 @@ def _search_back(
 
 
 def _at_largest_amplitude(
-    ecg: Float32[np.ndarray, "lead time"], near: Int64[np.ndarray, " beat"], fs_hz: float
+    ecg: Float64[np.ndarray, "lead time"], near: Int64[np.ndarray, " beat"], fs_hz: float
 ) -> Float64[np.ndarray, " beat"]:
     """The time of the largest multi-lead amplitude about each sample, by a parabola through three samples."""
-    amplitude = np.sqrt(np.einsum("lt,lt->t", ecg, ecg, dtype=np.float64) / len(ecg))
+    amplitude = np.sqrt(np.einsum("lt,lt->t", ecg, ecg) / len(ecg))
     reach = round(_PEAK_SEARCH_S * fs_hz)
     offset = np.arange(-reach, reach + 1)
     around = np.clip(near[:, None] + offset, 1, ecg.shape[1] - 2)

@@ -28,7 +28,7 @@ def check_peaks(store: Store) -> dict[str, Any]:
     Where the source marks waves, a reference beat is the median over leads of the QRS peaks, matched one to one within
     75 ms, and a prediction left over is false only inside the span of the marks. Where it marks beats, wfdb's
     comparison at 150 ms decides (ANSI/AAMI EC57); what is found in flutter waves, which are no beats, counts as false.
-    A record of the reference that was rejected counts with all its beats missed.
+    Records set aside in preparation have no beats and no marks in the store: `records_set_aside` says how many.
 
     Raises:
         ValueError: the store has neither kind of marks.
@@ -54,6 +54,7 @@ def check_peaks(store: Store) -> dict[str, Any]:
         "reference": "wave marks, median over leads" if by_waves else "beat marks",
         "tolerance_ms": 1e3 * (WAVES_TOLERANCE_S if by_waves else BEATS_TOLERANCE_S),
         "records": len(records),
+        "records_set_aside": len(store.rejects),
         "beats": total.matched + total.missed,
         "sensitivity": total.sensitivity,
         "ppv": total.ppv,

@@ -14,6 +14,9 @@ from beatssl.signals.leads import LEADS
 FINE_HZ = 400.0
 """Rate of the grid on which the QRS is measured: a Q wave of 30 ms is three samples at 100 Hz and twelve here."""
 
+FLAT_MV = 0.005
+"""A lead whose whole QRS spans less than this measures no heart."""
+
 _FINE_SPAN_S = (-0.16, 0.24)
 _LEVEL_SPAN_S = (-0.024, -0.004)
 
@@ -49,11 +52,13 @@ class Waves:
 def waves_of(window_mv: Float32[np.ndarray, "beat lead time"], marks: Fiducials, fs_hz: float, r_index: int) -> Waves:
     """Level each lead at its mean from 24 to 4 ms before the QRS onset, and lay the QRS on the fine grid.
 
-    A lead is missing from a beat where any sample of the QRS's span is NaN; its values are 0 in the arrays.
+    A lead is missing from a beat where any sample of the QRS's span is NaN, or where it is flat there (its electrode is
+    off); its values are 0 in the arrays.
     """
     at_s = ((np.arange(window_mv.shape[2]) - r_index) / fs_hz).astype(np.float32)
     span = (at_s >= _FINE_SPAN_S[0]) & (at_s <= _FINE_SPAN_S[1])
-    present = np.asarray(np.isfinite(window_mv[:, :, span]).all(axis=2))
+    around = window_mv[:, :, span]
+    present = np.asarray(np.max(around, axis=2) - np.min(around, axis=2) > FLAT_MV)  # not for NaN
     mv = np.nan_to_num(window_mv)
     fine_s = np.arange(_FINE_SPAN_S[0], _FINE_SPAN_S[1], 1 / FINE_HZ).astype(np.float32)
     onset, offset = marks.qrs_onset_s, marks.qrs_offset_s

@@ -25,7 +25,7 @@ def bandpass(
     """
     if not 0 < low_hz < high_hz:
         raise ValueError(f"band {low_hz}–{high_hz} Hz is empty; pass 0 < low_hz < high_hz")
-    filled, measured = _without_gaps(ecg_mv)
+    filled, measured = without_gaps(ecg_mv)
     pad = min(round(_PAD_S * fs_hz), ecg_mv.shape[1] - 1)
     out = zero_phase(filled, _design(fs_hz, low_hz, high_hz), pad)
     return np.where(measured, out, np.nan).astype(np.float32)
@@ -42,7 +42,7 @@ def resample(
         return ecg_mv
     ratio = Fraction(to_hz).limit_denominator(10_000) / Fraction(fs_hz).limit_denominator(10_000)
     ratio = ratio.limit_denominator(10_000)
-    filled, measured = _without_gaps(ecg_mv)
+    filled, measured = without_gaps(ecg_mv)
     out = signal.resample_poly(filled, ratio.numerator, ratio.denominator, axis=1, padtype="line")
     if measured.all():
         return out.astype(np.float32)
@@ -83,7 +83,7 @@ def _design(fs_hz: float, low_hz: float, high_hz: float) -> Filter:
     return Filter.butterworth(2, (low_hz, high_hz), "bandpass", fs_hz)
 
 
-def _without_gaps(
+def without_gaps(
     ecg_mv: Float32[np.ndarray, "lead time"],
 ) -> tuple[Float64[np.ndarray, "lead time"], Bool[np.ndarray, "lead time"]]:
     """The signal with gaps bridged by straight lines (a missing lead by zeros), and where it was measured."""
