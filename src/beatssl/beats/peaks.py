@@ -64,7 +64,7 @@ def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Floa
     times = candidate / fs_hz
     beat = _without_t_waves(times, height, height > _LEVEL_SHARE * level)
     beat = _search_back(times, height, beat, height > np.maximum(_SEARCH_BACK_SHARE * level, _LEAST_QRS_MV))
-    return _at_largest_amplitude(ecg, candidate[beat & measured.any(axis=0)[candidate]], fs_hz)
+    return _at_largest_amplitude(ecg, candidate[beat & np.asarray(measured.any(axis=0))[candidate]], fs_hz)
 
 
 def _qrs_envelope(ecg: Float64[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " time"]:
