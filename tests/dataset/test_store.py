@@ -24,6 +24,29 @@ def test_rows_that_are_not_there_are_refused(store):
         store.ecg_mv([-1])
 
 
+def test_rows_may_be_a_mask_or_a_slice(store):
+    mask = store.records["record_id"] == store.records["record_id"].iloc[2]
+    expected = store.ecg_mv(np.flatnonzero(mask))
+    for same in (mask, mask.to_numpy(), mask.tolist(), mask.astype("boolean")):
+        np.testing.assert_array_equal(store.ecg_mv(same), expected)
+    np.testing.assert_array_equal(store.ecg_mv(slice(2, 5)), store.ecg_mv([2, 3, 4]))
+    for wrong in ([True, False], np.array([0.5]), np.array(["a"])):
+        with pytest.raises(IndexError):
+            store.ecg_mv(wrong)
+
+
+def test_targets_are_a_table_of_the_labels(store):
+    label_set = store.labels["label_set"].iloc[0]
+    targets = store.targets(label_set)
+    assert len(targets) == len(store)
+    long = store.labels[store.labels["label_set"] == label_set]
+    assert {(row, name) for row, name in zip(*np.nonzero(targets.to_numpy()), strict=True)} == {
+        (row, targets.columns.get_loc(label)) for row, label in zip(long["row"], long["label"], strict=True)
+    }
+    with pytest.raises(ValueError, match="no labels of set 'nothing'; it has"):
+        store.targets("nothing")
+
+
 def test_tables_count_rows_through_the_store(store):
     assert store.beats["row"].is_monotonic_increasing
     ids = store.records["record_id"]

@@ -20,6 +20,7 @@ def made_store(records: int = 600, seed: int = 0) -> Store:
     store = object.__new__(Store)
     store.__dict__.update(
         manifest={"config": {"kind": "made"}},
+        _first_row=np.array([0, records]),
         features=pd.DataFrame(table, columns=[f"f{n}" for n in range(6)]),
         labels=pd.DataFrame({"row": row, "label_set": "superclass", "label": np.array(["NORM", "MI"])[label]}),
         records=pd.DataFrame(
@@ -45,7 +46,7 @@ def test_both_models_find_what_is_there(figures, model):
     found = figures[model]
     assert found["macro_auroc"] > 0.8
     assert found["ci95"]["macro_auroc"][0] < found["macro_auroc"] < found["ci95"]["macro_auroc"][1]
-    assert list(found["per_class"]) == ["NORM", "MI"]
+    assert list(found["per_class"]) == ["MI", "NORM"]
 
 
 def test_the_layout_and_counts_are_the_protocols(figures):

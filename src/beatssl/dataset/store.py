@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int, Int16
+from jaxtyping import Float32, Int16, Int64, Shaped
 
 from beatssl.dataset.layout import (
     BEAT_CLUSTERS,
@@ -34,6 +34,10 @@ _WITH_ROW = ("beats", "labels")
 
 _ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads")
 """Settings that two stores must share before their signals may be mixed."""
+
+
+Rows = Sequence[int | np.integer[Any]] | Shaped[np.ndarray, " selected"] | pd.Series | slice
+"""A selection of rows: their numbers, a mask with one entry a row, or a slice."""
 
 
 class Store:
@@ -85,21 +89,15 @@ class Store:
             return LEADS
         return tuple(str(slot + 1) for slot in range(self.manifest["counts"]["leads"]))
 
-    def ecg_mv(
-        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
-    ) -> Float32[np.ndarray, "row lead time"]:
+    def ecg_mv(self, rows: Rows) -> Float32[np.ndarray, "row lead time"]:
         """Signals of some rows, in the order asked, in mV; NaN where missing, not measured or padded."""
         return to_mv(self.ecg_units(rows))
 
-    def ecg_units(
-        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
-    ) -> Int16[np.ndarray, "row lead time"]:
+    def ecg_units(self, rows: Rows) -> Int16[np.ndarray, "row lead time"]:
         """As `ecg_mv`, in the store's own unit of 1 µV, −32768 where missing."""
         return self._gather(ECG, rows)
 
-    def median_beats_mv(
-        self, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
-    ) -> Float32[np.ndarray, "row lead window"]:
+    def median_beats_mv(self, rows: Rows) -> Float32[np.ndarray, "row lead window"]:
         """Median beats of some rows in mV; R lies `beats.windows.BEFORE_S` into them. NaN where missing."""
         return to_mv(self._gather(MEDIAN_BEATS, rows))
 
@@ -126,6 +124,21 @@ class Store:
     def labels(self) -> pd.DataFrame:
         """One line a statement and row: label set, label, likelihood."""
         return self.table("labels")
+
+    def targets(self, label_set: str) -> pd.DataFrame:
+        """Whether each row (line) has each label (column, in alphabetical order) of a set such as "superclass".
+
+        Any statement counts, whatever its likelihood. A line that is all false is a row without a label in the set.
+        Raises ValueError for a set that no row has.
+        """
+        entries = self.labels[self.labels["label_set"] == label_set]
+        if entries.empty:
+            known = ", ".join(sorted(self.labels["label_set"].unique())) or "none"
+            raise ValueError(f"the store has no labels of set {label_set!r}; it has {known}")
+        names = sorted(entries["label"].unique())
+        table = np.zeros((len(self), len(names)), bool)
+        table[entries["row"].to_numpy(np.int64), np.searchsorted(names, entries["label"].to_numpy(str))] = True
+        return pd.DataFrame(table, columns=names)
 
     @cached_property
     def waves(self) -> pd.DataFrame:
@@ -163,10 +176,8 @@ class Store:
         """The folder of a shard."""
         return self.path / shard_name(index)
 
-    def _gather(
-        self, name: str, rows: Sequence[int | np.integer[Any]] | Int[np.ndarray, " row"]
-    ) -> Int16[np.ndarray, "row lead time"]:
-        wanted = np.asarray(rows, np.int64).reshape(-1)
+    def _gather(self, name: str, rows: Rows) -> Int16[np.ndarray, "row lead time"]:
+        wanted = self._numbers(rows)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"row {wanted.min()} to {wanted.max()} asked of {self!r}; rows are 0 to {len(self) - 1}")
         shard_of = np.searchsorted(self._first_row, wanted, side="right") - 1
@@ -177,6 +188,21 @@ class Store:
             here = np.flatnonzero(shard_of == index)
             out[here, : part.shape[1]] = part[wanted[here] - self._first_row[index]]
         return out
+
+    def _numbers(self, rows: Rows) -> Int64[np.ndarray, " wanted"]:
+        """Row numbers of a selection. Raises IndexError for a mask of another length and for what is no selection."""
+        if isinstance(rows, slice):
+            return np.arange(len(self))[rows]
+        wanted = np.atleast_1d(np.asarray(rows))
+        if pd.api.types.infer_dtype(wanted) == "boolean":
+            if wanted.shape != (len(self),):
+                raise IndexError(f"a mask of shape {wanted.shape} asked of {self!r}; it must have one entry a row")
+            return np.flatnonzero(pd.array(wanted, dtype="boolean").fillna(False).to_numpy(bool))
+        if wanted.size == 0:
+            return np.zeros(0, np.int64)
+        if wanted.ndim != 1 or not np.issubdtype(wanted.dtype, np.integer):
+            raise IndexError(f"rows {wanted.dtype} asked of {self!r}; pass row numbers, a mask, or a slice")
+        return wanted.astype(np.int64)
 
     def _map(self, name: str, index: int) -> Int16[np.ndarray, "row lead time"]:
         if (name, index) not in self._maps:

@@ -16,7 +16,6 @@ from beatssl.dataset.standardise import FeatureStandardiser
 from beatssl.dataset.store import Store
 from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, report
 
-SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
 _SMALLEST_GROUP = 50
 
@@ -83,14 +82,8 @@ def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig
 
 
 def _cohort(store: Store, config: FeatureCheckConfig) -> _Cohort:
-    entries = store.labels[store.labels["label_set"] == config.label_set]
-    if entries.empty:
-        known = ", ".join(sorted(store.labels["label_set"].unique())) or "none"
-        raise ValueError(f"the store has no labels of set {config.label_set!r}; it has {known}")
-    found = set(entries["label"])
-    names = tuple(n for n in SUPERCLASSES if n in found) + tuple(sorted(found - set(SUPERCLASSES)))
-    table = np.zeros((len(store.records), len(names)), bool)
-    table[entries["row"].to_numpy(np.int64), [names.index(label) for label in entries["label"]]] = True
+    targets = store.targets(config.label_set)
+    names, table = tuple(targets.columns), targets.to_numpy(bool)
     rows = np.flatnonzero(table.any(axis=1))
     fold = store.records["fold"].fillna(-1).to_numpy(np.int64)
     used = np.isin(fold, [*config.train_folds, config.valid_fold, config.test_fold])
