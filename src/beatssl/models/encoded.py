@@ -1,0 +1,105 @@
+"""What every encoder is told, takes and gives."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked_dataclass
+from torch import Tensor, nn
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class EncoderConfig:
+    """Which encoder, and how large."""
+
+    name: str = "xresnet1d"
+    """Key of `models.encoder.ENCODERS`: xresnet1d, resnet1d, unet, s4d or vit."""
+    leads: Annotated[int, Field(ge=1)] = 12
+    """Leads of the input, in a fixed order; a record may lack some of them."""
+    width: Positive = 1.0
+    """Factor on all numbers of channels, rounded to multiples of 32 (of 8 below 32)."""
+    depth: Positive = 1.0
+    """Factor on the number of blocks a stage, at least one each."""
+    norm: Literal["batch", "group"] = "batch"
+    """Of the convolutions. batch: keeps a record's amplitude. group: records do not see each other in training,
+    but each is scaled to one amplitude."""
+    gain_per_mv: Positive = 4.0
+    """Fixed factor on the input: an ECG of 0.5 to 40 Hz has about 0.2 mV standard deviation."""
+
+    def channels(self, default: int) -> int:
+        """A number of channels of the default size, at this width."""
+        wanted = default * self.width
+        step = 32 if wanted >= 32 else 8
+        return max(8, step * round(wanted / step))
+
+    def blocks(self, default: int) -> int:
+        """A number of blocks of the default size, at this depth."""
+        return max(1, round(default * self.depth))
+
+
+@dataclass
+class Encoded:
+    """A batch of records as an encoder sees them.
+
+    Step k of a map with stride s stands for the samples k·s … (k + 1)·s − 1, its centre is at (k + ½)·s.
+    """
+
+    feature_map: Float[Tensor, "record channel step"]
+    stages: list[Float[Tensor, "record _ _"]]  # from fine to coarse, as a decoder wants them
+    stride: int  # samples a step of `feature_map`
+
+
+class Encoder(nn.Module):
+    """Base of all encoders: checks the input, pads it to whole steps and cuts the maps to ceil(time / stride).
+
+    Subclasses give `levels`. Inside, a signal is an image one pixel high, (record, channel, 1, time) with the channels
+    last in memory: on CPUs its convolutions are about 1.3 (bfloat16) to 2 times as fast as those over (channel, time).
+    """
+
+    def __init__(self, config: EncoderConfig, stride: int, channels: int, stages: dict[int, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.stride = stride
+        self.channels = channels
+        self.stage_strides = tuple(stages)
+        self.stage_channels = tuple(stages.values())
+
+    def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:
+        """Signals in mV of any length, and which leads are measured; what others hold does not count, NaN included.
+
+        Raises ValueError for another number of leads than the encoder was built for, and for no samples.
+        """
+        leads, time = ecg_mv.shape[1:]
+        if leads != self.config.leads or time == 0:
+            raise ValueError(
+                f"{leads} leads of {time} samples, but this {self.config.name} takes {self.config.leads} leads of at "
+                "least one sample; put leads in canonical order with signals.leads.to_twelve, or build it with leads="
+            )
+        whole = F.pad(ecg_mv, (0, -time % max(self.stride, *self.stage_strides)))
+        feature_map, stages = self.levels(whole, lead_mask)
+        return Encoded(
+            _cut(feature_map, time, self.stride),
+            [_cut(stage, time, stride) for stage, stride in zip(stages, self.stage_strides, strict=True)],
+            self.stride,
+        )
+
+    def levels(
+        self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
+    ) -> tuple[Float[Tensor, "record channel 1 step"], list[Float[Tensor, "record _ 1 _"]]]:
+        """The feature map and the stages of signals that fill whole steps."""
+        raise NotImplementedError
+
+
+def _cut(
+    level: Float[Tensor, "record channel 1 whole"], time: int, stride: int
+) -> Float[Tensor, "record channel step"]:
+    return level.squeeze(2)[..., : ceil_division(time, stride)]
+
+
+def ceil_division(samples: int, stride: int) -> int:
+    """Steps that hold all samples. Kept to integers, which an export with a length of its own can follow."""
+    return (samples + stride - 1) // stride
