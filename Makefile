@@ -9,17 +9,32 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types imports pytest format clean
+.PHONY: help demo figures test lint types imports pytest format clean
 
 help:
 	@echo "make demo    a synthetic cohort, prepared and drawn: demo/index.html"
 	@echo "make test    lint, types, import direction and the whole test suite"
 	@echo "make lint types imports pytest    one of these alone"
+	@echo "make figures DATA=data    every figure of the README from real data, into results/ and the README"
 	@echo "make format  put the code into shape"
 	@echo "make clean   remove .venv, caches and the demo"
 
 demo: $(BIN)/.installed
 	$(BIN)/beatssl demo --out demo
+
+# Every figure of the README, measured anew. DATA holds ptb-xl, ludb and mitdb as PhysioNet publishes them.
+DATA ?= data
+figures: $(BIN)/.installed-dev
+	for set in ptb-xl ludb mitdb; do \
+	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
+	done
+	$(BIN)/beatssl check stores/ludb --what peaks --out results/ludb
+	$(BIN)/beatssl check stores/ludb --what fiducials --out results/ludb
+	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
+	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
+	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
+	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
+	$(BIN)/beatssl tables results
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:

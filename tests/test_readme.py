@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from beatssl.cli import main
+from beatssl.evaluation.tables import figures_table
 
 REPO = Path(__file__).resolve().parents[1]
 TEXT = (REPO / "README.md").read_text(encoding="utf-8")
@@ -50,14 +51,22 @@ def test_extras_that_pip_is_told_of_exist() -> None:
     assert set(",".join(asked).split(",")) <= set(extras)
 
 
-def test_python_example_is_about_twelve_lines_and_runs(tmp_path: Path) -> None:
-    (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line.strip()]) <= 12
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
-    done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "(8, 12, 1000)" in done.stdout
-    assert "qtc_fridericia_ms" in done.stdout
+def test_python_examples_run_as_shown_one_after_the_other(tmp_path: Path) -> None:
+    first, second = blocks("python")
+    assert len([line for line in first.splitlines() if line.strip()]) <= 12
+    printed: list[str] = []
+    for example in (first, second):
+        (tmp_path / "example.py").write_text(example, encoding="utf-8")
+        done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    assert "(8, 12, 1000)" in printed[0]
+    assert "qtc_fridericia_ms" in printed[0]
+    assert re.search(r"\(\d+, 521\) \{'CD': \d+", printed[1])
+
+
+def test_the_table_of_figures_is_that_of_the_results() -> None:
+    assert figures_table(REPO / "results") in TEXT
 
 
 def test_commands_on_the_synthetic_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from beatssl.dataset.config import PrepareConfig as PrepareConfig
     from beatssl.dataset.prepare import prepare as prepare
+    from beatssl.dataset.splits import check_split as check_split
+    from beatssl.dataset.splits import split_by_fold as split_by_fold
+    from beatssl.dataset.splits import take_share as take_share
     from beatssl.dataset.store import Store as Store
+    from beatssl.dataset.store import open_stores as open_stores
     from beatssl.evaluation.bench import BenchConfig as BenchConfig
     from beatssl.evaluation.bench import bench as bench
     from beatssl.evaluation.check import CheckConfig as CheckConfig
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from beatssl.evaluation.demo import DemoConfig as DemoConfig
     from beatssl.evaluation.demo import demo as demo
     from beatssl.evaluation.ecg_paper import ecg_paper as ecg_paper
+    from beatssl.evaluation.tables import TablesConfig as TablesConfig
+    from beatssl.evaluation.tables import tables as tables
     from beatssl.features.definition import Definition as Definition
     from beatssl.records.download import download as download
     from beatssl.records.record import Record as Record
@@ -39,11 +45,17 @@ _HOME = {
     "RecordError": "records.record",
     "Store": "dataset.store",
     "bench": "evaluation.bench",
+    "check_split": "dataset.splits",
     "check": "evaluation.check",
     "demo": "evaluation.demo",
     "download": "records.download",
     "ecg_paper": "evaluation.ecg_paper",
+    "open_stores": "dataset.store",
     "prepare": "dataset.prepare",
+    "split_by_fold": "dataset.splits",
+    "TablesConfig": "evaluation.tables",
+    "tables": "evaluation.tables",
+    "take_share": "dataset.splits",
 }
 
 __all__ = [
@@ -55,13 +67,19 @@ __all__ = [
     "Record",
     "RecordError",
     "Store",
+    "TablesConfig",
     "__version__",
     "bench",
     "check",
+    "check_split",
     "demo",
     "download",
     "ecg_paper",
+    "open_stores",
     "prepare",
+    "split_by_fold",
+    "tables",
+    "take_share",
 ]
 
 

@@ -209,6 +209,14 @@ VERBS: dict[str, Verb] = {
         "beatssl bench prepare data/ptb-xl --out bench.json",
         show_figures,
     ),
+    "tables": Verb(
+        "write the table of figures into the README, from a folder of results",
+        "beatssl.evaluation.tables",
+        "tables",
+        "TablesConfig",
+        "beatssl tables results --page README.md",
+        show_line,
+    ),
     "demo": Verb(
         "a synthetic cohort, prepared and drawn as one page",
         "beatssl.evaluation.demo",

@@ -37,7 +37,7 @@ class CheckConfig:
 
 
 def check(config: CheckConfig) -> dict[str, Any]:
-    """The figures that `config.what` names, also written as `check-<what>.json`.
+    """The figures that `config.what` names, also written as `check-<what>.json`, there with what made the store.
 
     Returns a dict of figures: numbers, or dicts of them.
 
@@ -47,11 +47,13 @@ def check(config: CheckConfig) -> dict[str, Any]:
     """
     module = import_module(f"beatssl.evaluation.check_{config.what.replace('-', '_')}")
     measure: Callable[[Store], dict[str, Any]] = getattr(module, f"check_{config.what.replace('-', '_')}")
-    figures = as_plain(measure(Store(config.store)))
+    store = Store(config.store)
+    figures = as_plain(measure(store))
+    made_by = {key: store.manifest[key] for key in ("config", "versions", "inputs", "counts") if key in store.manifest}
     folder = config.out or config.store
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"check-{config.what}.json").write_text(
-        json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps(figures | {"store": made_by}, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
     return figures
 

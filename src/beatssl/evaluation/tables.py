@@ -1,0 +1,133 @@
+"""The README's table of figures, written from the JSON files that `check` and `bench` leave in a folder of results."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tyro
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+Json = Mapping[str, Any]
+_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TablesConfig:
+    """Write the table of figures between its two marks in a page, from a folder of results."""
+
+    results: tyro.conf.Positional[Path]
+    """Folder with SET/check-WHAT.json and bench-prepare.json, as `make figures` fills it."""
+    page: Path = Path("README.md")
+    """The page; it must hold the marks "figures: begin" and "figures: end"."""
+
+
+def tables(config: TablesConfig) -> Path:
+    """Put the table into the page, and return the page's path.
+
+    Raises:
+        ValueError: the page has no marks.
+        FileNotFoundError: a file of results is missing.
+    """
+    text = config.page.read_text(encoding="utf-8")
+    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
+        raise ValueError(f"{config.page} must hold one line {_BEGIN} and one line {_END}; the table stands between")
+    table = figures_table(config.results)
+    parts = re.split(f"({_BEGIN}|{_END})", text)
+    parts[2] = f"\n{table}\n"
+    config.page.write_text("".join(parts), encoding="utf-8")
+    return config.page
+
+
+def figures_table(results: Path) -> str:
+    """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
+    lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
+    for file, data, command, rows in _SOURCES:
+        figures: Json = json.loads((results / file).read_text(encoding="utf-8"))
+        lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
+    return "\n".join(lines)
+
+
+def _peaks(f: Json) -> str:
+    return f"{f['sensitivity']:.4f} / {f['ppv']:.4f} ({f['beats']:,} beats)"
+
+
+def _median_errors(f: Json) -> str:
+    names = ("qrs_onset", "qrs_offset", "t_offset", "p_onset")
+    return " / ".join(f"{f['beats'][name]['median_absolute_error_ms']:.1f}" for name in names) + " ms"
+
+
+def _even_errors(f: Json) -> str:
+    return _median_errors({"beats": f["beats_even_records"]})
+
+
+def _auroc(model: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        low, high = f[model]["ci95"]["macro_auroc"]
+        return f"{f[model]['macro_auroc']:.3f} ({low:.3f}–{high:.3f}), F1 {f[model]['macro_f1']:.3f}"
+
+    return show
+
+
+def _classes(figure: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        per_class = f["DS2"]["per_class"]
+        return " / ".join(f"{per_class[name][figure]:.3f}" for name in "NSVF")
+
+    return show
+
+
+def _macro_f1(part: str) -> Callable[[Json], str]:
+    return lambda f: f"{f[part]['macro_f1']:.3f}"
+
+
+def _time(f: Json) -> str:
+    return f"{f['wall_s']:.0f} s on {f['workers']} cores ({f['records_per_s']:.0f} records/s), {f['memory_gb']:.2f} GB"
+
+
+def _against_neurokit(f: Json) -> str:
+    return f"{f['times_faster_than_neurokit']:.0f} times faster per record and core"
+
+
+_SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
+    (
+        "ludb/check-peaks.json", "LUDB, 200 records", "check STORE --what peaks",
+        (("R peaks within 75 ms: sensitivity / PPV", _peaks),),
+    ),
+    (
+        "mitdb/check-peaks.json", "MIT-BIH, 48 records", "check STORE --what peaks",
+        (("R peaks within 150 ms: sensitivity / PPV", _peaks),),
+    ),
+    (
+        "ludb/check-fiducials.json", "LUDB at 100 Hz", "check STORE --what fiducials",
+        (
+            ("QRS onset / QRS offset / T offset / P onset: median absolute error", _median_errors),
+            ("the same on the even records (constants were set on the odd ones)", _even_errors),
+        ),
+    ),
+    (
+        "ptb-xl/check-features.json", "PTB-XL superclass, fold 9", "check STORE --what features",
+        (
+            ("record features, logistic regression: macro AUROC", _auroc("logistic_regression")),
+            ("record features, boosted trees: macro AUROC", _auroc("boosted_trees")),
+        ),
+    ),
+    (
+        "mitdb/check-beat-classes.json", "MIT-BIH DS2, detected peaks", "check STORE --what beat-classes",
+        (
+            ("beat classes N / S / V / F: sensitivity", _classes("sensitivity")),
+            ("beat classes N / S / V / F: PPV", _classes("ppv")),
+            ("beat classes: macro F1", _macro_f1("DS2")),
+            ("clusters of beat shape, mapped on DS1: macro F1", _macro_f1("clusters_mapped_on_DS1")),
+        ),
+    ),
+    (
+        "bench-prepare.json", "PTB-XL, 19,601 records", "bench prepare SOURCE",
+        (
+            ("files to finished store", _time),
+            ("against NeuroKit2 (clean, peaks, DWT delineation of 12 leads)", _against_neurokit),
+        ),
+    ),
+)  # fmt: skip
