@@ -1,0 +1,127 @@
+"""Which labels a probe learns, and which rows train, choose and report."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int64
+
+from beatssl.dataset.splits import Split, patients, split_by_fold
+from beatssl.dataset.store import Store
+
+SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
+NAMED_SETS = {"all": "scp"}
+"""Names of label sets in the protocol, where the store calls them otherwise."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Labelled rows of a store and the side of the split that each stands on."""
+
+    row: Int64[np.ndarray, " row"]
+    labels: Bool[np.ndarray, "row label"]
+    names: tuple[str, ...]
+    train: Bool[np.ndarray, " row"]
+    valid: Bool[np.ndarray, " row"]
+    test: Bool[np.ndarray, " row"]
+    patient: np.ndarray
+    dropped: int
+
+
+def parse_folds(text: str) -> tuple[int, ...]:
+    """ "1-7" or "1,2,5" or "1-3,8" as numbers, ascending; "" as none. Raises ValueError for anything else."""
+    folds: set[int] = set()
+    for part in filter(None, text.replace(" ", "").split(",")):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise ValueError(f"folds {text!r} are no folds; write them as 1-7 or 1,2,5")
+        folds |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(sorted(folds))
+
+
+def cohort(
+    store: Store,
+    labels: str,
+    train_folds: Sequence[int],
+    valid_fold: int,
+    test_fold: int,
+    keep_unlabelled: bool = False,
+) -> Cohort:
+    """Rows with their labels as a table of true and false, split by fold.
+
+    `labels` names a label set of the store (superclass, subclass, form, rhythm, all) or a CSV file (see
+    `labels_of_csv`). Any statement counts, whatever its likelihood. Rows without a label in the set are dropped and
+    counted, or kept as negatives of every label. Raises ValueError where there are no such labels, SplitError where
+    folds overlap, are empty or share a patient or a waveform.
+    """
+    split = split_by_fold(store.records, train_folds, valid_fold, test_fold)
+    table, names = labels_of_csv(store, Path(labels)) if labels.endswith(".csv") else labels_of_set(store, labels)
+    row = np.sort(np.concatenate(list(split.sides().values())))
+    labelled = table[row].any(axis=1)
+    kept = row if keep_unlabelled else row[labelled]
+    made = Cohort(
+        row=kept,
+        labels=table[kept],
+        names=names,
+        train=np.isin(kept, split.train),
+        valid=np.isin(kept, split.valid),
+        test=np.isin(kept, split.test),
+        patient=patients(store.records).to_numpy()[kept],
+        dropped=len(row) - len(kept),
+    )
+    _check(made, split, labels)
+    return made
+
+
+def labels_of_set(store: Store, label_set: str) -> tuple[Bool[np.ndarray, "row label"], tuple[str, ...]]:
+    """A label set of the store; superclasses in their usual order, others by name."""
+    name = NAMED_SETS.get(label_set, label_set)
+    entries = store.labels[store.labels["label_set"] == name]
+    if entries.empty:
+        known = ", ".join(sorted(store.labels["label_set"].unique())) or "none"
+        raise ValueError(f"store {store.path} has no labels of set {name!r}; it has {known}, or pass a CSV file")
+    found = set(entries["label"])
+    names = tuple(n for n in SUPERCLASSES if n in found) + tuple(sorted(found - set(SUPERCLASSES)))
+    return _table(len(store), entries["row"].to_numpy(np.int64), entries["label"].tolist(), names), names
+
+
+def labels_of_csv(store: Store, path: Path) -> tuple[Bool[np.ndarray, "row label"], tuple[str, ...]]:
+    """Labels of a CSV file with a column record_id and either a column label (a line a statement) or a column of 0
+    and 1 for each label (a line a record). Raises ValueError for another layout or a record that is not in the store.
+    """
+    lines = pd.read_csv(path, dtype={"record_id": str})
+    if "record_id" not in lines.columns or len(lines.columns) < 2:
+        raise ValueError(f"{path} has columns {list(lines.columns)}; it needs record_id, and label or one a label")
+    if "label" not in lines.columns:
+        wide = lines.set_index("record_id")
+        if not wide.isin([0, 1]).to_numpy(np.bool_).all():
+            raise ValueError(f"{path} has entries other than 0 and 1; give each label a column of these")
+        lines = wide.stack().loc[lambda entry: entry == 1].reset_index().iloc[:, :2]
+        lines.columns = ["record_id", "label"]
+    ids = store.records["record_id"].astype(str)
+    if unknown := sorted(set(lines["record_id"]) - set(ids)):
+        raise ValueError(f"{len(unknown)} records of {path} are not in {store.path}, {unknown[0]!r} first")
+    # A long record has several rows; its labels are those of all of them.
+    joined = lines.merge(pd.DataFrame({"record_id": ids, "row": np.arange(len(store))}), on="record_id")
+    names = tuple(sorted(joined["label"].astype(str).unique()))
+    row = joined["row"].to_numpy(np.int64)
+    return _table(len(store), row, joined["label"].astype(str).tolist(), names), names
+
+
+def _table(
+    rows: int, row: Int64[np.ndarray, " entry"], label: Sequence[str], names: Sequence[str]
+) -> Bool[np.ndarray, "row label"]:
+    table = np.zeros((rows, len(names)), bool)
+    place = {name: at for at, name in enumerate(names)}
+    table[row, [place[name] for name in label]] = True
+    return table
+
+
+def _check(made: Cohort, split: Split, labels: str) -> None:
+    for name, side in (("train", made.train), ("valid", made.valid), ("test", made.test)):
+        if not side.any():
+            rows = len(split.sides()[name])
+            raise ValueError(f"none of the {rows} {name} rows has a label of {labels!r}; pass other folds or labels")

@@ -1,0 +1,274 @@
+"""The linear probe: what a frozen encoder knows of a diagnosis, as a straight line can read it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from jaxtyping import Bool, Float32, Float64
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from beatssl.dataset.splits import take_share
+from beatssl.dataset.store import Store
+from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, patient_weights, report
+from beatssl.training.embedding import embed
+from beatssl.training.labels import Cohort, cohort, parse_folds
+from beatssl.training.linear import Linear, fit_path
+from beatssl.training.source import open_encoder
+from beatssl.training.state import write_json
+
+METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
+INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
+_SMALLEST_GROUP = 50
+
+_Scores = Float64[np.ndarray, "row label"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ProbeConfig:
+    """Logistic regression on a frozen encoder's embeddings of a labelled store.
+
+    Mean- and max-pooled embeddings, standardised on the training folds; the penalty, one for all labels, and each
+    label's threshold come from the choosing fold; only the reported fold's figures are written.
+    """
+
+    store: tyro.conf.Positional[Path]
+    """Folder of a prepared store with labels and folds."""
+    out: Path
+    """Folder for metrics.json and predictions.parquet."""
+    encoder: str = "default"
+    """Run or checkpoint; "default": the shipped weights; "random": an untrained network."""
+    network: str = "xresnet1d"
+    """Which network, where the encoder is random."""
+    labels: str = "superclass"
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file with record_id and label."""
+    train_folds: str = "1-7"
+    """Folds to learn from."""
+    valid_fold: int = 8
+    """Fold that penalty and thresholds are chosen on."""
+    test_fold: int = 9
+    """Fold that is reported."""
+    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training patients whose labels are used."""
+    draws: Annotated[int, Field(ge=1)] = 5
+    """How often that share is drawn; a share of 1 is drawn once."""
+    keep_unlabelled: bool = False
+    """Keep records without a label in the set, as negatives of every label."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the draws, the bootstrap and a random encoder."""
+    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
+    """Draws of patients behind each interval."""
+    inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES
+    """Penalties to choose from, as scikit-learn's C."""
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    """Records encoded at once."""
+
+
+def probe(config: ProbeConfig) -> dict[str, Any]:
+    """The figures of one encoder, also written as `out`/metrics.json, with every record's scores beside them.
+
+    With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
+    own figures stand under `draws`.
+
+    Raises ValueError where the store has no such labels or was prepared otherwise than the encoder expects, SplitError
+    where folds overlap or share a patient.
+    """
+    store = Store(config.store)
+    group = cohort(
+        store, config.labels, parse_folds(config.train_folds), config.valid_fold, config.test_fold,
+        config.keep_unlabelled,
+    )  # fmt: skip
+    opened = open_encoder(config.encoder, config.network, config.seed, store)
+    values = embed(opened.encoder, store, group.row, config.batch_size)
+    draws = _draws(store, group, config)
+    fitted = [fit(values, group, used, config.inverse_penalties) for used in draws]
+    scores = [line.scores(scaled(values, used)) for (line, _), used in zip(fitted, draws, strict=True)]
+    each = [_figures(group, score, store, config) for score in scores]
+    figures = {
+        "encoder": opened.name,
+        "config_hash": _hash({"probe": asdict(config), "encoder": opened.provenance, "store": store.manifest["config"]}),
+        "seed": config.seed,
+        "labels": config.labels,
+        "label_share": config.label_share,
+        "folds": {"train": list(parse_folds(config.train_folds)), "valid": config.valid_fold, "test": config.test_fold},
+        "records": {
+            "train": int(np.mean([used.sum() for used in draws])),
+            "valid": int(group.valid.sum()), "test": int(group.test.sum()), "dropped": group.dropped,
+        },
+        **(each[0] if len(each) == 1 else _mean_of(each) | _intervals_of_mean(group, scores, config)),
+        "chosen": [{"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": value} for line, value in fitted],
+        "pretraining": opened.provenance,
+    }  # fmt: skip
+    if len(each) > 1:
+        figures["draws"] = each
+    config.out.mkdir(parents=True, exist_ok=True)
+    _predictions(store, group, scores).to_parquet(config.out / PREDICTIONS, index=False)
+    plain = _plain(figures)
+    write_json(config.out / METRICS, plain)
+    return plain
+
+
+def valid_auroc(
+    encoder: nn.Module,
+    store: Store,
+    group: Cohort,
+    inverse_penalties: Sequence[float] = (1e-3, 1e-2),
+    batch_size: int = 256,
+    device: Any = "cpu",
+) -> float:
+    """Macro AUROC on the choosing fold alone: how a run is doing. The reported fold is neither read nor scored."""
+    seen = group.train | group.valid
+    part = Cohort(
+        group.row[seen], group.labels[seen], group.names, group.train[seen], group.valid[seen],
+        np.zeros(int(seen.sum()), bool), group.patient[seen], group.dropped,
+    )  # fmt: skip
+    values = embed(encoder, store, part.row, batch_size, device, "Probing")
+    return fit(values, part, part.train, inverse_penalties)[1]
+
+
+def fit(
+    values: Float32[np.ndarray, "row feature"],
+    group: Cohort,
+    used: Bool[np.ndarray, " row"],
+    inverse_penalties: Sequence[float],
+) -> tuple[Linear, float]:
+    """The regression learnt from the rows `used` that is best on the choosing fold, and its macro AUROC there."""
+    standard = scaled(values, used)
+    best: tuple[Linear, float] | None = None
+    for line in fit_path(standard[used], group.labels[used], inverse_penalties):
+        quality = _macro_auroc(group.labels[group.valid], line.scores(standard[group.valid]))
+        if best is None or quality > best[1]:
+            best = line, quality
+    if best is None:
+        raise ValueError("no penalty to try; pass at least one in inverse_penalties")
+    return best
+
+
+def scaled(
+    values: Float32[np.ndarray, "row feature"], used: Bool[np.ndarray, " row"]
+) -> Float32[np.ndarray, "row feature"]:
+    """Mean 0 and variance 1 over the rows `used`; a feature that never differs there is 0."""
+    mean, deviation = values[used].mean(axis=0, dtype=np.float64), values[used].std(axis=0, dtype=np.float64)
+    alive = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
+    return np.where(alive, (values - mean) / np.where(alive, deviation, 1), 0).astype(np.float32)
+
+
+def _draws(store: Store, group: Cohort, config: ProbeConfig) -> list[Bool[np.ndarray, " row"]]:
+    """Which rows each draw learns from."""
+    if config.label_share >= 1:
+        return [group.train]
+    train = group.row[group.train]
+    rngs = [np.random.default_rng([config.seed, draw]) for draw in range(config.draws)]
+    return [np.isin(group.row, take_share(store.records, train, config.label_share, rng)) for rng in rngs]
+
+
+def _figures(group: Cohort, scores: _Scores, store: Store, config: ProbeConfig) -> dict[str, Any]:
+    labels, test = group.labels, group.test
+    thresholds = best_f1_thresholds(labels[group.valid], scores[group.valid])
+    rng = np.random.default_rng(config.seed)
+    figures = report(
+        labels[test], scores[test], thresholds, group.patient[test], group.names, rng, config.bootstrap_draws
+    )
+    return figures | {"by_group": _by_group(group, store.records.iloc[group.row], scores, thresholds)}
+
+
+def _by_group(
+    group: Cohort, people: pd.DataFrame, scores: _Scores, thresholds: Float64[np.ndarray, " label"]
+) -> dict[str, dict[str, float]]:
+    """Macro figures by sex and age group on the reported fold, for groups large enough to mean something."""
+    age = people["age_years"].to_numpy(np.float64)
+    members = {sex: (people["sex"] == sex).to_numpy(bool) for sex in ("female", "male")}
+    members |= {name: (age >= low) & (age < high) for name, low, high in _AGES}
+    out: dict[str, dict[str, float]] = {}
+    for name, member in members.items():
+        part = group.test & member
+        if part.sum() >= _SMALLEST_GROUP:
+            each = figures_of_labels(group.labels[part], scores[part], thresholds, np.ones((1, int(part.sum()))))
+            out[name] = {"records": float(part.sum())} | {f"macro_{k}": float(v) for k, (v,) in _macros(each).items()}
+    return out
+
+
+def _macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:
+    """Means over the labels that have a figure."""
+    known = {kind: np.isfinite(values) for kind, values in each.items()}
+    return {
+        kind: np.where(known[kind], values, 0).sum(axis=1) / np.maximum(known[kind].sum(axis=1), 1)
+        for kind, values in each.items()
+    }
+
+
+def _mean_of(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Macro figures and those of every label, as means over draws."""
+    macro = {name: float(np.mean([one[name] for one in each])) for name in ("macro_auroc", "macro_auprc", "macro_f1")}
+    per_class = {
+        label: {
+            kind: float(np.mean([one["per_class"][label][kind] for one in each])) for kind in ("auroc", "auprc", "f1")
+        }
+        | {"positives": each[0]["per_class"][label]["positives"]}
+        for label in each[0]["per_class"]
+    }
+    return macro | {"per_class": per_class}
+
+
+def _intervals_of_mean(group: Cohort, scores: Sequence[_Scores], config: ProbeConfig) -> dict[str, Any]:
+    """Intervals of the mean over label draws: every bootstrap draw of patients is scored for all of them."""
+    test = group.test
+    weights = patient_weights(group.patient[test], config.bootstrap_draws, np.random.default_rng(config.seed))
+    drawn: list[dict[str, Float64[np.ndarray, " draw"]]] = []
+    for score in scores:
+        thresholds = best_f1_thresholds(group.labels[group.valid], score[group.valid])
+        drawn.append(_macros(figures_of_labels(group.labels[test], score[test], thresholds, weights)))
+    return {
+        "ci95": {
+            f"macro_{kind}": [
+                float(v) for v in np.quantile(np.mean([one[kind] for one in drawn], axis=0), (0.025, 0.975))
+            ]
+            for kind in drawn[0]
+        }
+    }
+
+
+def _predictions(store: Store, group: Cohort, scores: Sequence[_Scores]) -> pd.DataFrame:
+    """A line a record and draw of the choosing and the reported fold: scores as probabilities, and the truth."""
+    held_out = group.valid | group.test
+    people = store.records.iloc[group.row[held_out]]
+    parts: list[pd.DataFrame] = []
+    for draw, score in enumerate(scores):
+        chance = 1 / (1 + np.exp(-np.clip(score[held_out], -60, 60)))
+        columns: dict[str, Any] = {
+            "row": group.row[held_out], "record_id": people["record_id"].to_numpy(),
+            "patient": group.patient[held_out], "fold": people["fold"].to_numpy(), "draw": draw,
+        }  # fmt: skip
+        columns |= {f"p_{name}": chance[:, k].astype(np.float32) for k, name in enumerate(group.names)}
+        columns |= {f"true_{name}": group.labels[held_out, k] for k, name in enumerate(group.names)}
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _macro_auroc(labels: Bool[np.ndarray, "row label"], scores: _Scores) -> float:
+    each = np.array([auroc(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
+    known = each[np.isfinite(each)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def _plain(value: Any) -> Any:
+    """As JSON takes it: None for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
