@@ -28,13 +28,14 @@ class TimeMask(Graded):
         valid = signals.valid.to(ecg.dtype)[:, None, None]
         begin = (uniform((*ecg.shape[:2], 1), 0.0, 1.0, ecg, generator) * valid).floor()
         hidden = (self.strength * self.share * valid).round()
-        # The stretch that stays begins where the hidden one ends: at most one of the two wraps round the end.
         end = begin + hidden
+        # Where the hidden stretch wraps round, what stays is the one that does not.
         wraps = end > valid
         low, high = torch.where(wraps, end - valid, begin), torch.where(wraps, begin, end)
-        time = time_index(signals)
-        within = (time >= low) & (time < high)
-        return replace(signals, ecg_mv=ecg * (within == wraps))
+        # Half a sample or more below zero within low … high, as much above it outside.
+        outside = (time_index(signals) - (low + high - 1) / 2).abs_().sub_((high - low) / 2)
+        keep = outside.mul_(torch.where(wraps, -1.0, 1.0)).clamp_(-0.5, 0.5).add_(0.5)
+        return replace(signals, ecg_mv=keep.mul_(ecg))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from beatssl.signals.leads import INDEPENDENT
 from beatssl.signals.vcg import TWELVE_FROM_EIGHT
-from beatssl.views.view import Graded, Signals, measured_samples, time_index, uniform
+from beatssl.views.view import Graded, Signals, inside, time_index, uniform
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ def _added(
     signals: Signals, weights: Float[Tensor, "record lead source"], sources: Float[Tensor, "record source time"]
 ) -> Signals:
     """weights · sources added where a lead is measured and the record has not ended."""
-    ecg = signals.ecg_mv
-    return replace(signals, ecg_mv=torch.addcmul(ecg, torch.bmm(weights, sources), measured_samples(signals)))
+    of_measured = weights * signals.lead_mask[:, :, None]
+    return replace(signals, ecg_mv=torch.baddbmm(signals.ecg_mv, of_measured, sources * inside(signals)[:, None]))

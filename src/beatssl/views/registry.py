@@ -11,7 +11,7 @@ from beatssl.views.amplitude import AmplitudePerturbation, WaveAmplitude
 from beatssl.views.dipole import Rank, Rotation
 from beatssl.views.masking import LeadMask, TimeMask
 from beatssl.views.noise import BaselineWander, Mains, Noise
-from beatssl.views.timing import BeatWarp, TemporalScaling
+from beatssl.views.timing import BeatWarp, Retiming, TemporalScaling, TimeView
 from beatssl.views.view import Composed, Graded, compose
 
 VIEWS: Mapping[str, type[Graded] | type[Rotation]] = {
@@ -95,8 +95,10 @@ def preset(name: str) -> ViewsConfig:
 
 
 def build_views(config: ViewsConfig) -> Composed:
-    """The views that are on, in the order of `VIEWS`, as one view."""
+    """The views that are on, in the order of `VIEWS`, as one view; those that move time stand first and read once."""
     views = {name: kind(strength=getattr(config, name)) for name, kind in VIEWS.items() if name != "rotation"}
     views["rotation"] = Rotation(strength=config.rotation, rank=config.rank, method=config.vcg)
     on = [name for name in VIEWS if getattr(config, name) > 0 or (name == "rotation" and config.rank == "low")]
-    return compose([views[name] for name in on])
+    retiming = Retiming(tuple(v for v in (views[name] for name in on) if isinstance(v, TimeView)))
+    others = [views[name] for name in on if not isinstance(views[name], TimeView)]
+    return compose([*([retiming] if retiming.views else []), *others])

@@ -1,5 +1,6 @@
 """Views that move time, and the beat marks with it."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from math import log1p, pi
 
@@ -9,11 +10,59 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from beatssl.views.beat_phase import beat_phase, beats_of_records, mean_rr
-from beatssl.views.view import Graded, Signals, time_index, uniform
+from beatssl.views.view import Graded, Signals, inside, time_index, uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Retimed:
+    """A new course of time for every record, not yet read."""
+
+    source: Float[Tensor, "record time"]  # the sample of the old signal that each new sample is read at
+    valid: Int[Tensor, " record"]
+    beat_at: Float[Tensor, " beat"]
+
+    def read(self, signals: Signals) -> Signals:
+        """The signals along the new time; padding zero again."""
+        moved = replace(signals, valid=self.valid, beat_at=self.beat_at)
+        read = resample(signals.ecg_mv, self.source, signals.valid)
+        return replace(moved, ecg_mv=read.mul_(inside(moved)[:, None]))
 
 
 @dataclass(frozen=True)
-class TemporalScaling(Graded):
+class TimeView(Graded):
+    """A view that moves time and nothing else."""
+
+    def change(self, signals: Signals, generator: torch.Generator) -> Signals:
+        """The batch along its new time, every beat at its new position."""
+        return self.retimed(signals, generator).read(signals)
+
+    @abstractmethod
+    def retimed(self, signals: Signals, generator: torch.Generator) -> Retimed:
+        """The new time, drawn for every record."""
+
+
+@dataclass(frozen=True)
+class Retiming:
+    """Views that move time one after another, the signal read once at the end of them: quicker, and less smoothed."""
+
+    views: tuple[TimeView, ...]
+
+    def __call__(self, signals: Signals, generator: torch.Generator) -> Signals:
+        """The batch changed by all that have a strength above 0."""
+        whole: Retimed | None = None
+        moved = signals
+        for view in self.views:
+            if view.strength == 0:
+                continue
+            part = view.retimed(moved, generator)
+            source = part.source if whole is None else _read_at(whole.source, part.source, moved.valid)
+            whole = replace(part, source=source)
+            moved = replace(moved, valid=part.valid, beat_at=part.beat_at)
+        return signals if whole is None else whole.read(signals)
+
+
+@dataclass(frozen=True)
+class TemporalScaling(TimeView):
     """A record played slower or faster, by 1/(1 + limit) to 1 + limit, evenly in its logarithm.
 
     A record that becomes too long is cut, at a random place; one that becomes shorter ends earlier, `valid` says where.
@@ -22,24 +71,23 @@ class TemporalScaling(Graded):
     limit: float = 0.25
     """The largest stretch at strength 1 is 1 + limit, the largest shrinking 1/(1 + limit)."""
 
-    def change(self, signals: Signals, generator: torch.Generator) -> Signals:
-        """The batch with time scaled, one factor a record, and every beat at its new position."""
+    def retimed(self, signals: Signals, generator: torch.Generator) -> Retimed:
+        """t is read at start + t / factor."""
         ecg, last = signals.ecg_mv, (signals.valid.to(signals.ecg_mv.dtype) - 1).clamp(min=0)
         reach = self.strength * log1p(self.limit)
         factor = uniform((len(ecg),), -reach, reach, ecg, generator).exp()
-        new_last = (last * factor).floor().clamp(max=ecg.shape[2] - 1)
-        start = (last - new_last / factor) * uniform((len(ecg),), 0.0, 1.0, ecg, generator)
-        time = time_index(signals)
-        scaled = resample(ecg, start[:, None] + time / factor[:, None], signals.valid)
+        whole, room = last * factor, ecg.shape[2] - 1
+        new_last = whole.floor().clamp(max=room)
+        place = uniform((len(ecg),), 0.0, 1.0, ecg, generator)
+        start = torch.where(whole > room, (last - new_last / factor) * place, 0.0)
         valid = torch.where(signals.valid > 0, new_last.to(signals.valid.dtype) + 1, signals.valid)
-        inside = (time < valid[:, None]).to(ecg.dtype)
         of = signals.beat_record.long()
         beat_at = (signals.beat_at - start[of]) * factor[of]
-        return replace(signals, ecg_mv=scaled * inside[:, None], valid=valid, beat_at=beat_at)
+        return Retimed(start[:, None] + time_index(signals) / factor[:, None], valid, beat_at)
 
 
 @dataclass(frozen=True)
-class BeatWarp(Graded):
+class BeatWarp(TimeView):
     """A smooth time warp within beats: R peaks shift a little, and P and T move between them; QRS keeps its shape.
 
     With φ from 0 to 1 between two R peaks, the output takes its sample from
@@ -62,15 +110,14 @@ class BeatWarp(Graded):
                 "below 1 and both at least 0"
             )
 
-    def change(self, signals: Signals, generator: torch.Generator) -> Signals:
-        """The batch with its beats warped and every beat at its new position."""
+    def retimed(self, signals: Signals, generator: torch.Generator) -> Retimed:
+        """The formula above; before a record's first beat and after its last all samples move as that beat does."""
         ecg, records = signals.ecg_mv, len(signals.ecg_mv)
         moved_by = self._shifts(signals, generator)
         beat_at = signals.beat_at + moved_by
         phase = beat_phase(beat_at, signals.beat_record, records, ecg.shape[2], signals.fs_hz)
         padded = torch.cat([moved_by, moved_by.new_zeros(1)])
         before, after = padded[phase.previous], padded[phase.following]
-        # Before the first beat and after the last one all samples move as that beat does.
         none = len(moved_by)
         before = torch.where(phase.previous == none, after, before)
         after = torch.where(phase.following == none, before, after)
@@ -83,9 +130,7 @@ class BeatWarp(Graded):
         source_rr = phase.rr - (after - before)
         ramp = share * share * (3 - 2 * share)
         source = time_index(signals) - before - (after - before) * ramp + source_rr * bent
-        warped = resample(ecg, source, signals.valid)
-        inside = (time_index(signals) < signals.valid[:, None]).to(ecg.dtype)
-        return replace(signals, ecg_mv=warped * inside[:, None], beat_at=beat_at)
+        return Retimed(source, signals.valid, beat_at)
 
     def _shifts(self, signals: Signals, generator: torch.Generator) -> Float[Tensor, " beat"]:
         """How far each beat moves, in samples: a share of the shorter interval beside it, so that order is kept."""
@@ -113,23 +158,35 @@ def resample(
     Source: Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153, with a = −1/2.
     """
     records, leads, samples = ecg_mv.shape
-    end = (valid - 1).clamp(min=0)[:, None].to(source.dtype)
-    source = torch.minimum(source.clamp(min=0.0), end)
+    device, last = ecg_mv.device, (valid - 1).clamp(min=0)[:, None]
+    source = torch.minimum(source.clamp(min=0.0), last.to(source.dtype))
     whole = source.floor()
     f = source - whole
-    weight = torch.stack(
-        [
-            ((-0.5 * f + 1) * f - 0.5) * f,
-            (1.5 * f - 2.5) * f * f + 1,
-            ((-1.5 * f + 2) * f + 0.5) * f,
-            (f - 1) * f * f / 2,
-        ],
-        dim=2,
-    )
-    tap = whole.long()[:, :, None] + torch.arange(-1, 3, device=ecg_mv.device)
-    tap = torch.minimum(tap.clamp(min=0), end.long()[:, :, None])
-    tap = tap + samples * torch.arange(records, device=ecg_mv.device)[:, None, None]
+    g = f - 1
+    weight = source.new_empty((*source.shape, 4))
+    weight[..., 0] = -0.5 * f * g * g
+    weight[..., 1] = (1.5 * f - 2.5) * f * f + 1
+    weight[..., 2] = ((-1.5 * f + 2) * f + 0.5) * f
+    weight[..., 3] = 0.5 * f * f * g
     # A sample with all its leads is one row of a table: the weighted sum of four rows is what embedding_bag does fast.
-    table = ecg_mv.transpose(1, 2).reshape(records * samples, leads)
-    read = embedding_bag(tap.reshape(-1, 4), table, per_sample_weights=weight.reshape(-1, 4), mode="sum")
-    return read.reshape(records, -1, leads).transpose(1, 2).contiguous()
+    table = ecg_mv.transpose(1, 2).contiguous().view(records * samples, leads)
+    tap = torch.empty((*source.shape, 4), dtype=torch.int32, device=device)
+    first = samples * torch.arange(records, dtype=torch.int32, device=device)[:, None]
+    here, end = whole.int() + first, last.int() + first
+    tap[..., 0] = torch.maximum(here - 1, first)
+    tap[..., 1] = here
+    tap[..., 2] = torch.minimum(here + 1, end)
+    tap[..., 3] = torch.minimum(here + 2, end)
+    read = embedding_bag(tap.view(-1, 4), table, per_sample_weights=weight.view(-1, 4), mode="sum")
+    return read.view(records, -1, leads).transpose(1, 2).contiguous()
+
+
+def _read_at(
+    values: Float[Tensor, "record time"], at: Float[Tensor, "record time"], valid: Int[Tensor, " record"]
+) -> Float[Tensor, "record time"]:
+    """Values of a smooth curve between its samples, on the straight line between neighbours."""
+    at = torch.minimum(at.clamp(min=0.0), (valid - 1).clamp(min=0)[:, None].to(at.dtype))
+    low = at.floor().clamp(max=max(values.shape[1] - 2, 0))
+    begin = values.gather(1, low.long())
+    end = values.gather(1, (low.long() + 1).clamp(max=values.shape[1] - 1))
+    return torch.lerp(begin, end, at - low)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,6 +22,7 @@ class Signals:
     fs_hz: float
 
 
+@runtime_checkable
 class View(Protocol):
     """A random change of a batch. It gives new signals, the old ones stay as they are."""
 
@@ -79,7 +80,6 @@ def time_index(signals: Signals) -> Float[Tensor, " time"]:
     return torch.arange(ecg.shape[2], device=ecg.device, dtype=ecg.dtype)
 
 
-def measured_samples(signals: Signals) -> Float[Tensor, "record lead time"]:
-    """1 where a lead is measured and the record has not ended, else 0: keeps what is added out of what is missing."""
-    inside = (time_index(signals) < signals.valid[:, None]).to(signals.ecg_mv.dtype)
-    return signals.lead_mask.to(signals.ecg_mv.dtype)[:, :, None] * inside[:, None]
+def inside(signals: Signals) -> Float[Tensor, "record time"]:
+    """1 before a record's end, 0 in its padding."""
+    return (time_index(signals) < signals.valid[:, None]).to(signals.ecg_mv.dtype)

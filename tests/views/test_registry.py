@@ -1,0 +1,53 @@
+from collections.abc import Callable
+from dataclasses import fields
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from beatssl.views.dipole import Rotation
+from beatssl.views.masking import TimeMask
+from beatssl.views.registry import PRESETS, VIEWS, ViewsConfig, build_views, preset
+from beatssl.views.timing import Retiming
+from beatssl.views.view import Signals
+
+Seeded = Callable[[int], torch.Generator]
+
+
+def test_every_view_has_its_strength_in_the_config() -> None:
+    names = {field.name for field in fields(ViewsConfig)}
+    assert names == {*VIEWS, "rank", "vcg"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_run_on_anything(name: str, spoilt: Signals, seeded: Seeded) -> None:
+    seen = build_views(preset(name))(spoilt, seeded(0))
+    assert seen.ecg_mv.isfinite().all()
+    assert torch.equal(seen.ecg_mv, spoilt.ecg_mv) == (name == "none")
+
+
+def test_3kg_is_rotation_and_time_mask() -> None:
+    rotation, mask = build_views(preset("3kg")).views
+    assert rotation == Rotation(1.0, 45.0, 1.5, "low", "dower")
+    assert mask == TimeMask(1.0, 0.5)
+
+
+def test_views_that_move_time_read_once() -> None:
+    views = build_views(ViewsConfig(temporal_scaling=0.5, beat_warp=0.2, noise=0.1)).views
+    assert isinstance(views[0], Retiming)
+    assert [view.strength for view in views[0].views] == [0.5, 0.2]
+    assert len(views) == 2
+
+
+def test_low_rank_needs_no_rotation() -> None:
+    assert build_views(ViewsConfig(rank="low")).views == (Rotation(0.0, rank="low"),)
+    assert build_views(ViewsConfig()).views == ()
+
+
+def test_unknown_names_and_values_are_refused() -> None:
+    with pytest.raises(ValueError, match="no views '4kg'; choose one of none, 3kg, beatssl"):
+        preset("4kg")
+    with pytest.raises(ValidationError):
+        ViewsConfig(noise=2.0)
+    with pytest.raises(ValidationError):
+        ViewsConfig(hum=1.0)  # pyright: ignore[reportCallIssue]
