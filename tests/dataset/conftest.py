@@ -78,6 +78,12 @@ class FakeReader:
 
 
 @pytest.fixture(scope="session")
+def heartbeat() -> np.ndarray:
+    """Ten seconds of twelve leads at 100 Hz, in mV."""
+    return heartbeat_mv(0, 10.0, 100.0, 66.0)
+
+
+@pytest.fixture(scope="session")
 def fake_reader() -> type[FakeReader]:
     """`fake_reader(records=…, spoilt={3: "flat"})`."""
     return FakeReader

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.records.clinical import Privacy, read_clinical
+from beatssl.records.clinical import Privacy, hashed_path, read_clinical
+from beatssl.records.privacy import find_hashed
 from beatssl.records.record import RecordError
 from beatssl.records.units import UnitPolicy
 from beatssl.signals.leads import LEADS
@@ -57,8 +58,27 @@ def test_identifiers_are_kept_on_purpose(clinical_folder: Path) -> None:
 @pytest.mark.parametrize("record_id", ["2020/Quellmann_Z.scp", "pid4711x", "x-19500314", "1950-03-14.scp"])
 def test_a_path_that_names_the_patient_is_hashed(clinical_folder: Path, record_id: str) -> None:
     record = read_clinical(clinical_folder, "cart.scp", record_id, HASHED)
-    assert len(record.id) == 32
+    assert len(record.id.removesuffix(".scp")) == 32
     assert read_clinical(clinical_folder, "cart.scp", "ward 7", HASHED).id == "ward 7"
+
+
+@pytest.mark.parametrize("name", ["Anonymous", "X", ""])
+def test_a_path_is_hashed_where_the_file_does_not_say_whom_it_may_name(
+    clinical_folder: Path, tmp_path: Path, name: str
+) -> None:
+    text = (clinical_folder / "muse.xml").read_text()
+    (tmp_path / "Doe.xml").write_text(text.replace("Quellmann", name).replace("Zacharias", name))
+    record = read_clinical(tmp_path, "Doe.xml", "Doe.xml", HASHED)
+    assert record.id == hashed_path("Doe.xml", b"a salt")
+    assert find_hashed(tmp_path, record.id, b"a salt") == tmp_path / "Doe.xml"
+    assert read_clinical(tmp_path, "Doe.xml", "Doe.xml", Privacy(keep_identifiers=True)).id == "Doe.xml"
+
+
+def test_a_lead_name_that_is_free_text_does_not_pass(clinical_folder: Path, tmp_path: Path) -> None:
+    content = (clinical_folder / "holter.edf").read_bytes().replace(b"ECG V6 ".ljust(16), b"Quellmann, Z.   ")
+    (tmp_path / "a.edf").write_bytes(content.replace(b"ECG I           ", b"ECG Lead I      "))
+    record = read_clinical(tmp_path, "a.edf", "r", HASHED)
+    assert record.leads == (*LEADS[:11], "lead 12")
 
 
 def test_ages_over_89_are_not_told(clinical_folder: Path, tmp_path: Path) -> None:
@@ -79,7 +99,8 @@ def test_damaged_files_are_record_errors_without_content(
     (tmp_path / clinical_name).write_bytes(content[:size] + noise)
     with pytest.raises(RecordError) as caught:
         read_clinical(tmp_path, clinical_name, "r", HASHED)
-    assert clinical_name in str(caught.value)
+    assert "find_hashed(folder, " in str(caught.value)
+    assert clinical_name not in str(caught.value)
     assert [secret for secret in SECRETS if secret in str(caught.value).lower()] == []
     assert caught.value.__cause__ is None
 
@@ -111,6 +132,7 @@ def test_no_unit_is_an_error(clinical_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RecordError) as error:
         read_clinical(tmp_path, "b.xml", "r", HASHED)
     assert error.value.reason == "amplitude"
+    assert "b.xml" not in str(error.value)  # a clinic names files after patients
     assert read_clinical(tmp_path, "b.xml", "r", HASHED, UnitPolicy(implausible="flag")).metadata[
         "implausible_amplitude"
     ]

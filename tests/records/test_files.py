@@ -139,6 +139,17 @@ def test_tables_that_do_not_say_enough(
     assert remedy in str(error.value)
 
 
+def test_a_first_row_that_names_a_person_does_not_pass(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("John Smith,1950-01-01,MRN 4711,ML2,CM5\n1,2,3,4,5\n2,3,4,5,6\n3,4,5,6,7\n")
+    source = Source("a.csv", "a.csv", {"format": "csv"})
+    record = FilesReader(csv_fs_hz=250.0, unit="mV").read(tmp_path, source)
+    assert record.leads == ("lead 1", "lead 2", "lead 3", "II", "CM5")
+    with pytest.raises(RecordError) as error:
+        FilesReader(csv_fs_hz=250.0, unit="mV", leads=("V1",)).read(tmp_path, source)
+    assert "V1" in str(error.value)
+    assert [part for part in ("Smith", "1950", "4711") if part in str(error.value)] == []
+
+
 def test_npy_of_objects_or_cut_short(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.save(tmp_path / "b.npy", np.zeros((2, 500)))

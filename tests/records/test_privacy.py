@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatssl.records.privacy import default_salt, names_someone, salted_hash
+from beatssl.records.privacy import default_salt, find_hashed, names_someone, salted_hash
 
 
 @pytest.fixture
@@ -55,3 +55,26 @@ def test_naming_someone() -> None:
     assert names_someone("scan-pid4711-2", known)
     assert not names_someone("lipid/ward.xml", known)  # two letters stand anywhere
     assert not names_someone("", known)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mueller_1.xml", "Müller"), ("muller.xml", "Müller"), ("Mu\u0308ller.xml", "Mueller"), ("garcia", "García"),
+        ("LUEDENSCHEID.scp", "Müller-Lüdenscheid"), ("ann_marie", "Ann-Marie"), ("pid-47-11", "PID4711"),
+        ("03.14.1950", "03141950"),
+    ],
+)  # fmt: skip
+def test_spelling_does_not_hide_a_name(text: str, name: str) -> None:
+    assert names_someone(text, [name])
+
+
+def test_the_owner_of_the_salt_finds_a_file_by_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "ward").mkdir()
+    path = tmp_path / "ward" / "Quellmann.edf"
+    path.write_text("")
+    hashed = salted_hash("ward/Quellmann.edf", b"a salt")
+    assert find_hashed(tmp_path, f"{hashed}.edf", b"a salt") == path
+    assert find_hashed(path, salted_hash("Quellmann.edf", b"a salt"), b"a salt") == path
+    with pytest.raises(FileNotFoundError, match="the salt that was used"):
+        find_hashed(tmp_path, hashed, b"another")

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from beatssl.signals.leads import LEADS, canonical_lead, canonical_leads, derive_limb_leads, to_twelve
+from beatssl.signals.leads import (
+    LEADS,
+    canonical_lead,
+    canonical_leads,
+    derive_limb_leads,
+    to_twelve,
+    without_free_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +21,8 @@ from beatssl.signals.leads import LEADS, canonical_lead, canonical_leads, derive
     [
         ("MLII", "II"), ("AVR", "aVR"), ("Lead II", "II"), ("DII", "II"), ("ecg_ii", "II"), ("i", "I"), ("avf", "aVF"),
         ("C3", "V3"), ("v6 ", "V6"), ("MDC_ECG_LEAD_AVL", "aVL"), ("ECG V1", "V1"), ("EKG I", "I"), ("L3", "III"),
-        ("V 2", "V2"), ("aV-R", "aVR"), ("VF", "aVF"), ("LEAD:III", "III"),
+        ("V 2", "V2"), ("aV-R", "aVR"), ("VF", "aVF"), ("LEAD:III", "III"), ("ML2", "II"), ("ECG Lead II", "II"),
+        ("ECG_LEAD_I", "I"),
     ],
 )  # fmt: skip
 def test_aliases(name: str, lead: str) -> None:
@@ -47,6 +55,13 @@ def test_no_two_leads_of_a_record_are_alike(names: list[str]) -> None:
     assert "" not in leads
     for lead in ("II", "V1"):
         assert (lead in leads) == any(canonical_lead(name) == lead for name in names)
+
+
+def test_names_that_are_surely_leads_stay_and_free_text_goes() -> None:
+    leads = ("II", "ecg lead v3", "ML2", "ECG1", "ch 3", "V3R", "V7", "CM5", "MCL1", "D3", "X", "AS", "-aVR", " ECG ")
+    assert without_free_text(leads) == leads
+    others = ("John", "Smith", "JS", "MRN4711", "1950-01-01", "Doe 3", "V4711", "time", "", "I-II")
+    assert set(without_free_text(others)) == {""}
 
 
 def _six(i: np.ndarray, ii: np.ndarray) -> np.ndarray:

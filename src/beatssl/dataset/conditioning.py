@@ -53,11 +53,11 @@ class Reject:
 
 def condition(reader: Reader, source: Source, config: PrepareConfig) -> Conditioned | Reject:
     """Read and condition one record. What goes wrong with one record never stops the others."""
-    file, record_id = source.path, source.id
+    file, record_id = source.alias or source.path, source.alias or source.id
     try:
         record = reader.read(config.source, source)
-        if record.id != source.id:  # the reader found that the path names the patient
-            file = record_id = record.id
+        if record.id == source.id:  # the reader found that the path names nobody
+            file, record_id = source.path, source.id
         return _conditioned(record, config)
     except RecordError as error:
         return Reject(file, record_id, error.reason, _without_folder(str(error), config.source))

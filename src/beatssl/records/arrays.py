@@ -12,7 +12,7 @@ from jaxtyping import Float
 from beatssl.records.reader import read_inside
 from beatssl.records.record import Record, RecordError
 from beatssl.records.units import STRICT, UnitPolicy, check_amplitude, mv_per
-from beatssl.signals.leads import canonical_lead, canonical_leads
+from beatssl.signals.leads import LEADS, canonical_lead, canonical_leads, without_free_text
 
 _NO_LEAD = frozenset(["", "t", "time", "sample", "samples", "index", "unnamed: 0"])
 
@@ -80,8 +80,10 @@ def read_csv(root: Path, name: str, leads: Sequence[str]) -> tuple[Float[np.ndar
     """The numbers in a CSV file below `root`, and its lead names.
 
     Columns are parted by commas, semicolons, tabs or blanks. A first row that is no numbers names the columns: those of
-    `leads` are taken, or, without `leads`, all but a column of times. A file without such a row needs `leads`. Empty
-    cells are NaN. Raises `RecordError` ("unreadable", "unsafe-path").
+    `leads` are taken, or, without `leads`, all but a column of times; a name that is not surely a lead's comes back as
+    "", since that row may hold anything. A file without such a row needs `leads`. Empty cells are NaN.
+
+    Raises `RecordError` ("unreadable", "unsafe-path").
     """
     folder, _, base = name.rpartition("/")
     text = read_inside(root, folder, base, 2**20).decode("utf-8-sig", errors="replace")
@@ -108,10 +110,15 @@ def _columns(
     columns = [str(column) for column in table.columns]
     if not leads:
         chosen = [i for i, column in enumerate(columns) if column.strip().lower() not in _NO_LEAD]
-        return table.to_numpy()[:, chosen], tuple(columns[i] for i in chosen)
+        return table.to_numpy()[:, chosen], without_free_text(tuple(columns[i] for i in chosen))
     places = {canonical_lead(column): i for i, column in reversed(list(enumerate(columns)))}
     if absent := [lead for lead in leads if canonical_lead(lead) not in places]:
-        raise RecordError("unreadable", f"{name}: has no columns for the leads {absent}; its columns are {columns}")
+        known = [lead for lead in LEADS if lead in places]
+        raise RecordError(
+            "unreadable",
+            f"{name}: has no columns for the leads {absent}; of its {len(columns)} columns those of the twelve leads "
+            f"are {known}",
+        )
     return table.to_numpy()[:, [places[canonical_lead(lead)] for lead in leads]], tuple(leads)
 
 

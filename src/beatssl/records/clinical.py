@@ -1,22 +1,23 @@
 """Clinical formats through ecgdatakit: DICOM, HL7 aECG, MUSE XML, SCP-ECG, EDF, ISHNE, MFER, Philips, Mortara, Kardia.
 
-Nothing that names a person passes: see `privacy`. The metadata is a whitelist, and errors carry no content of a file.
+Nothing that names a person passes: see `privacy`. The metadata is a whitelist, and errors carry no content of a file,
+nor its path, which in a clinic often is the patient's name: a salted hash stands for it.
 """
 
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from beatssl.records.demographics import OVER_89_YEARS, sex_of
-from beatssl.records.privacy import default_salt, names_someone, salted_hash
+from beatssl.records.privacy import default_salt, names_someone, salted_hash, words_of
 from beatssl.records.reader import inside
 from beatssl.records.record import Record, RecordError
 from beatssl.records.units import STRICT, UnitPolicy, check_amplitude
-from beatssl.signals.leads import LEADS, canonical_leads
+from beatssl.signals.leads import LEADS, canonical_leads, without_free_text
 
 EXTENSIONS = frozenset(
     [".dcm", ".dicom", ".xml", ".scp", ".edf", ".ecg", ".mwf", ".mfer", ".mfr", ".json"]
@@ -27,6 +28,8 @@ _NEEDS_FORMATS = (
     'clinical files are read through ecgdatakit (and DICOM through pydicom): pip install "beatssl[formats]"'
 )
 _LEAD_FAULT = -32768  # ISHNE's sample for a lead that was off
+_NOBODY = frozenset(["anonymous", "anonymised", "anonymized", "anon", "unknown", "patient", "test", "none", "name"])
+_SHORTEST_NAME = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +44,46 @@ HASHED = Privacy()
 """The default: identifiers hashed with the user's own salt."""
 
 
+def hashed_path(path: str, salt: bytes) -> str:
+    """What stands for the path of a clinical file: 32 digits of a salted hash, and the extension if it is a usual one.
+
+    `privacy.find_hashed` finds the file again.
+    """
+    extension = PurePosixPath(path).suffix.lower()
+    return salted_hash(path, salt) + (extension if extension in EXTENSIONS else "")
+
+
 def read_clinical(
     root: Path, name: str, record_id: str, privacy: Privacy = HASHED, policy: UnitPolicy = STRICT
 ) -> Record:
     """The file `name` below `root`, as recorded, in mV.
 
-    `patient_id` is a salted hash of the file's patient number (of name and birth date where it has none), and the
-    record's id is a hash too where it, being a path, holds the patient's name, number or birth date. Ages over 89
-    become 90. With `privacy.keep_identifiers` the number, name and birth date are kept, on purpose.
+    `patient_id` is a salted hash of the file's patient number (of name and birth date where it has none). The record's
+    id, being a path, is kept only where the file says its patient's name and the id holds neither that nor number or
+    birth date; else `hashed_path` stands for it, and in errors always. A lead name that is free text becomes "lead 1",
+    …. Ages over 89 become 90. With `privacy.keep_identifiers` number, name and birth date are kept, on purpose.
 
     Raises `RecordError`: "unreadable" (also where the extra `formats` is not installed, with the remedy), "truncated",
     "checksum", "unit", "amplitude", "nan", "unsafe-path".
     """
-    path = inside(root, name)
-    parsed = _parse(path, name, policy)
+    if privacy.keep_identifiers:
+        return _read(root, name, name, record_id, privacy, policy)
+    hashed = hashed_path(name, privacy.salt or default_salt())
+    try:
+        return _read(root, name, hashed, record_id, privacy, policy)
+    except RecordError as error:
+        found = f"find the file with beatssl.records.privacy.find_hashed(folder, {hashed!r})"
+        raise RecordError(error.reason, f"{error}; {found}") from None
+
+
+def _read(root: Path, path: str, name: str, record_id: str, privacy: Privacy, policy: UnitPolicy) -> Record:
+    """The file at `path`, which errors call `name`."""
+    try:
+        parsed = _parse(inside(root, path), name, policy)
+    except RecordError as error:
+        if error.reason != "unsafe-path":
+            raise
+        raise RecordError("unsafe-path", f"{name}: leads out of the folder; a file must stay inside it") from None
     ecg_mv, leads, fs_hz = _signals(parsed, name)
     person = parsed.patient
     number, names, birth = _identity(person)
@@ -68,8 +97,8 @@ def read_clinical(
     else:
         salt = privacy.salt or default_salt()
         patient_id = salted_hash(identity, salt) if identity else None
-        if names_someone(record_id, [number, *names, birth, birth.replace("-", "")]):
-            record_id = salted_hash(record_id, salt)
+        if not _says_who(names) or names_someone(record_id, [number, *names, *_dates(birth)]):
+            record_id = hashed_path(record_id, salt)
     return Record(
         ecg_mv=ecg_mv,
         leads=leads,
@@ -130,9 +159,8 @@ def _signals(parsed: Any, name: str) -> tuple[Float32[np.ndarray, "lead time"], 
     """The leads in volts that share the rate and length of the standard leads (of all, where none is standard)."""
     volts = [lead for lead in parsed.leads if lead.units == "mV" and not lead.is_raw]
     if not volts:
-        units = sorted({lead.resolution_unit or "none" for lead in parsed.leads})
-        raise RecordError("unit", f"{name}: none of its {len(parsed.leads)} signals is in volts; units are {units}")
-    names = canonical_leads(tuple(lead.label for lead in volts))
+        raise RecordError("unit", f"{name}: none of its {len(parsed.leads)} signals is in volts; export it in µV or mV")
+    names = canonical_leads(without_free_text(tuple(lead.label for lead in volts)))
     standard = [i for i, lead in enumerate(names) if lead in LEADS] or list(range(len(names)))
     shapes = {(volts[i].sampling_rate, len(volts[i].samples)) for i in standard}
     if len(shapes) > 1:
@@ -162,6 +190,20 @@ def _identity(person: Any) -> tuple[str, list[str], str]:
     names = [text.strip() for text in (person.first_name, person.last_name) if text.strip()]
     birth = person.birth_date.date().isoformat() if person.birth_date else ""
     return person.patient_id.strip(), names, birth
+
+
+def _says_who(names: list[str]) -> bool:
+    """Whether a path can be held against the names: without any, or with a placeholder, it may name the patient."""
+    words = {word for name in names for word in words_of(name)}
+    return any(len(word) >= _SHORTEST_NAME and word not in _NOBODY for word in words)
+
+
+def _dates(birth: str) -> list[str]:
+    """A birth date in the orders that file names have it."""
+    if not birth:
+        return []
+    year, month, day = birth.split("-")
+    return [year + month + day, day + month + year, month + day + year, year[2:] + month + day, day + month + year[2:]]
 
 
 def _age(age: int | None, privacy: Privacy) -> float | None:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from beatssl.records.arrays import read_csv, read_npy, record_from_array
-from beatssl.records.clinical import EXTENSIONS, Privacy, read_clinical
+from beatssl.records.clinical import EXTENSIONS, Privacy, hashed_path, read_clinical
 from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_labels
+from beatssl.records.privacy import default_salt
 from beatssl.records.reader import Source, inside
 from beatssl.records.record import Record, RecordError
 from beatssl.records.units import STRICT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.records.wfdb_header import parse_header
-from beatssl.signals.leads import canonical_leads
+from beatssl.signals.leads import canonical_leads, without_free_text
 
 _SIGNATURES = ((128, b"DICM"), (0, b"ISHNE1.0"), (0, b"0       "), (2, b"MFR "))
 """Where a clinical file without a telling name says what it is: DICOM, ISHNE, EDF, MFER."""
@@ -24,8 +25,9 @@ class FilesReader:
 
     CSV and `.npy` files say neither rate nor unit: pass `csv_fs_hz` and `unit`, and `leads` where no row names them.
     Identifiers are hashed with `salt` (default: `privacy.default_salt()`) or, with `keep_identifiers`, kept on purpose.
-    Of WFDB comments only age, sex and SNOMED codes are taken. The id of a record is its path below the folder, so a
-    path should name nobody; of clinical files, a path that does is hashed.
+    Of WFDB comments only age, sex and SNOMED codes are taken, and lead names that are free text become "lead 1", ….
+    The id of a record is its path below the folder, so a path should name nobody; that of a clinical file is hashed
+    unless it surely does not (see `read_clinical`).
     """
 
     csv_fs_hz: float | None = None
@@ -39,7 +41,7 @@ class FilesReader:
     def sources(self, root: Path) -> list[Source]:
         """Every file that may be an ECG, by path. Raises FileNotFoundError where there is none."""
         if root.is_file():
-            return [_source(root, root.name, _format_of(root) or "clinical")]
+            return [self._source(root.name, _format_of(root) or "clinical")]
         found = {
             path.relative_to(root).as_posix(): kind
             for path in sorted(root.rglob("*"))
@@ -51,7 +53,7 @@ class FilesReader:
                 "these formats under other names"
             )
         parts = _segments(root, [name for name, kind in found.items() if kind == "wfdb"])
-        return [_source(root, name, kind) for name, kind in found.items() if name not in parts]
+        return [self._source(name, kind) for name, kind in found.items() if name not in parts]
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path`. Raises `RecordError`."""
@@ -69,7 +71,7 @@ class FilesReader:
         said = comment_fields(signals.comments)
         return Record(
             ecg_mv=signals.ecg_mv,
-            leads=canonical_leads(signals.leads),
+            leads=canonical_leads(without_free_text(signals.leads)),
             fs_hz=signals.fs_hz,
             id=source.id,
             source="files",
@@ -97,10 +99,11 @@ class FilesReader:
             values, self.csv_fs_hz, self.unit, leads, source.id, self.units, source="files", metadata=metadata
         )
 
-
-def _source(root: Path, name: str, kind: str) -> Source:
-    info: dict[str, Any] = {"format": kind}
-    return Source(name.removesuffix(".hea") if kind == "wfdb" else name, name, info)
+    def _source(self, name: str, kind: str) -> Source:
+        info: dict[str, Any] = {"format": kind}
+        hidden = kind == "clinical" and not self.keep_identifiers
+        alias = hashed_path(name, self.salt or default_salt()) if hidden else ""
+        return Source(name.removesuffix(".hea") if kind == "wfdb" else name, name, info, alias)
 
 
 def _format_of(path: Path) -> str | None:

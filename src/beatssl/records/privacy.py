@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
+import unicodedata
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -47,7 +49,41 @@ def salted_hash(text: str, salt: bytes) -> str:
 
 
 def names_someone(text: str, identifiers: Iterable[str]) -> bool:
-    """Whether a name, number or date of `identifiers` stands in `text` (a file name, say), whatever its case."""
-    plain = text.casefold()
-    words = (word.casefold() for identifier in identifiers for word in (identifier, *identifier.split()))
-    return any(len(word) >= _SHORTEST and word in plain for word in words)
+    """Whether a name, number or date of `identifiers` stands in `text` (a file name, say).
+
+    Case, accents and what stands between letters do not count, and ä, ö, ü may be ae, oe, ue.
+    """
+    spelled = _spellings(text)
+    words = {word for identifier in identifiers for word in words_of(identifier)}
+    return any(len(word) >= _SHORTEST and word in plain for word in words for plain in spelled)
+
+
+def words_of(text: str) -> set[str]:
+    """A name or number as a whole and in its words, in every spelling."""
+    return {word for part in (text, *re.split(r"[\W_]+", text)) for word in _spellings(part)}
+
+
+def _spellings(text: str) -> set[str]:
+    """Letters and digits alone, without accents: Müller as "muller" and "mueller"."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    german = folded.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
+    bare = ("".join(c for c in unicodedata.normalize("NFKD", form) if c.isalnum()) for form in (folded, german))
+    return set(bare)
+
+
+def find_hashed(folder: Path, hashed: str, salt: bytes | None = None) -> Path:
+    """The file below `folder` that a hash in a store's tables or in a message stands for.
+
+    For the owner of the salt alone (None: `default_salt()`). `folder` is what was prepared: paths are hashed relative
+    to it. What follows the 32 digits of `hashed`, such as ".edf", does not count.
+
+    Raises FileNotFoundError where there is no such file, or another salt was used.
+    """
+    salt = default_salt() if salt is None else salt
+    root = folder.parent if folder.is_file() else folder
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
+        if salted_hash(path.relative_to(root).as_posix(), salt) == hashed[:32]:
+            return path
+    raise FileNotFoundError(
+        f"no file below {folder} has the hash {hashed}; give the folder that was prepared, and the salt that was used"
+    )

@@ -17,6 +17,8 @@ class Source:
     id: str
     path: str
     info: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    alias: str = ""
+    """Stands for id and path in messages and tables as long as they may name a patient; "" where they name nobody."""
 
 
 @runtime_checkable

@@ -14,11 +14,17 @@ INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
 """Positions of the eight independent leads I, II, V1–V6 in `LEADS`."""
 
 # "Lead II", "ECG_ii", "MDC_ECG_LEAD_V1": the word in front says nothing about which lead it is.
-_PREFIX = r"(?:(?:MDC_ECG_LEAD|LEAD|ECG|EKG)[\s_:.\-]*)?"
+_PREFIX = r"(?:(?:MDC_ECG_LEAD|(?:ECG|EKG)[\s_:.\-]*LEAD|LEAD|ECG|EKG)[\s_:.\-]*)?"
 _LIMB = re.compile(_PREFIX + r"(?:ML|D|L)?[\s_]?(III|II|I)", re.IGNORECASE)
-_LIMB_DIGIT = re.compile(_PREFIX + r"L[\s_]?([123])", re.IGNORECASE)
+_LIMB_DIGIT = re.compile(_PREFIX + r"M?L[\s_]?([123])", re.IGNORECASE)
 _AUGMENTED = re.compile(_PREFIX + r"A?[\s_\-]?V[\s_\-]?([RLF])", re.IGNORECASE)
 _CHEST = re.compile(_PREFIX + r"[VC][\s_\-]?([1-6])", re.IGNORECASE)
+
+# Leads of no standard place: numbered channels, bipolar and monitoring leads, Frank's and EASI's.
+_OTHER_LEAD = re.compile(
+    r"(?:ECG|EKG|CH|CHANNEL|LEAD|V|C|MV|MCL|CM|CC|CB|CR|CS|CL|D|E)[\s_\-]?\d{1,3}[LR]?|ECG|EKG|[XYZ]|ES|AS|AI|-aVR",
+    re.IGNORECASE,
+)
 
 # Each limb lead from any two others: target = a * lead_a + b * lead_b (Goldberger; III = II - I).
 _LIMB_AS_I_II = {
@@ -31,8 +37,8 @@ _LIMB_AS_I_II = {
 def canonical_lead(name: str) -> str:
     """The name among `LEADS` that a file's lead name means, or the name as it stands, stripped.
 
-    Case, blanks, underscores and the words "lead" and "ECG" in front do not count: "MLII", "Lead II", "DII" and
-    "ecg_ii" are II, "AVR" and "VR" are aVR, "C3" is V3. Names of no standard place ("ECG1", "CM5", "V3R", "I-II")
+    Case, blanks, underscores and the words "lead" and "ECG" in front do not count: "MLII", "ML2", "ECG Lead II", "DII"
+    and "ecg_ii" are II, "AVR" and "VR" are aVR, "C3" is V3. Names of no standard place ("ECG1", "CM5", "V3R", "I-II")
     keep their spelling, and so does "-aVR", whose sign is turned.
 
     "D3" deserves a word: Latin systems write DIII for III, while QTDB's D3 is a chest lead of another kind, so a D
@@ -48,6 +54,16 @@ def canonical_lead(name: str) -> str:
     if match := _CHEST.fullmatch(stripped):
         return f"V{match[1]}"
     return stripped
+
+
+@lru_cache(maxsize=1024)
+def without_free_text(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that are surely those of leads; "" for any other text, which may be anything, a patient's name too.
+
+    Kept are the twelve under all their aliases, numbered channels ("ECG1", "CH 3", "V3R", "CM5", "MCL1", "D3"), X, Y
+    and Z, and the leads of EASI. `canonical_leads` calls the others "lead 1", "lead 2", … by their place.
+    """
+    return tuple(n if canonical_lead(n) in LEADS or _OTHER_LEAD.fullmatch(n.strip()) else "" for n in names)
 
 
 @lru_cache(maxsize=1024)
