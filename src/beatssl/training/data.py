@@ -1,4 +1,4 @@
-"""What training reads of its stores: signals as stored, standardised features and beats, each as one table in memory."""
+"""What training reads of its stores: signals as stored, standardised features, beats, each as one table in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

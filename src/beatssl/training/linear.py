@@ -1,4 +1,4 @@
-"""Logistic regression of many labels at once, for a whole row of penalties, quick enough for a probe every few epochs."""
+"""Logistic regression of many labels at once, for a row of penalties, quick enough for a probe every few epochs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

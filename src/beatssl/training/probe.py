@@ -10,26 +10,22 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import tyro
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
 from beatssl.dataset.splits import take_share
 from beatssl.dataset.store import Store
-from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, patient_weights, report
 from beatssl.training.embedding import embed
 from beatssl.training.labels import Cohort, cohort, parse_folds
 from beatssl.training.linear import Linear, fit_path
+from beatssl.training.probe_figures import Scores, figures_of, macro_auroc, plain
 from beatssl.training.source import open_encoder
 from beatssl.training.state import write_json
 
 METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
 INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-_AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
-_SMALLEST_GROUP = 50
-
-_Scores = Float64[np.ndarray, "row label"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -49,7 +45,7 @@ class ProbeConfig:
     network: str = "xresnet1d"
     """Which network, where the encoder is random."""
     labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file with record_id and label."""
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
     train_folds: str = "1-7"
     """Folds to learn from."""
     valid_fold: int = 8
@@ -91,10 +87,10 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
     draws = _draws(store, group, config)
     fitted = [fit(values, group, used, config.inverse_penalties) for used in draws]
     scores = [line.scores(scaled(values, used)) for (line, _), used in zip(fitted, draws, strict=True)]
-    each = [_figures(group, score, store, config) for score in scores]
+    people = store.records.iloc[group.row]
     figures = {
         "encoder": opened.name,
-        "config_hash": _hash({"probe": asdict(config), "encoder": opened.provenance, "store": store.manifest["config"]}),
+        "config_hash": _hash([asdict(config), opened.provenance, store.manifest["config"]]),
         "seed": config.seed,
         "labels": config.labels,
         "label_share": config.label_share,
@@ -103,17 +99,14 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
             "train": int(np.mean([used.sum() for used in draws])),
             "valid": int(group.valid.sum()), "test": int(group.test.sum()), "dropped": group.dropped,
         },
-        **(each[0] if len(each) == 1 else _mean_of(each) | _intervals_of_mean(group, scores, config)),
+        **figures_of(group, people, scores, config.seed, config.bootstrap_draws),
         "chosen": [{"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": value} for line, value in fitted],
         "pretraining": opened.provenance,
     }  # fmt: skip
-    if len(each) > 1:
-        figures["draws"] = each
     config.out.mkdir(parents=True, exist_ok=True)
     _predictions(store, group, scores).to_parquet(config.out / PREDICTIONS, index=False)
-    plain = _plain(figures)
-    write_json(config.out / METRICS, plain)
-    return plain
+    write_json(config.out / METRICS, plain(figures))
+    return plain(figures)
 
 
 def valid_auroc(
@@ -144,7 +137,7 @@ def fit(
     standard = scaled(values, used)
     best: tuple[Linear, float] | None = None
     for line in fit_path(standard[used], group.labels[used], inverse_penalties):
-        quality = _macro_auroc(group.labels[group.valid], line.scores(standard[group.valid]))
+        quality = macro_auroc(group.labels[group.valid], line.scores(standard[group.valid]))
         if best is None or quality > best[1]:
             best = line, quality
     if best is None:
@@ -170,73 +163,7 @@ def _draws(store: Store, group: Cohort, config: ProbeConfig) -> list[Bool[np.nda
     return [np.isin(group.row, take_share(store.records, train, config.label_share, rng)) for rng in rngs]
 
 
-def _figures(group: Cohort, scores: _Scores, store: Store, config: ProbeConfig) -> dict[str, Any]:
-    labels, test = group.labels, group.test
-    thresholds = best_f1_thresholds(labels[group.valid], scores[group.valid])
-    rng = np.random.default_rng(config.seed)
-    figures = report(
-        labels[test], scores[test], thresholds, group.patient[test], group.names, rng, config.bootstrap_draws
-    )
-    return figures | {"by_group": _by_group(group, store.records.iloc[group.row], scores, thresholds)}
-
-
-def _by_group(
-    group: Cohort, people: pd.DataFrame, scores: _Scores, thresholds: Float64[np.ndarray, " label"]
-) -> dict[str, dict[str, float]]:
-    """Macro figures by sex and age group on the reported fold, for groups large enough to mean something."""
-    age = people["age_years"].to_numpy(np.float64)
-    members = {sex: (people["sex"] == sex).to_numpy(bool) for sex in ("female", "male")}
-    members |= {name: (age >= low) & (age < high) for name, low, high in _AGES}
-    out: dict[str, dict[str, float]] = {}
-    for name, member in members.items():
-        part = group.test & member
-        if part.sum() >= _SMALLEST_GROUP:
-            each = figures_of_labels(group.labels[part], scores[part], thresholds, np.ones((1, int(part.sum()))))
-            out[name] = {"records": float(part.sum())} | {f"macro_{k}": float(v) for k, (v,) in _macros(each).items()}
-    return out
-
-
-def _macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:
-    """Means over the labels that have a figure."""
-    known = {kind: np.isfinite(values) for kind, values in each.items()}
-    return {
-        kind: np.where(known[kind], values, 0).sum(axis=1) / np.maximum(known[kind].sum(axis=1), 1)
-        for kind, values in each.items()
-    }
-
-
-def _mean_of(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Macro figures and those of every label, as means over draws."""
-    macro = {name: float(np.mean([one[name] for one in each])) for name in ("macro_auroc", "macro_auprc", "macro_f1")}
-    per_class = {
-        label: {
-            kind: float(np.mean([one["per_class"][label][kind] for one in each])) for kind in ("auroc", "auprc", "f1")
-        }
-        | {"positives": each[0]["per_class"][label]["positives"]}
-        for label in each[0]["per_class"]
-    }
-    return macro | {"per_class": per_class}
-
-
-def _intervals_of_mean(group: Cohort, scores: Sequence[_Scores], config: ProbeConfig) -> dict[str, Any]:
-    """Intervals of the mean over label draws: every bootstrap draw of patients is scored for all of them."""
-    test = group.test
-    weights = patient_weights(group.patient[test], config.bootstrap_draws, np.random.default_rng(config.seed))
-    drawn: list[dict[str, Float64[np.ndarray, " draw"]]] = []
-    for score in scores:
-        thresholds = best_f1_thresholds(group.labels[group.valid], score[group.valid])
-        drawn.append(_macros(figures_of_labels(group.labels[test], score[test], thresholds, weights)))
-    return {
-        "ci95": {
-            f"macro_{kind}": [
-                float(v) for v in np.quantile(np.mean([one[kind] for one in drawn], axis=0), (0.025, 0.975))
-            ]
-            for kind in drawn[0]
-        }
-    }
-
-
-def _predictions(store: Store, group: Cohort, scores: Sequence[_Scores]) -> pd.DataFrame:
+def _predictions(store: Store, group: Cohort, scores: Sequence[Scores]) -> pd.DataFrame:
     """A line a record and draw of the choosing and the reported fold: scores as probabilities, and the truth."""
     held_out = group.valid | group.test
     people = store.records.iloc[group.row[held_out]]
@@ -253,22 +180,5 @@ def _predictions(store: Store, group: Cohort, scores: Sequence[_Scores]) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
-def _macro_auroc(labels: Bool[np.ndarray, "row label"], scores: _Scores) -> float:
-    each = np.array([auroc(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
-    known = each[np.isfinite(each)]
-    return float(known.mean()) if known.size else 0.0
-
-
-def _plain(value: Any) -> Any:
-    """As JSON takes it: None for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def _hash(value: dict[str, Any]) -> str:
+def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -167,7 +167,8 @@ def prefetched(items: Iterator[Item], ahead: int = 2) -> Generator[Item, None, N
     def put(kind: str, value: "Item | BaseException | None") -> None:
         while not stop.is_set():
             try:
-                return ready.put((kind, value), timeout=0.1)
+                ready.put((kind, value), timeout=0.1)
+                return
             except queue.Full:
                 continue
 
