@@ -20,7 +20,17 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.C
     a multiple of the stride is divided by it exactly.
     """
     kernel += (kernel - stride) % 2
-    return nn.Conv2d(inputs, outputs, (1, kernel), (1, stride), (0, (kernel - stride) // 2), bias=False)
+    return he_start(nn.Conv2d(inputs, outputs, (1, kernel), (1, stride), (0, (kernel - stride) // 2), bias=False))
+
+
+def he_start(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, begun so that a signal keeps its size through it and a ReLU (He et al. 2015).
+
+    Batch norm would hide a signal that shrinks from layer to layer in training, but an untrained encoder that is only
+    evaluated has no statistics yet, and its biases would drown what comes in.
+    """
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
 
 
 def normalisation(config: EncoderConfig, channels: int) -> nn.Module:

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from beatssl.models.blocks import LeadConvolution, normalisation
+from beatssl.models.blocks import LeadConvolution, he_start, normalisation
 from beatssl.models.encoded import Encoder, EncoderConfig
 
 _CHANNELS = 128
@@ -62,4 +62,4 @@ class _Block(nn.Module):
 
 
 def _odd_convolution(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False)
+    return he_start(nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False))

@@ -87,7 +87,7 @@ class S4D(nn.Module):
             circle = torch.cat([past, torch.zeros_like(past[:, :1]), future[:, 1:].flip(1)], 1)
             product = torch.fft.rfft(signal, n=2 * steps) * torch.fft.rfft(circle)
             y = torch.fft.irfft(product, n=2 * steps)[..., :steps] + self.through[:, None] * signal
-        return y.transpose(1, 2).to(x.dtype)
+        return y.transpose(1, 2).to(x.dtype, memory_format=torch.contiguous_format)
 
     def kernel(self, steps: int) -> Float[Tensor, "2 channel steps"]:
         """The impulse responses to the past and to the future.
