@@ -11,7 +11,18 @@ from beatssl.records.synthetic import SUPERCLASS, SyntheticReader, synthetic_rec
 from beatssl.records.synthetic.beats import Condition, beat_shapes
 from beatssl.records.synthetic.patient import draw_patient, patient_number, rotation
 from beatssl.records.synthetic.rhythm import F, N, Rhythm, S, V, beat_times, qt_stretch
-from beatssl.records.synthetic.waves import QRS, DrawnBeats, P, Shape, T, bounds_s, draw, parts, wave_bounds_s
+from beatssl.records.synthetic.waves import (
+    MARK_FRACTION,
+    QRS,
+    DrawnBeats,
+    P,
+    Shape,
+    T,
+    bounds_s,
+    draw,
+    parts,
+    wave_bounds_s,
+)
 from beatssl.signals.leads import INDEPENDENT, LEADS
 from beatssl.signals.vcg import to_vcg
 
@@ -153,9 +164,11 @@ def test_qrs_marks_are_read_off_the_drawn_dipole():
             size = np.linalg.norm(alone, axis=0)
             assert abs(peak_s) <= 0.0015
             assert abs(int(size.argmax()) - 1000) <= 2
-            assert size[round(1000 * (1 + onset_s))] >= 0.019 * size.max()
-            assert size[: round(1000 * (1 + onset_s)) - 2].max() < 0.02 * size.max()
-            assert size[round(1000 * (1 + offset_s)) + 3 :].max() < 0.02 * size.max()
+            begins, ends = MARK_FRACTION[QRS]
+            assert size[round(1000 * (1 + onset_s)) + 1] >= begins * size.max()
+            assert size[: round(1000 * (1 + onset_s)) - 2].max() < begins * size.max()
+            assert size[round(1000 * (1 + offset_s)) - 1] >= ends * size.max()
+            assert size[round(1000 * (1 + offset_s)) + 3 :].max() < ends * size.max()
 
 
 def test_marks_are_in_order_and_the_same_in_every_lead(full):
@@ -192,8 +205,8 @@ def test_intervals_are_those_of_their_findings(cohort):
             by_label[name].append(dict(record.metadata))
     normal = by_label["normal"]
     assert all(0.115 <= r["pr_s"] <= 0.205 for r in normal)
-    assert np.percentile([r["qrs_s"] for r in normal], [2, 98]).tolist() == pytest.approx([0.09, 0.09], abs=0.02)
-    assert all(0.07 <= r["qrs_s"] <= 0.118 for r in normal)
+    assert np.percentile([r["qrs_s"] for r in normal], [2, 98]).tolist() == pytest.approx([0.076, 0.076], abs=0.015)
+    assert all(0.06 <= r["qrs_s"] <= 0.11 for r in normal)
     qtc = [r["qt_s"] / (60 / r["rate_bpm"]) ** (1 / 3) for r in normal]
     assert min(qtc) > 0.36
     assert max(qtc) < 0.46

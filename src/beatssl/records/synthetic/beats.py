@@ -15,7 +15,7 @@ from beatssl.records.synthetic.waves import QRS, ST, P, Shape, T, centred_on_r, 
 
 Acute = Literal["none", "elevation", "depression", "inversion"]
 
-_SINUS_P = parts(P, [(-14, 17, (0.02, 0.065, -0.03)), (14, 17, (0.055, 0.05, 0.035))])
+_SINUS_P = parts(P, [(-15, 19, (0.04, 0.05, -0.03)), (15, 19, (0.09, 0.045, 0.035))])
 _ECTOPIC_P = parts(P, [(-12, 15, (0.05, -0.05, 0.02)), (12, 15, (-0.01, -0.06, 0.04))])
 
 # Septum, anterior wall, free wall, base, last forces: the first four are what an infarct takes from.
@@ -23,56 +23,56 @@ _QRS: dict[Conduction, Shape] = {
     "normal": parts(
         QRS,
         [
-            (-24, 7, (-0.10, -0.02, -0.14)),
-            (-12, 8, (0.45, 0.15, -0.16)),
-            (0, 9, (0.85, 0.42, 0.30)),
-            (12, 9, (0.25, 0.18, 0.55)),
-            (28, 8, (-0.20, -0.03, 0.22)),
+            (-20, 6.5, (-0.10, -0.05, -0.24)),
+            (-6, 7.3, (0.76, 0.28, -0.11)),
+            (4, 7.0, (0.70, 0.42, 0.62)),
+            (15, 6.0, (-0.16, 0.04, 0.48)),
+            (26, 6.0, (-0.12, -0.01, 0.26)),
         ],
     ),
     "lafb": parts(
         QRS,
         [
-            (-22, 8, (0.10, 0.22, -0.05)),
-            (-11, 8, (0.58, 0.12, 0.06)),
-            (2, 9, (0.55, -0.20, 0.42)),
-            (14, 10, (0.02, -0.36, 0.40)),
-            (31, 10, (-0.20, -0.22, 0.22)),
+            (-24, 7, (0.04, 0.17, -0.12)),
+            (-11, 7.5, (0.66, 0.28, -0.10)),
+            (0, 8, (0.64, -0.03, 0.34)),
+            (12, 9, (0.10, -0.39, 0.46)),
+            (27, 8.5, (-0.15, -0.26, 0.24)),
         ],
     ),
     "rbbb": parts(
         QRS,
         [
-            (-24, 7, (-0.08, -0.02, -0.13)),
-            (-12, 8, (0.40, 0.12, -0.15)),
-            (0, 9, (0.80, 0.26, -0.06)),
-            (13, 9, (0.05, 0.06, 0.12)),
-            (36, 12, (-0.34, -0.12, -0.48)),
-            (60, 13, (-0.36, -0.10, -0.50)),
+            (-24, 7, (-0.07, -0.04, -0.13)),
+            (-12, 8, (0.37, 0.20, -0.15)),
+            (0, 9, (0.73, 0.42, -0.06)),
+            (13, 9, (0.04, 0.07, 0.12)),
+            (37, 12.5, (-0.31, -0.19, -0.48)),
+            (64, 13.5, (-0.33, -0.17, -0.50)),
         ],
     ),
     "lbbb": parts(
         QRS,
         [
-            (-30, 12, (0.22, 0.14, 0.36)),
-            (-12, 14, (0.58, 0.28, 1.15)),
-            (12, 15, (0.45, 0.16, 1.40)),
-            (36, 14, (0.45, -0.10, 0.85)),
-            (58, 12, (0.16, -0.10, 0.28)),
+            (-35, 11.5, (0.15, 0.18, 0.12)),
+            (-14, 13.5, (0.41, 0.47, 1.45)),
+            (11, 14, (0.38, 0.35, 1.62)),
+            (38, 13.5, (0.50, 0.03, 1.05)),
+            (60, 10.5, (0.20, -0.14, 0.24)),
         ],
     ),
 }
 _T_DIPOLE_MV: dict[Conduction, tuple[float, float, float]] = {
     "normal": (0.31, 0.15, -0.20),
-    "lafb": (0.27, 0.16, -0.18),
-    "rbbb": (0.26, 0.10, 0.07),
-    "lbbb": (-0.19, 0.00, -0.62),
+    "lafb": (0.23, 0.21, -0.18),
+    "rbbb": (0.23, 0.15, 0.07),
+    "lbbb": (-0.18, -0.06, -0.62),
 }
 _ST_DIPOLE_MV: dict[Conduction, tuple[float, float, float]] = {
     "normal": (0.01, 0.00, -0.05),
     "lafb": (0.02, 0.01, -0.03),
     "rbbb": (0.00, 0.00, 0.03),
-    "lbbb": (-0.10, -0.02, -0.22),
+    "lbbb": (-0.09, -0.05, -0.22),
 }
 
 
@@ -131,9 +131,7 @@ def _depolarisation(patient: Patient, rng: np.random.Generator) -> Shape:
         dipole_mv *= 1.25 + 0.45 * s
         dipole_mv[3, 2] += 0.2 * s
     if patient.rvh and patient.conduction != "lbbb":
-        dipole_mv[1:5] += s * np.array(
-            [[-0.1, 0.0, -0.15], [-0.7, 0.15, -0.75], [-0.35, 0.0, -0.6], [-0.4, 0.0, -0.05]]
-        )
+        dipole_mv[1:5] += s * np.array([[-0.25, 0.0, -0.45], [-0.75, 0.1, -1.05], [-0.2, 0.0, -0.5], [-0.4, 0.0, -0.1]])
     wide = patient.qrs_stretch * (1.08 if patient.lvh else 1.0)
     wide = 1 + 0.4 * (wide - 1) if patient.conduction in ("lbbb", "rbbb") else wide
     stretched = replace(
@@ -180,15 +178,15 @@ def _st_and_t(after: _Repolarisation, j_s: float, end_s: float, qt_s: float) -> 
     """ST as a level from the J point into the T wave, T as a slow rise and a faster fall that ends at `end_s`."""
     fall_s, rise_s = 0.075 * qt_s, 0.115 * qt_s
     peak_s = end_s - 2.45 * fall_s
-    step_s = (peak_s - j_s - 0.015) / 3
-    level_at = j_s + 0.015 + step_s * np.arange(3)
+    step_s = (peak_s - j_s - 0.005) / 3
+    level_at = j_s + 0.005 + step_s * np.arange(3)
     sigma_s = step_s * 0.62
     # Equal Gaussians 1.6 standard deviations apart add up to 1.57 times one of them.
     t_mv = np.stack([0.35 * after.t_mv * [0.8, 1.15, 1.15], 0.72 * after.t_mv * [1.1, 0.95, 0.92]])
     return Shape(
         wave=np.array([ST, ST, ST, T, T]),
         centre_s=np.array([*level_at, peak_s - 0.4 * rise_s, peak_s]),
-        rise_s=np.array([0.018, sigma_s, sigma_s, rise_s, rise_s]),
+        rise_s=np.array([0.015, sigma_s, sigma_s, rise_s, rise_s]),
         fall_s=np.array([sigma_s, sigma_s, sigma_s, fall_s, fall_s]),
         dipole_mv=np.concatenate([np.tile(after.st_mv / 1.57, (3, 1)), t_mv]),
     )

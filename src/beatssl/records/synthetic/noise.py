@@ -67,7 +67,7 @@ def fibrillation_waves(fs_hz: float, samples: int, rng: np.random.Generator) -> 
     for hz in rng.uniform(5, 8, 2):
         drift_hz = rng.uniform(0.15, 0.6, 2)
         turns = 2 * np.pi * hz * time_s + 2.5 * np.sin(2 * np.pi * drift_hz[0] * time_s + rng.uniform(0, 6))
-        size_mv = rng.uniform(0.012, 0.045) * (1 + 0.5 * np.sin(2 * np.pi * drift_hz[1] * time_s + rng.uniform(0, 6)))
+        size_mv = rng.uniform(0.010, 0.038) * (1 + 0.5 * np.sin(2 * np.pi * drift_hz[1] * time_s + rng.uniform(0, 6)))
         direction = np.array([-0.25, 0.45, -0.8]) + rng.normal(0, 0.25, 3)
         out += direction[:, None] * (size_mv * (np.sin(turns) + 0.35 * np.sin(2 * turns)))
     return out

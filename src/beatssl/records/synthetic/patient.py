@@ -75,7 +75,7 @@ def draw_patient(number: int, seed: int) -> Patient:
     lvh, rvh = bool(rng.uniform() < 0.10), bool(rng.uniform() < 0.04)
     ectopy = _choose(rng, _ECTOPY_SHARES)
     fibrillation, av_block = bool(rng.uniform() < 0.07), bool(rng.uniform() < 0.07)
-    axis_deg = np.clip(rng.normal(5, 13) - 0.4 * (age_years - 50), -45, 40)
+    axis_deg = np.clip(rng.normal(-2, 14) - 0.4 * (age_years - 50), -26, 36)
     return Patient(
         number=number,
         age_years=age_years,
@@ -88,9 +88,9 @@ def draw_patient(number: int, seed: int) -> Patient:
         fibrillation=fibrillation,
         ectopy=ectopy,
         severity=float(rng.uniform(0.7, 1.3)),
-        pr_s=float(rng.uniform(0.215, 0.30) if av_block else np.clip(rng.normal(0.155, 0.018), 0.122, 0.198)),
-        qtc_s=float(np.clip(rng.normal(0.408 if male else 0.418, 0.014), 0.37, 0.445)),
-        qrs_stretch=float(np.clip(rng.normal(1.13 if male else 1.06, 0.06), 0.98, 1.27)),
+        pr_s=float(rng.uniform(0.215, 0.30) if av_block else np.clip(rng.normal(0.16, 0.02), 0.122, 0.2)),
+        qtc_s=float(np.clip(rng.normal(0.388 if male else 0.398, 0.015), 0.368, 0.435)),
+        qrs_stretch=float(np.clip(rng.normal(1.04 if male else 0.97, 0.07), 0.85, 1.25)),
         shape_seed=int(rng.integers(2**32)),
         gain=float(np.exp(rng.normal(0.05 if male else -0.05, 0.2))),
         t_gain=float(np.exp(rng.normal(0.0, 0.25) - 0.006 * (age_years - 50))),
