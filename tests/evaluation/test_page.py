@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
+from beatssl.evaluation.page import Section, bars, cards, decimal, figure, fold, number, page, table, tabs
 
 VOID = {"meta", "input", "br", "link"}
 
@@ -54,3 +54,11 @@ def test_numbers() -> None:
 
 def test_bars_of_nothing() -> None:
     assert "<i" not in bars("Labels", [])
+
+
+def test_columns_of_like_numbers_have_one_decimal() -> None:
+    assert [decimal(v) for v in (-0.0308, 12.345, -5.0, float("nan"))] == ["0.0", "12.3", "−5.0", "–"]
+
+
+def test_a_wide_picture_scrolls_in_its_own_box() -> None:
+    assert '<div class="scroll" tabindex="0"><div style="min-width:60rem"><svg>' in figure("<svg></svg>", "c", 60)

@@ -80,9 +80,15 @@ def tabs(name: str, panes: Sequence[tuple[str, str]]) -> str:
     return f'<div class="tabs">{buttons}<div class="panes">{bodies}</div></div>'
 
 
-def figure(svg: str, caption: str) -> str:
-    """A picture given as SVG text, with a plain caption below."""
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(svg: str, caption: str, least_em: int = 0) -> str:
+    """A picture given as SVG text, with a plain caption below.
+
+    On a narrow screen it keeps a width of `least_em` letters' heights and scrolls sideways in a box of its own.
+    """
+    return (
+        f'<figure><div class="scroll" tabindex="0"><div style="min-width:{least_em}rem">{svg}</div></div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
 def fold(summary: str, body: str) -> str:
@@ -97,6 +103,11 @@ def number(value: float | int | None) -> str:
     if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}".replace("-", "−")
     return f"{value + 0.0:.3g}".replace("-", "−")  # + 0.0 turns −0 into 0
+
+
+def decimal(value: float) -> str:
+    """One decimal, for columns of like numbers; a dash for what is missing."""
+    return f"{round(float(value), 1) + 0.0:.1f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _cell(value: str | float | int | None) -> str:

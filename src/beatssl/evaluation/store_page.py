@@ -12,7 +12,7 @@ from beatssl.evaluation.check_beat_classes import matched_classes
 from beatssl.evaluation.check_fiducials import boundary_errors_s
 from beatssl.evaluation.check_peaks import check_peaks
 from beatssl.evaluation.figures import Panel, boxes_by_group, error_boxes
-from beatssl.evaluation.page import Section, bars, cards, figure, fold, number, page, table, tabs
+from beatssl.evaluation.page import Section, bars, cards, decimal, figure, fold, number, page, table, tabs
 from beatssl.evaluation.store_pictures import (
     DrawnRow,
     all_measurements,
@@ -122,11 +122,13 @@ def _drawn(store: Store, drawn: Mapping[str, DrawnRow]) -> Section:
         record = store.records.iloc[row]
         labels = store.labels[store.labels["row"] == row]["label"].tolist()
         caption = (
-            f"{record['record_id']}: {', '.join(labels)}. Colours show the waves found, letters the class of each beat."
+            f"{record['record_id']}: {', '.join(labels)}. Colours show the waves found, letters the class of each "
+            f"beat; one that the record's end cuts has neither. {shown.note}".strip()
         )
         vcg = figure(
             shown.vcg,
             "VCG of the median beat (inverse Dower). Dots stand every 10 ms; the large one is a loop's start.",
+            38,
         )
         key = table(
             ["measurement", "value"],
@@ -137,7 +139,7 @@ def _drawn(store: Store, drawn: Mapping[str, DrawnRow]) -> Section:
         panes.append(
             (
                 name,
-                figure(shown.ecg, caption) + f'<div class="two"><div>{vcg}{leads}</div><div>{key}</div></div>',
+                figure(shown.ecg, caption, 60) + f'<div class="two"><div>{vcg}{leads}</div><div>{key}</div></div>',
             )
         )
     return Section(
@@ -149,6 +151,8 @@ def _drawn(store: Store, drawn: Mapping[str, DrawnRow]) -> Section:
 
 
 def _with_unit(value: float, unit: str) -> str:
+    if not np.isfinite(value):
+        return number(value)
     return f"{number(value)}{unit}" if unit == "°" else f"{number(value)} {unit}".strip()
 
 
@@ -156,7 +160,7 @@ def _truth(store: Store) -> Section:
     errors_ms = {mark: 1000 * error for mark, error in boundary_errors_s(store).items()}
     measured = {_MARK_NAMES[mark]: error for mark, error in errors_ms.items() if error.size}
     rows = [
-        [name, error.size, float(np.median(error)), float(np.median(np.abs(error))), float(error.std())]
+        [name, error.size, *map(decimal, (np.median(error), np.median(np.abs(error)), error.std()))]
         for name, error in measured.items()
     ]
     head = ["mark", "matched", "bias", "|error|", "SD"]
@@ -170,7 +174,7 @@ def _truth(store: Store) -> Section:
     )
     boxes = "Boxes: quartiles; whiskers: 5th to 95th percentile. Of beats whose R was found within 75 ms."
     times = table(head, rows, "dense", "Errors in ms: median, median magnitude, SD")
-    body = f'<div class="two"><div>{figure(error_boxes(measured), boxes)}</div><div>{times}{classes}</div></div>'
+    body = f'<div class="two"><div>{figure(error_boxes(measured), boxes, 30)}</div><div>{times}{classes}</div></div>'
     return Section(
         "truth",
         "Found against true",
@@ -203,6 +207,7 @@ def _spread(store: Store) -> Section:
     drawn = figure(
         boxes_by_group(panels, groups or {"all": range(len(store))}),
         "Boxes: quartiles; whiskers: 5th to 95th percentile; a point a record. A record may have several labels.",
+        48,
     )
     return Section(
         "spread", "Measurements over the cohort", "By diagnostic superclass, as the records are labelled.", drawn

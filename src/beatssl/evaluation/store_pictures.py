@@ -55,16 +55,23 @@ class DrawnRow:
     row: int
     ecg: str
     vcg: str
+    note: str = ""  # what the picture leaves out, and why
 
 
 def draw_rows(store: Store, rows: Mapping[str, int]) -> dict[str, DrawnRow]:
     """ECG and VCG of some rows, by name; the name is the ECG's title."""
-    return {name: DrawnRow(row, ecg_of_row(store, row, name), vcg_of_row(store, row)) for name, row in rows.items()}
+    return {
+        name: DrawnRow(row, ecg_of_row(store, row, name), vcg_of_row(store, row), _left_out(store, row))
+        for name, row in rows.items()
+    }
 
 
 def ecg_of_row(store: Store, row: int, title: str = "") -> str:
-    """SVG of one row on ECG paper, every beat's waves coloured, every beat marked with its class."""
-    beats = store.beats[store.beats["row"] == row]
+    """SVG of one row on ECG paper: every beat's waves coloured, every beat marked with its class.
+
+    A beat whose QRS is cut by the record's end gets neither; P waves are coloured only where the record has P waves.
+    """
+    beats = _drawable(store, row)
     ticks = [BeatTick(float(t), str(c)) for t, c in zip(beats["time_s"], beats["class"], strict=True)]
     band = f"{store.manifest['config']['low_hz']:g}–{store.manifest['config']['high_hz']:g} Hz"
     return ecg_paper(
@@ -79,7 +86,7 @@ def ecg_of_row(store: Store, row: int, title: str = "") -> str:
 
 def vcg_of_row(store: Store, row: int) -> str:
     """SVG of the median beat's loops; its waves are the medians over the beats of the row's commonest class."""
-    beats = store.beats[store.beats["row"] == row]
+    beats = _drawable(store, row)
     commonest = beats[beats["class"] == beats["class"].mode().iloc[0]] if len(beats) else beats
     columns = [column for _, onset, offset in BOUNDARIES for column in (onset, offset)]
     typical = commonest[columns].median().to_frame().T
@@ -109,6 +116,33 @@ def all_measurements(store: Store, row: int) -> list[tuple[str, float, str, str]
         for name, value in values.items()
         if str(name) in DEFINITIONS
     ]
+
+
+def _drawable(store: Store, row: int) -> pd.DataFrame:
+    """The row's beats with a whole QRS; without P where the record has none by its median beat.
+
+    Single beats of a fibrillating record often have an f wave where P would be, and it passes for one; the median beat
+    does not, since f waves keep no time with the QRS.
+    """
+    beats = store.beats[store.beats["row"] == row].dropna(subset=["qrs_onset_s", "qrs_offset_s"])
+    if not _has_p(store, row):
+        beats = beats.assign(p_onset_s=np.nan, p_offset_s=np.nan)
+    return beats
+
+
+def _has_p(store: Store, row: int) -> bool:
+    return bool(np.isfinite(store.features["p_duration_ms"].iloc[row]))
+
+
+def _left_out(store: Store, row: int) -> str:
+    beats = store.beats[store.beats["row"] == row]
+    taken = int(beats["p_onset_s"].notna().sum())
+    if _has_p(store, row) or not taken:
+        return ""
+    return (
+        f"The median beat has no P wave, so none is coloured; on {taken} of {len(beats)} single beats something before "
+        "the QRS passed for one."
+    )
 
 
 def _spans(beats: pd.DataFrame, r_s: Sequence[float] | np.ndarray) -> list[WaveSpan]:
