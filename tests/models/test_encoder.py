@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import given, settings
@@ -210,28 +211,32 @@ def test_a_step_is_centred_on_its_samples(name: str) -> None:
 def test_a_shift_by_whole_steps_shifts_the_map(name: str) -> None:
     encoder = awake(small(name)).eval()
     period = 512  # of the coarsest stage and of the blocks of attention
-    ecg_mv = signals(1, 6 * period)
-    moved = ecg_mv.roll(period, 2)
-    one, other = encoder(ecg_mv, all_leads(1)).feature_map, encoder(moved, all_leads(1)).feature_map
+    ecg_mv = signals(1, 12 * period)
+    with torch.no_grad():
+        map_ = encoder(ecg_mv, all_leads(1)).feature_map
+        moved = encoder(ecg_mv.roll(period, 2), all_leads(1)).feature_map
     step = period // encoder.stride
-    inner = slice(3 * step, 5 * step)
-    if name == "s4d":  # sees the whole record, so only what lies far from the seam is alike
-        assert (one[..., inner].roll(0) - other[..., 4 * step : 6 * step]).norm() < 0.3 * one[..., inner].norm()
-    else:
-        torch.testing.assert_close(other[..., 4 * step : 5 * step], one[..., 3 * step : 4 * step], rtol=1e-3, atol=1e-3)
+    before, after = map_[..., 5 * step : 7 * step], moved[..., 6 * step : 8 * step]
+    # S4D sees the whole record, so its ends and the seam reach everywhere, if faintly.
+    assert (after - before).norm() < (0.1 if name == "s4d" else 1e-3) * before.norm()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_export_with_any_batch_and_length(name: str) -> None:
-    encoder = awake(small(name)).eval()
-    flat = _Flat(encoder)
-    record, time = torch.export.Dim("record", min=1, max=4096), torch.export.Dim("time", min=2, max=1_000_000)
+def test_export_with_any_batch_and_length(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # shapes are symbols here
+    flat = _Flat(awake(small(name, depth=0.1)).eval())
+    any_size = torch.export.Dim.DYNAMIC
     program = torch.export.export(
-        flat, (signals(3, 500), some_leads()), dynamic_shapes=({0: record, 2: time}, {0: record}), strict=False
-    ).module()
-    for records, length in ((1, 1000), (2, 777)):
+        flat,
+        (signals(3, 2000), some_leads()),
+        dynamic_shapes=({0: any_size, 2: any_size}, {0: any_size}),
+        strict=False,
+    )
+    # The guards of S4D and ViT would keep out a batch of one, which their programs compute as well as any.
+    exported = program.module(check_guards=False)
+    for records, length in ((1, 1000), (2, 777), (3, 300)):
         ecg_mv, mask = signals(records, length), some_leads()[:records]
-        for left, right in zip(program(ecg_mv, mask), flat(ecg_mv, mask), strict=True):
+        for left, right in zip(exported(ecg_mv, mask), flat(ecg_mv, mask), strict=True):
             torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-4)
 
 

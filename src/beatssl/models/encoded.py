@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import ConfigDict, Field
@@ -10,6 +11,8 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
 
 Positive = Annotated[float, Field(gt=0)]
+Samples = int | torch.SymInt
+"""A length; a symbol while a model is exported for any."""
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -95,11 +98,11 @@ class Encoder(nn.Module):
 
 
 def _cut(
-    level: Float[Tensor, "record channel 1 whole"], time: int, stride: int
+    level: Float[Tensor, "record channel 1 whole"], time: Samples, stride: int
 ) -> Float[Tensor, "record channel step"]:
     return level.squeeze(2)[..., : ceil_division(time, stride)]
 
 
-def ceil_division(samples: int, stride: int) -> int:
-    """Steps that hold all samples. Kept to integers, which an export with a length of its own can follow."""
+def ceil_division(samples: Samples, stride: int) -> Samples:
+    """Steps that hold all samples, in integers, as an exported length of its own is one."""
     return (samples + stride - 1) // stride

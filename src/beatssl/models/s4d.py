@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import Stem
-from beatssl.models.encoded import Encoder, EncoderConfig, ceil_division
+from beatssl.models.encoded import Encoder, EncoderConfig, Samples
 
 _STEM = (32, 64)
 _CHANNELS = 256
@@ -89,7 +89,7 @@ class S4D(nn.Module):
             y = torch.fft.irfft(product, n=2 * steps)[..., :steps] + self.through[:, None] * signal
         return y.transpose(1, 2).to(x.dtype, memory_format=torch.contiguous_format)
 
-    def kernel(self, steps: int) -> Float[Tensor, "2 channel steps"]:
+    def kernel(self, steps: Samples) -> Float[Tensor, "2 channel steps"]:
         """The impulse responses to the past and to the future.
 
         λ^(a·r + b) = λ^(a·r) λ^b: a product of matrices over the states, so that memory grows with steps alone and not
@@ -98,7 +98,8 @@ class S4D(nn.Module):
         step = self.log_step.exp()[:, None]
         decay, frequency = -self.log_decay.exp(), self.frequency
         rate, turn = step * decay, step * frequency
-        runs = torch.arange(ceil_division(steps, _RUN), device=rate.device) * _RUN
+        # Never a single run, which an export would take for the only case.
+        runs = torch.arange(steps // _RUN + 2, device=rate.device) * _RUN
         run_real, run_imaginary = _powers(rate, turn, runs)
         real, imaginary = _powers(rate, turn, torch.arange(_RUN, device=rate.device))
         gain_real, gain_imaginary = self._gain(rate, turn, decay, frequency)

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import Stem
-from beatssl.models.encoded import Encoder, EncoderConfig, ceil_division
+from beatssl.models.encoded import Encoder, EncoderConfig, Samples, ceil_division
 
 _STEM = (32, 64)
 _CHANNELS = 192
@@ -50,7 +50,7 @@ class ViT(Encoder):
         return feature_map, [*fine, feature_map]
 
 
-def _keys_there(steps: int, device: torch.device) -> Bool[Tensor, "block reach"]:
+def _keys_there(steps: Samples, device: torch.device) -> Bool[Tensor, "block reach"]:
     """Which of the steps that a block reaches lie within the record."""
     first = torch.arange(ceil_division(steps, _BLOCK), device=device) * _BLOCK - _BLOCK
     at = first[:, None] + torch.arange(3 * _BLOCK, device=device)
@@ -93,7 +93,7 @@ class LocalAttention(nn.Module):
         """`step` counts whole blocks; `there` says which steps that a block reaches exist."""
         query, key, value = (self._blocks(part) for part in self.projections(x).chunk(3, -1))
         own = slice(_BLOCK, 2 * _BLOCK)
-        seen = there[None, :, None, None, :].expand(len(x), -1, 1, _BLOCK, -1).flatten(0, 1)
+        seen = there[None, :, None, None, :].expand(x.shape[0], -1, 1, _BLOCK, -1).flatten(0, 1)
         y = F.scaled_dot_product_attention(
             _rotate(query, self.rotation[:, own]).flatten(0, 1),
             _rotate(_reach(key), self.rotation).flatten(0, 1),
