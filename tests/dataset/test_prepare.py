@@ -121,7 +121,7 @@ def test_remains_of_another_plan_are_refused_with_what_differs(tmp_path, fake_re
     before = files_of(tmp_path / "store")
     with pytest.raises(StoreError, match=r"config.fs_hz: 100.0 against 250.0.*out="):
         prepare(config(tmp_path, fs_hz=250), fake_reader(4))
-    with pytest.raises(StoreError, match=r"inputs.sha256.*inputs.sources: 4 against 5"):
+    with pytest.raises(StoreError, match=r"sources.count: 4 against 5.*sources.sha256"):
         prepare(config(tmp_path), fake_reader(5))
     assert files_of(tmp_path / "store") == before
 

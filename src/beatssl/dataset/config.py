@@ -55,6 +55,8 @@ class PrepareConfig:
     """A record with more of the twelve leads missing, after limb leads are derived, is set aside."""
     max_missing_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """A record with a larger share of unmeasured samples in its present leads is set aside."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """synthetic only: which cohort; the same number makes the same records (default 0)."""
     no_unit: Literal["by-kind", "error", "assume"] = "by-kind"
     """A file that states no unit: error sets it aside, assume takes the default of its format and flags it."""
     implausible: Literal["error", "flag"] = "error"
@@ -81,6 +83,11 @@ class PrepareConfig:
     def twelve_leads(self) -> bool:
         """Whether rows hold the twelve leads in canonical order."""
         return self.leads == "twelve" or (self.leads == "by-kind" and self.kind not in AS_RECORDED)
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether the source is files; that of a synthetic cohort is a number."""
+        return self.kind != "synthetic"
 
     @property
     def records_per_shard(self) -> int:
@@ -125,7 +132,8 @@ class PrepareConfig:
     def resolved(self) -> "PrepareConfig":
         """Paths made absolute and the salt read, so that a process elsewhere understands it the same way."""
         salt = self.salt_bytes().decode()
-        return replace(self, source=self.source.resolve(), out=self.out.resolve(), salt=salt)
+        source = self.source.resolve() if self.reads_files else self.source
+        return replace(self, source=source, out=self.out.resolve(), salt=salt)
 
     def patient_key(self, source: str, patient_id: str | None) -> str | None:
         """What the store keeps of a patient id: the id itself on request, else 32 hex digits of a salted hash."""

@@ -73,6 +73,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest or plan of a store. Raises StoreError where the file is damaged."""
+    try:
+        content = read_json(path)
+        if isinstance(content["format"], int) and content.keys() >= {"config", "signal"}:
+            return content
+    except (ValueError, TypeError, KeyError):  # no JSON, no text, or no object with a format
+        pass
+    raise StoreError(
+        f"{path} is damaged or of something else than a store; if {path.parent} is a store, remove this file and run "
+        "the same prepare command again: finished shards are kept"
+    )
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -1,8 +1,5 @@
 """The plan a store is made to, what two plans differ in, and the manifest that closes a finished store."""
 
-import hashlib
-import json
-import os
 from collections import Counter
 from dataclasses import fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,23 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from beatssl.dataset.config import PrepareConfig
-from beatssl.dataset.layout import FORMAT_VERSION, LARGEST, MISSING, UNITS_PER_MV, StoreError, shard_name
+from beatssl.dataset.inputs import hash_sources
+from beatssl.dataset.layout import (
+    BEAT_CLUSTERS,
+    CLUSTERS,
+    FORMAT_VERSION,
+    LARGEST,
+    MANIFEST,
+    MISSING,
+    UNITS_PER_MV,
+    StoreError,
+    canonical_hash,
+    read_manifest,
+    sha256_of,
+    shard_name,
+)
 from beatssl.records.reader import Reader, Source
 
 _LIBRARIES = ("beatssl", "numpy", "scipy", "pandas", "pyarrow", "wfdb", "sleepecg", "scikit-learn", "ecgdatakit")
-_INDEX_BYTES = 256 << 20
-"""Files in the source folder itself up to this size (CSV tables, RECORDS) are hashed whole."""
 
 
 def make_plan(config: PrepareConfig, reader: Reader, sources: list[Source]) -> dict[str, Any]:
-    """All that decides the result: format, config, versions, and a hash of the inputs. Nothing of this machine."""
+    """All that decides the result but the files' bytes: format, config, versions, sources. Nothing of this machine."""
     return {
         "format": FORMAT_VERSION,
         "config": config.what_counts(),
         "reader": _options(reader),
         "signal": {"units_per_mv": UNITS_PER_MV, "missing": MISSING, "largest": LARGEST, "samples": config.row_samples},
         "versions": _versions(),
-        "inputs": {"sources": len(sources), "sha256": hash_inputs(config.source, sources)},
+        "sources": {"count": len(sources), "sha256": hash_sources(sources)},
     }
 
 
@@ -48,48 +57,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def hash_inputs(root: Path, sources: list[Source]) -> str:
-    """SHA-256 over the sources (id, path, what the index says), the sizes of their files, and the index files.
-
-    Signals are not read for it. A file counts to a source when its name is the source's, whatever follows a dot.
-    """
-    digest = hashlib.sha256()
-    sizes: dict[Path, dict[str, list[tuple[str, int]]]] = {}
-    folder = root.parent if root.is_file() else root
-    for source in sources:
-        path = folder / source.path
-        if path.parent not in sizes:
-            sizes[path.parent] = _sizes(path.parent)
-        files = sizes[path.parent].get(path.name.split(".")[0], [])
-        line = [source.id, source.path, sorted((str(key), repr(value)) for key, value in source.info.items()), files]
-        digest.update(json.dumps(line).encode())
-    for name, content in _index_files(root, sources):
-        digest.update(f"{name} {content}\n".encode())
-    return digest.hexdigest()
-
-
-def _sizes(folder: Path) -> dict[str, list[tuple[str, int]]]:
-    found: dict[str, list[tuple[str, int]]] = {}
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_file():
-                    found.setdefault(entry.name.split(".")[0], []).append((entry.name, entry.stat().st_size))
-    return found
-
-
-def _index_files(root: Path, sources: list[Source]) -> list[tuple[str, str]]:
-    if not root.is_dir():
-        return []
-    of_sources = {Path(source.path).name.split(".")[0] for source in sources}
-    files = [path for path in sorted(root.iterdir()) if path.is_file() and path.name.split(".")[0] not in of_sources]
-    return [
-        (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in files
-        if not path.name.startswith(".") and path.stat().st_size <= _INDEX_BYTES
-    ]
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
@@ -114,7 +81,7 @@ def check_same_plan(store: Path, there: dict[str, Any], asked: dict[str, Any]) -
 
 
 def make_manifest(plan: dict[str, Any], shards: list[dict[str, Any]], cluster_files: dict[str, str]) -> dict[str, Any]:
-    """The plan, with what came of it: counts, the size of each shard, and the SHA-256 of every file."""
+    """The plan, with what came of it: a hash of all inputs, counts, size of each shard, SHA-256 of every file."""
     rejects = Counter[str]()
     for shard in shards:
         rejects.update(shard["rejects"])
@@ -130,7 +97,26 @@ def make_manifest(plan: dict[str, Any], shards: list[dict[str, Any]], cluster_fi
     }
     return {
         **plan,
+        "inputs": canonical_hash([shard["inputs"] for shard in shards]),
         "counts": counts,
         "shards": [{key: shard[key] for key in ("rows", "beats", "leads")} for shard in shards],
         "files": dict(sorted((files | cluster_files).items())),
     }
+
+
+def complete_manifest(out: Path, plan: dict[str, Any], shards: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The manifest of a store that needs no more work: it fits these shards, and its other files are whole; else None.
+
+    `shards` are those found to be whole.
+    """
+    try:
+        manifest = read_manifest(out / MANIFEST)
+        own = {name: want for name, want in manifest["files"].items() if _of_clusters(name)}
+        whole = all(sha256_of(out / name) == want for name, want in own.items())
+        return manifest if whole and manifest == make_manifest(plan, shards, own) else None
+    except (OSError, KeyError):
+        return None
+
+
+def _of_clusters(name: str) -> bool:
+    return name == CLUSTERS or name.endswith(f"/{BEAT_CLUSTERS}")

@@ -10,23 +10,25 @@ from typing import Any
 from beatssl.dataset.beat_clusters import cluster_beats
 from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import (
+    CLUSTERS,
     MANIFEST,
     PARTIAL,
     PLAN,
+    SHARD,
     StoreError,
     appearing,
     canonical_hash,
     held,
     read_json,
+    read_manifest,
     remove_scratch,
-    sha256_of,
     shard_name,
     write_json,
 )
-from beatssl.dataset.manifest import check_same_plan, make_manifest, make_plan
+from beatssl.dataset.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
 from beatssl.dataset.parallel import in_parallel
 from beatssl.dataset.readers import make_reader
-from beatssl.dataset.shard import ShardJob, finished, make_shard
+from beatssl.dataset.shard import ShardJob, checked_shard, make_shard
 from beatssl.progress import progress
 from beatssl.records.reader import Reader, Source
 
@@ -57,7 +59,8 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
 
     Each record is read, put into leads, filtered, resampled, cut into rows; beats, their waves, classes and features
     are measured. Records that cannot be used are set aside with a reason. Killed at any moment and started again, it
-    keeps the shards that are finished and ends with the same bytes as an uninterrupted run.
+    keeps the shards that are finished and ends with the same bytes as an uninterrupted run. A shard whose input files
+    have changed since (a repaired file) is made again.
 
     `reader` stands in for the one that `config.kind` names.
 
@@ -71,10 +74,14 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
         raise ValueError(f"no {config.kind} record under {config.source}; give the folder that holds its index")
     plan = make_plan(config, reader, sources)
     with _opened(config.out, plan):
-        if (config.out / MANIFEST).exists() and verify(config.out):
-            return _summary(config.out, read_json(config.out / MANIFEST), None)
+        jobs = _jobs(config, reader, sources, canonical_hash(plan))
+        done = _check_shards(config, jobs)
+        kept = len(done)
+        if kept == len(jobs) and (manifest := complete_manifest(config.out, plan, _in_order(done))):
+            return _summary(config.out, manifest, kept)
+        # From here on the store is unfinished: without its manifest nobody takes old and new shards for one store.
         (config.out / MANIFEST).unlink(missing_ok=True)
-        shards, kept = _make_shards(config, reader, sources, canonical_hash(plan))
+        shards = _make_shards(config, jobs, done)
         cluster_files = cluster_beats(config, [shard["beats"] for shard in shards])
         manifest = make_manifest(plan, shards, cluster_files)
         with appearing(config.out / MANIFEST, config.out) as scratch:
@@ -89,8 +96,8 @@ def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
     with held(out):
         begun = [out / name for name in (MANIFEST, PLAN) if (out / name).exists()]
         if begun:
-            check_same_plan(out, read_json(begun[0]), plan)
-        elif strangers := sorted(path.name for path in out.iterdir() if path.name != PARTIAL):
+            check_same_plan(out, read_manifest(begun[0]), plan)
+        elif strangers := sorted(path.name for path in out.iterdir() if not _left_behind(path, plan)):
             raise StoreError(f"{out} is no store and holds {strangers[:3]}; pass an empty or new folder as out=")
         remove_scratch(out)
         if not (out / PLAN).exists():
@@ -103,44 +110,61 @@ def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
         (out / PLAN).unlink()
 
 
-def _make_shards(
-    config: PrepareConfig, reader: Reader, sources: list[Source], plan_hash: str
-) -> tuple[list[dict[str, Any]], int]:
-    """Every shard's `shard.json` in order, and how many were there already."""
+def _left_behind(path: Path, plan: dict[str, Any]) -> bool:
+    """Whether an entry of a folder without a manifest is what a store made to this plan has left there."""
+    if path.name in (PARTIAL, CLUSTERS) or (path.name.startswith("check-") and path.suffix == ".json"):
+        return True
+    try:
+        return path.name.startswith("shard-") and read_json(path / SHARD)["plan"] == canonical_hash(plan)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _jobs(config: PrepareConfig, reader: Reader, sources: list[Source], plan_hash: str) -> list[ShardJob]:
     size = config.records_per_shard
-    jobs = [
-        ShardJob(index, sources[start : start + size], reader, config, plan_hash)
-        for index, start in enumerate(range(0, len(sources), size))
-    ]
-    done = {job.index: finished(config.out / shard_name(job.index), plan_hash) for job in jobs}
-    missing = [job for job in jobs if done[job.index] is None]
+    starts = enumerate(range(0, len(sources), size))
+    return [ShardJob(index, sources[start : start + size], reader, config, plan_hash) for index, start in starts]
+
+
+def _check_shards(config: PrepareConfig, jobs: list[ShardJob]) -> dict[int, dict[str, Any]]:
+    """`shard.json` by number of the shards that an earlier run finished from the same inputs, all bytes read again."""
+    there = [job for job in jobs if (config.out / shard_name(job.index)).exists()]
+    done: dict[int, dict[str, Any]] = {}
+    if there:
+        with progress("Checking", total=sum(len(job.sources) for job in there)) as advance:
+            for job, found in zip(there, in_parallel(checked_shard, there, config), strict=True):
+                if found is not None:
+                    done[job.index] = found
+                advance(len(job.sources))
+    return done
+
+
+def _make_shards(config: PrepareConfig, jobs: list[ShardJob], done: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every shard's `shard.json` in order, those not yet `done` made now."""
+    missing = [job for job in jobs if job.index not in done]
     for job in missing:
         _discard(config.out / shard_name(job.index))
-    with progress("Preparing", total=len(sources)) as advance:
-        advance(len(sources) - sum(len(job.sources) for job in missing))
+    made: dict[int, dict[str, Any]] = {}
+    with progress("Preparing", total=sum(len(job.sources) for job in jobs)) as advance:
+        advance(sum(len(job.sources) for job in jobs if job.index in done))
         for job, result in zip(missing, in_parallel(make_shard, missing, config), strict=True):
-            done[job.index] = result
+            made[job.index] = result
             advance(len(job.sources))
-    return [shard for job in jobs if (shard := done[job.index]) is not None], len(jobs) - len(missing)
+    return _in_order(done | made)
+
+
+def _in_order(shards: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [shard for _, shard in sorted(shards.items())]
 
 
 def _discard(path: Path) -> None:
-    """What stands where a shard belongs and is not one (damaged, or of an interrupted removal)."""
+    """What stands where a shard belongs and is not one (damaged, of other inputs, or of an interrupted removal)."""
     if path.exists():
         shutil.rmtree(path)
 
 
-def verify(out: Path) -> bool:
-    """Whether every file that the manifest of a finished store names is there with the hash it names."""
-    try:
-        files = read_json(out / MANIFEST)["files"]
-        return all(sha256_of(out / name) == want for name, want in files.items())
-    except (OSError, KeyError):
-        return False
-
-
-def _summary(out: Path, manifest: dict[str, Any], shards_kept: int | None) -> PrepareSummary:
-    counts, shards = manifest["counts"], len(manifest["shards"])
+def _summary(out: Path, manifest: dict[str, Any], shards_kept: int) -> PrepareSummary:
+    counts = manifest["counts"]
     return PrepareSummary(
         out=out,
         sources=counts["sources"],
@@ -148,6 +172,6 @@ def _summary(out: Path, manifest: dict[str, Any], shards_kept: int | None) -> Pr
         rows=counts["rows"],
         beats=counts["beats"],
         rejects=counts["rejects"],
-        shards=shards,
-        shards_kept=shards if shards_kept is None else shards_kept,
+        shards=len(manifest["shards"]),
+        shards_kept=shards_kept,
     )

@@ -17,10 +17,11 @@ def make_reader(config: PrepareConfig) -> Reader:
         "csv_fs_hz": config.csv_fs_hz,
         "unit": config.unit,
         "leads": config.lead_names or None,
+        "seed": config.seed,
     }
     options = {name: value for name, value in stated.items() if value is not None}
     if config.kind == "files":
-        options |= {"keep_identifiers": config.keep_identifiers, "salt": config.salt_bytes()}
+        options |= {"keep_identifiers": config.keep_identifiers, "salt": config.salt_bytes(), "skip": config.out}
     try:
         reader = READERS[config.kind](**options)
     except TypeError as error:

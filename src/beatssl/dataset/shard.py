@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from beatssl.dataset.conditioning import Conditioned, Reject, condition
 from beatssl.dataset.config import PrepareConfig
+from beatssl.dataset.inputs import hash_files
 from beatssl.dataset.layout import (
     ECG,
     MEDIAN_BEATS,
@@ -49,6 +50,7 @@ class ShardJob:
 
 def make_shard(job: ShardJob) -> dict[str, Any]:
     """Prepare the job's records and write their shard; returns its `shard.json`."""
+    inputs = _hash_inputs(job)  # before anything is read: a file that changes meanwhile is found changed next time
     rejects: list[Reject] = []
     records: list[Record] = []
     rows: list[int] = []
@@ -76,7 +78,7 @@ def make_shard(job: ShardJob) -> dict[str, Any]:
         ECG: _stacked([part.ecg for part in measured], job.config.row_samples),
         MEDIAN_BEATS: _stacked([part.median_beats for part in measured], 0),
     }
-    return _write(job, len(records), arrays, tables)
+    return _write(job, inputs, len(records), arrays, tables)
 
 
 def _tables(measured: list[Measured]) -> dict[str, pd.DataFrame]:
@@ -102,6 +104,7 @@ def _stacked(parts: list[Int16[np.ndarray, "row _lead time"]], samples: int) -> 
 
 def _write(
     job: ShardJob,
+    inputs: str,
     records: int,
     arrays: dict[str, Int16[np.ndarray, "_row _lead _time"]],
     tables: dict[str, pd.DataFrame],
@@ -116,6 +119,7 @@ def _write(
     written = sorted(scratch.iterdir())
     done = {
         "plan": job.plan_hash,
+        "inputs": inputs,
         "sources": len(job.sources),
         "records": records,
         "rows": len(arrays[ECG]),
@@ -137,6 +141,16 @@ def _move_in(scratch: Path, shard: Path, plan_hash: str) -> None:
         if finished(shard, plan_hash) is None:
             raise
         shutil.rmtree(scratch)
+
+
+def checked_shard(job: ShardJob) -> dict[str, Any] | None:
+    """The `shard.json` of the job's shard where it stands there finished and its inputs are still the same."""
+    done = finished(job.config.out / shard_name(job.index), job.plan_hash)
+    return done if done is not None and done.get("inputs") == _hash_inputs(job) else None
+
+
+def _hash_inputs(job: ShardJob) -> str:
+    return hash_files(job.config.source, job.sources if job.config.reads_files else [])
 
 
 def finished(shard: Path, plan_hash: str) -> dict[str, Any] | None:

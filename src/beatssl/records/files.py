@@ -1,5 +1,8 @@
 """A folder, or one file, of any mixture of formats: WFDB, CSV, `.npy` and the clinical ones."""
 
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from beatssl.records.wfdb_files import read_wfdb
 from beatssl.records.wfdb_header import parse_header
 from beatssl.signals.leads import canonical_leads, without_free_text
 
+_SHARD = re.compile(r"shard-\d{5}|\.partial|clusters\.safetensors")
 _SIGNATURES = ((128, b"DICM"), (0, b"ISHNE1.0"), (0, b"0       "), (2, b"MFR "))
 """Where a clinical file without a telling name says what it is: DICOM, ISHNE, EDF, MFER."""
 
@@ -27,7 +31,8 @@ class FilesReader:
     Identifiers are hashed with `salt` (default: `privacy.default_salt()`) or, with `keep_identifiers`, kept on purpose.
     Of WFDB comments only age, sex and SNOMED codes are taken, and lead names that are free text become "lead 1", ….
     The id of a record is its path below the folder, so a path should name nobody; that of a clinical file is hashed
-    unless it surely does not (see `read_clinical`).
+    unless it surely does not (see `read_clinical`). The folder `skip`, and every store that `prepare` has made, are no
+    ECGs and are passed over.
     """
 
     csv_fs_hz: float | None = None
@@ -36,6 +41,7 @@ class FilesReader:
     units: UnitPolicy = STRICT
     keep_identifiers: bool = False
     salt: bytes | None = field(default=None, repr=False)
+    skip: Path | None = field(default=None, repr=False)
     kind: str = field(default="files", init=False)
 
     def sources(self, root: Path) -> list[Source]:
@@ -44,7 +50,7 @@ class FilesReader:
             return [self._source(root.name, _format_of(root) or "clinical")]
         found = {
             path.relative_to(root).as_posix(): kind
-            for path in sorted(root.rglob("*"))
+            for path in sorted(self._files(root))
             if path.is_file() and (kind := _format_of(path))
         }
         if not found:
@@ -54,6 +60,14 @@ class FilesReader:
             )
         parts = _segments(root, [name for name, kind in found.items() if kind == "wfdb"])
         return [self._source(name, kind) for name, kind in found.items() if name not in parts]
+
+    def _files(self, root: Path) -> Iterator[Path]:
+        skip = self.skip.resolve() if self.skip else None
+        for folder, folders, names in os.walk(root):
+            if _is_store(folders, names) or (skip and Path(folder).resolve() == skip):
+                folders.clear()
+                continue
+            yield from (Path(folder, name) for name in names)
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path`. Raises `RecordError`."""
@@ -104,6 +118,12 @@ class FilesReader:
         hidden = kind == "clinical" and not self.keep_identifiers
         alias = hashed_path(name, self.salt or default_salt()) if hidden else ""
         return Source(name.removesuffix(".hea") if kind == "wfdb" else name, name, info, alias)
+
+
+def _is_store(folders: list[str], names: list[str]) -> bool:
+    """Whether these are the entries of a prepared store, finished or not."""
+    begun = "manifest.json" in names or "plan.json" in names
+    return begun and any(_SHARD.fullmatch(folder) for folder in (*folders, *names))
 
 
 def _format_of(path: Path) -> str | None:
