@@ -79,10 +79,49 @@ def test_what_is_no_finished_store_is_named(tmp_path, store):
         Store(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\xff", '{"format": "one"}', '{"format": 1}'])
+def test_a_damaged_manifest_is_named_with_the_remedy(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content, encoding="latin-1")
+    with pytest.raises(StoreError, match=r"manifest.json is damaged.*remove this file and run the same prepare"):
+        Store(tmp_path)
+
+
 def test_stores_prepared_differently_do_not_mix(prepared, fake_reader):
     one = prepared(fake_reader(3), "one")
-    alike = prepared(fake_reader(4), "alike", clusters=0, shard_records=2)
+    alike = prepared(fake_reader(3), "alike", shard_records=2)
     other = prepared(fake_reader(3), "other", high_hz=30.0, duration_s=5.0)
-    assert [len(store) for store in open_stores([one.path, alike.path])] == [3, 4]
+    assert [len(store) for store in open_stores([one.path, alike.path])] == [3, 3]
     with pytest.raises(StoreError, match=r"one and .*other .*duration_s: 10.0 against 5.0; high_hz: 40.0 against 30.0"):
         check_compatible([one, alike, other])
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("config", {"clusters": 0}, "clusters: 4 against 0"),
+        ("config", {"keep_identifiers": True}, "keep_identifiers: False against True"),
+        ("config", {"salt_fingerprint": "other"}, "salt_fingerprint: "),
+        ("versions", {"beatssl": "99.1.0"}, "beatssl: .* against 99.1"),
+        ("reader", {"gains": "published"}, "reader.gains: None against published"),
+        ("reader", {"unit": "uV", "csv_fs_hz": 500.0, "leads": "('I',)", "seed": 3}, None),
+        ("config", {"salt_fingerprint": "other", "kind": "cinc"}, None),
+        ("reader", {"sampling": "500"}, "reader.sampling: None against 500"),
+        ("config", {"shard_records": 9}, None),
+    ],
+)
+def test_what_two_stores_must_share(store, tmp_path, part, change, said):
+    changed = store.manifest | {part: store.manifest[part] | change}
+    (tmp_path / "manifest.json").write_text(json.dumps(changed))
+    if said is None:
+        check_compatible([store, Store(tmp_path)])
+    else:
+        with pytest.raises(StoreError, match=said):
+            check_compatible([store, Store(tmp_path)])
+
+
+def test_clusters_of_several_stores_are_left_out(prepared, fake_reader):
+    paths = [prepared(fake_reader(3), name).path for name in ("one", "two")]
+    assert "cluster" in open_stores(paths[:1])[0].beats
+    for store in open_stores(paths):
+        assert "cluster" not in store.beats
+        assert "cluster" not in pickle.loads(pickle.dumps(store)).beats

@@ -22,7 +22,7 @@ from beatssl.dataset.layout import (
     PARTIAL,
     PLAN,
     StoreError,
-    read_json,
+    read_manifest,
     shard_name,
     to_mv,
 )
@@ -32,8 +32,11 @@ from beatssl.signals.leads import LEADS
 _WITH_ROW = ("beats", "labels")
 """Tables whose column `row` counts within their shard on disk, and through the store once read."""
 
-_ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads")
-"""Settings that two stores must share before their signals may be mixed."""
+_ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads", "clusters", "keep_identifiers")
+"""Settings that two stores must share before they may be mixed."""
+
+_OF_THE_FILES = ("csv_fs_hz", "unit", "leads", "seed")
+"""Options of readers that only say what their files are; stores of one kind may differ in them."""
 
 
 Rows = Sequence[int | np.integer[Any]] | Shaped[np.ndarray, " selected"] | pd.Series | slice
@@ -46,11 +49,16 @@ class Store:
     A row is a record, or one of the equal parts of a long one; rows are numbered 0 … n − 1 through all shards, and
     that number is the index of `records` and `features` and the column `row` of `beats` and `labels`.
 
-    Raises StoreError where `path` is no store, is not finished, or has a newer format than this version reads.
+    Clusters of beat shape are numbered within their store: with `with_clusters=False`, as `open_stores` opens several,
+    `beats` has no column `cluster`.
+
+    Raises StoreError where `path` is no store, is not finished or damaged, or has a newer format than this version
+    reads.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, with_clusters: bool = True) -> None:
         self.path = Path(path)
+        self.with_clusters = with_clusters
         self.manifest: dict[str, Any] = _manifest(self.path)
         self._first_row = np.cumsum([0, *(shard["rows"] for shard in self.manifest["shards"])])
         self._maps: dict[tuple[str, int], Int16[np.ndarray, "row lead time"]] = {}
@@ -62,10 +70,10 @@ class Store:
         return f"Store({str(self.path)!r}: {len(self):,} rows of {self.duration_s:g} s at {self.fs_hz:g} Hz)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path, "with_clusters": self.with_clusters}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])
+        self.__init__(**state)
 
     @property
     def kind(self) -> str:
@@ -110,7 +118,7 @@ class Store:
     def beats(self) -> pd.DataFrame:
         """One line a beat: its times, waves, class, cluster and features."""
         beats = self.table("beats")
-        if CLUSTERS in self.manifest["files"]:
+        if self.with_clusters and CLUSTERS in self.manifest["files"]:
             parts = [np.load(self.shard(index) / BEAT_CLUSTERS) for index in range(self.shards)]
             beats["cluster"] = np.concatenate([np.zeros(0, np.int16), *parts])
         return beats
@@ -211,25 +219,41 @@ class Store:
 
 
 def open_stores(paths: Sequence[Path | str]) -> list[Store]:
-    """Several stores that may be used as one. Raises StoreError where they were prepared differently."""
-    stores = [Store(path) for path in paths]
+    """Several stores that may be used as one. Raises StoreError where they were prepared differently.
+
+    Cluster 3 of one store and cluster 3 of another are different shapes, and one shape may have a number in each: of
+    several stores `beats` has no column `cluster`.
+    """
+    stores = [Store(path, with_clusters=len(paths) == 1) for path in paths]
     check_compatible(stores)
     return stores
 
 
 def check_compatible(stores: Sequence[Store]) -> None:
-    """Raises StoreError, naming both stores and what differs, where signals of two of them do not mean the same."""
+    """Raises StoreError, naming both stores and what differs, where rows of two of them do not mean the same.
+
+    Compared are format, version of beatssl (major.minor), signal, number of clusters, and whether identifiers are
+    kept; of two stores of one kind also the options of the reader and the fingerprint of the salt, without which one
+    patient would have two ids. Data sets of different kinds share no patient ids.
+    """
     for other in stores[1:]:
-        if lines := differences(_signal(stores[0]), _signal(other)):
+        same_kind = other.kind == stores[0].kind
+        if lines := differences(_meaning(stores[0], same_kind), _meaning(other, same_kind)):
             raise StoreError(
                 f"stores {stores[0].path} and {other.path} were prepared differently: {'; '.join(lines)}; "
                 "prepare one of them again with the settings of the other"
             )
 
 
-def _signal(store: Store) -> dict[str, Any]:
-    config, signal = store.manifest["config"], store.manifest["signal"]
-    return {"format": store.manifest["format"]} | signal | {key: config[key] for key in _ALIKE}
+def _meaning(store: Store, of_one_kind: bool) -> dict[str, Any]:
+    config, versions = store.manifest["config"], store.manifest["versions"]
+    shared = {"format": store.manifest["format"], "beatssl": ".".join(versions.get("beatssl", "").split(".")[:2])}
+    shared |= store.manifest["signal"] | {key: config[key] for key in _ALIKE}
+    if of_one_kind:
+        options = store.manifest["reader"].items()
+        shared["reader"] = {key: value for key, value in options if key not in _OF_THE_FILES}
+        shared["salt_fingerprint"] = config["salt_fingerprint"]
+    return shared
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -237,10 +261,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         if (path / PLAN).exists() or (path / PARTIAL).exists():
             raise StoreError(f"store {path} is not finished; run the same prepare command again to finish it")
         raise StoreError(f"{path} is no store (it has no {MANIFEST}); make one with prepare")
-    manifest = read_json(path / MANIFEST)
-    version = manifest.get("format")
-    if not isinstance(version, int):
-        raise StoreError(f"{path / MANIFEST} is no manifest of a store (it states no format); make one with prepare")
+    manifest = read_manifest(path / MANIFEST)
+    version = manifest["format"]
     if version > FORMAT_VERSION:
         raise StoreError(
             f"store {path} has format {version}, this version of beatssl reads up to {FORMAT_VERSION}; upgrade beatssl"
