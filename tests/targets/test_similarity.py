@@ -28,7 +28,7 @@ def slow(values, measured, kernel, width=1.0, steepness=2.0, alpha=1.0, threshol
             if kernel == "correlation" and len(both):
                 x, y = x - x.mean(), y - y.mean()
             size = math.sqrt((x**2).sum() * (y**2).sum())
-            agreement = share * (x * y).sum() / size if size > 1e-9 else 0.0
+            agreement = math.sqrt(share) * (x * y).sum() / size if size > 1e-9 else 0.0
             out[i, j] = float(agreement >= threshold) if kernel == "threshold" else (1 + agreement) / 2
     return out
 
@@ -122,7 +122,7 @@ def test_autocast_and_half_precision_change_nothing_of_weight():
 def test_certainty_between_0_and_1_stands_between_missing_and_measured():
     values = torch.ones(2, 4)
     by = [float(similarity(values, torch.full((2, 4), c))[0, 1]) for c in (0.0, 0.5, 1.0)]
-    assert by == pytest.approx([0.5, 0.625, 1.0])
+    assert by == pytest.approx([0.5, 0.75, 1.0])
 
 
 def test_what_is_out_of_range_is_an_error():

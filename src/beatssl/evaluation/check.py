@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.dataset.store import Store
 
-What = Literal["peaks", "fiducials", "features", "beat-classes"]
+What = Literal["peaks", "fiducials", "features", "beat-classes", "targets"]
 CHECKS: tuple[What, ...] = get_args(What)
 
 
@@ -26,6 +26,7 @@ class CheckConfig:
     - fiducials: P, QRS and T boundaries against reference marks (LUDB, QTDB, synthetic).
     - features: diagnoses predicted from the record features alone (PTB-XL).
     - beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
+    - targets: whether records that soft targets call alike share a diagnosis (PTB-XL).
     """
 
     store: tyro.conf.Positional[Path]

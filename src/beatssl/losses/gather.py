@@ -1,4 +1,4 @@
-"""One batch out of the parts that several processes hold, with gradients, so that all items are each other's negatives."""
+"""One batch of the parts that several processes hold, with gradients: all items are each other's negatives."""
 
 from typing import Any
 

@@ -50,7 +50,7 @@ def target_figures(targets: Float[Tensor, "n n"]) -> TargetFigures:
 def target_warning(figures: TargetFigures, what: str = "rhythm") -> str | None:
     """What is wrong with targets of such figures and what to do; None where nothing is. `what` names the contrast.
 
-    Flat: half of the rows are near uniform. Hard: on average no more than 1.1 effective positives, the own view included.
+    Flat: half of the rows are near uniform. Hard: 1.1 effective positives or fewer, the own view included.
     """
     if figures.near_uniform_rows >= _FLAT_ROWS:
         return (

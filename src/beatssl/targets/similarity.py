@@ -10,7 +10,7 @@ KernelName = Literal["cosine", "correlation", "gaussian", "softclt", "threshold"
 KERNELS: tuple[KernelName, ...] = get_args(KernelName)
 
 _STRANGERS = 2.0
-"""Squared difference of one standardised feature between two unrelated rows: the variance of the one and of the other."""
+"""Squared difference of one standardised feature between two unrelated rows: the sum of their variances."""
 
 
 def similarity(
@@ -53,9 +53,10 @@ def cross_similarity(
       the distance d/√2 is 1 between strangers;
     - threshold: 1 where cos ≥ threshold, else 0 (as PhysioCLR).
 
-    **What is missing**: a feature not measured in both rows counts as it would between strangers: it adds nothing to cos
-    or r (both are multiplied by the share of features in common), and 2 to the sum that d² is the mean of. So rows with
-    few features in common are never surely alike. `measured` may be a certainty in [0, 1] instead; None: all are.
+    **What is missing**: with u the share of features measured in both rows, cos and r are multiplied by √u (the noise of
+    a correlation goes with one over the root of how many it is of), and d² = u · (that of the features in common)
+    + (1 − u) · 2, what strangers differ by. So rows with few features in common are never surely alike: with none,
+    cos is 0 and d² is 2. `measured` may be a certainty in [0, 1] instead; None: all are.
 
     Raises ValueError for an unknown kernel or a width, steepness or alpha out of range.
     """
@@ -100,7 +101,7 @@ def _agreement(
     certain_b: Float[Tensor, "m feature"],
     centred: bool,
 ) -> Float[Tensor, "n m"]:
-    """Cosine (or, centred, correlation) over what both have, times the share of features that both have."""
+    """Cosine (or, centred, correlation) over what both have, times the root of the share of features both have."""
     common = certain_a @ certain_b.T
     product = (a * certain_a) @ (b * certain_b).T
     size_a, size_b = (a * a * certain_a) @ certain_b.T, certain_a @ (b * b * certain_b).T
@@ -113,7 +114,7 @@ def _agreement(
     # A row of nothing but averages (or, centred, a flat one) has no direction: it agrees with none.
     known = size > 1e-6 * common
     agreement = torch.where(known, product / torch.where(known, size, 1), 0).clamp(-1, 1)
-    return agreement * common / max(a.shape[1], 1)
+    return agreement * torch.sqrt(common / max(a.shape[1], 1))
 
 
 def _mean_squared_difference(
