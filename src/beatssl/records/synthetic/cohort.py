@@ -61,7 +61,7 @@ def synthetic_record(index: int, seed: int = 0, duration_s: float = 10.0, fs_hz:
     noise = Noise(
         wander_mv=float(0.035 * np.exp(rng.normal(0, 0.7))),
         muscle_mv=float(0.0036 * np.exp(rng.normal(0, 0.4))),
-        mains_mv=float(0.0012 * np.exp(rng.normal(0, 0.8))),
+        mains_mv=float(0.0012 * np.exp(rng.normal(0, 0.6))),
     )
     eight_mv = (patient.eight_from_dipole @ dipole_mv).astype(np.float32) + electrode_noise(
         noise, rhythm.breath_hz, fs_hz, samples, rng
