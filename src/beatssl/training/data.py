@@ -70,7 +70,7 @@ class TrainingData:
     beat_begin: Int64[np.ndarray, " row_and_end"]  # beats of row i: beat_begin[i] to beat_begin[i + 1]
     beat_at: Float32[np.ndarray, " beat"]  # R, in samples of the row
     beat_class: Int64[np.ndarray, " beat"]  # place in BEAT_CLASSES, −1 for none
-    beat_cluster: Int64[np.ndarray, " beat"]  # of the store's own clusters, numbered on from store to store; −1: none
+    beat_cluster: Int64[np.ndarray, " beat"]  # −1: none, and of several stores all: theirs have nothing in common
     beat: Standardised
     beat_target: Compared
     scales: Scales
@@ -179,23 +179,17 @@ def _compared(rows: Standardised, components: int, power: float) -> Compared:
 
 
 def _beats(stores: tuple[Store, ...], rows: Sequence[Int64[np.ndarray, " _row"]]) -> pd.DataFrame:
-    """Beats of the rows kept, `row` counted through all stores, sorted by row and time.
-
-    Clusters of two stores were fitted apart and have nothing to do with each other: their numbers never meet.
-    """
+    """Beats of the rows kept, `row` counted through all stores, sorted by row and time."""
     parts: list[pd.DataFrame] = []
-    before, clusters = 0, 0
+    before = 0
     for store, kept in zip(stores, rows, strict=True):
-        beats = store.beats
         number = np.full(len(store), -1)
         number[kept] = np.arange(len(kept)) + before
-        row = number[beats["row"].to_numpy(np.int64)]
-        own = beats["cluster"].to_numpy(np.int64) if "cluster" in beats.columns else np.full(len(beats), -1)
-        beats = beats.assign(row=row, cluster=np.where(own < 0, own, own + clusters))
-        parts.append(beats[row >= 0])
+        beats = store.beats.assign(row=number[store.beats["row"].to_numpy(np.int64)])
+        parts.append(beats[beats["row"] >= 0])
         before += len(kept)
-        clusters += int(own.max(initial=-1)) + 1
-    return pd.concat(parts, ignore_index=True).sort_values(["row", "time_s"], kind="stable", ignore_index=True)
+    beats = pd.concat(parts, ignore_index=True).sort_values(["row", "time_s"], kind="stable", ignore_index=True)
+    return beats if "cluster" in beats.columns else beats.assign(cluster=-1)
 
 
 def _gather(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, Shaped
 
 from beatssl.dataset.splits import Split, patients, split_by_fold
 from beatssl.dataset.store import Store
@@ -27,7 +27,7 @@ class Cohort:
     train: Bool[np.ndarray, " row"]
     valid: Bool[np.ndarray, " row"]
     test: Bool[np.ndarray, " row"]
-    patient: np.ndarray
+    patient: Shaped[np.ndarray, " row"]
     dropped: int
 
 
@@ -78,14 +78,10 @@ def cohort(
 
 def labels_of_set(store: Store, label_set: str) -> tuple[Bool[np.ndarray, "row label"], tuple[str, ...]]:
     """A label set of the store; superclasses in their usual order, others by name."""
-    name = NAMED_SETS.get(label_set, label_set)
-    entries = store.labels[store.labels["label_set"] == name]
-    if entries.empty:
-        known = ", ".join(sorted(store.labels["label_set"].unique())) or "none"
-        raise ValueError(f"store {store.path} has no labels of set {name!r}; it has {known}, or pass a CSV file")
-    found = set(entries["label"])
-    names = tuple(n for n in SUPERCLASSES if n in found) + tuple(sorted(found - set(SUPERCLASSES)))
-    return _table(len(store), entries["row"].to_numpy(np.int64), entries["label"].tolist(), names), names
+    table = store.targets(NAMED_SETS.get(label_set, label_set))
+    first = [name for name in SUPERCLASSES if name in table.columns]
+    names = (*first, *(str(name) for name in table.columns if name not in first))
+    return table[list(names)].to_numpy(np.bool_), names
 
 
 def labels_of_csv(store: Store, path: Path) -> tuple[Bool[np.ndarray, "row label"], tuple[str, ...]]:
@@ -106,18 +102,10 @@ def labels_of_csv(store: Store, path: Path) -> tuple[Bool[np.ndarray, "row label
         raise ValueError(f"{len(unknown)} records of {path} are not in {store.path}, {unknown[0]!r} first")
     # A long record has several rows; its labels are those of all of them.
     joined = lines.merge(pd.DataFrame({"record_id": ids, "row": np.arange(len(store))}), on="record_id")
-    names = tuple(sorted(joined["label"].astype(str).unique()))
-    row = joined["row"].to_numpy(np.int64)
-    return _table(len(store), row, joined["label"].astype(str).tolist(), names), names
-
-
-def _table(
-    rows: int, row: Int64[np.ndarray, " entry"], label: Sequence[str], names: Sequence[str]
-) -> Bool[np.ndarray, "row label"]:
-    table = np.zeros((rows, len(names)), bool)
-    place = {name: at for at, name in enumerate(names)}
-    table[row, [place[name] for name in label]] = True
-    return table
+    names = sorted(joined["label"].astype(str).unique())
+    table = np.zeros((len(store), len(names)), bool)
+    table[joined["row"].to_numpy(np.int64), np.searchsorted(names, joined["label"].to_numpy(str))] = True
+    return table, tuple(names)
 
 
 def _check(made: Cohort, split: Split, labels: str) -> None:

@@ -186,8 +186,8 @@ class Objective(nn.Module):
         return Contrasted(z_a, z_b, how.soft(gather(batch.record_target), gather(batch.record_certain)))
 
     def _contrast_beats(self, batch: Batch, passed: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Contrasted:
-        parts = torch.cat([self._beat_parts(batch, one)[kept] for one in passed[:2]])
-        z_a, z_b = (gather_with_grad(part) for part in self.project_beat(parts).split(int(kept.sum())))
+        z = self.project_beat(torch.cat([self._beat_parts(batch, one)[kept] for one in passed[:2]]))
+        z_a, z_b = (gather_with_grad(part) for part in z.tensor_split(2))
         how = self.config.beat
         targets: Tensor | None = None
         if how.targets == "features":

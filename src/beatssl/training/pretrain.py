@@ -60,6 +60,7 @@ def pretrain(config: PretrainConfig) -> Pretrained:
     data = load(
         config.stores, parse_folds(config.folds), config.rows, config.beat_shape, spaces, config.memory_gb, config.seed
     )
+    _check_kinds(recipe.objective.beat, data)
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
         encoder = start_encoder(config.encoder, config.init, data.stores[0], seed_of(config.seed, WEIGHTS, 1))
         features = data.record.values.shape[1], data.beat.values.shape[1]
@@ -114,6 +115,16 @@ def _accelerator(config: PretrainConfig) -> Accelerator:
 def _space(contrast: Contrast) -> tuple[int, float]:
     used = contrast.weight > 0 and contrast.targets == "features"
     return (contrast.components if used else 0, contrast.evenness)
+
+
+def _check_kinds(contrast: Contrast, data: TrainingData) -> None:
+    """Raises ValueError where beats are to be alike by what they do not have."""
+    kinds = {"classes": data.beat_class, "clusters": data.beat_cluster}.get(contrast.targets)
+    if contrast.weight and kinds is not None and (kinds < 0).all():
+        raise ValueError(
+            f"no beat has one of the {contrast.targets} that objective.beat.targets asks for; clusters hold within one "
+            "store alone: train on one that was prepared with clusters=, or choose classes or features"
+        )
 
 
 def _prober(

@@ -1,0 +1,79 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from beatssl.training.loop import NotFinite
+from beatssl.training.pretrain import pretrain
+from beatssl.training.run import read_log
+from beatssl.training.state import STATE, read_tensors
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    left, right = read_tensors(one / STATE)[0], read_tensors(other / STATE)[0]
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork are POSIX")
+def test_killed_again_and_again_it_ends_with_the_same_bits(store, tmp_path):
+    script = Path(__file__).parent / "killed.py"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(store.path), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) == 5
+    assert same_weights(tmp_path / "killed", tmp_path / "whole")
+    for name in ("loss", "update", "rate", "gradient"):
+        killed, whole = ([line.get(name) for line in read_log(tmp_path / run)] for run in ("killed", "whole"))
+        assert killed == whole, name
+
+
+def test_the_loss_falls(config):
+    made = pretrain(config(epochs=12, preset="regression", rate=3e-3))
+    losses = [line["loss_regression"] for line in read_log(made.out)]
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+
+
+def test_another_seed_gives_other_weights(config, tmp_path):
+    for seed in (0, 1):
+        pretrain(config(seed=seed, epochs=1, out=tmp_path / str(seed)))
+    assert not same_weights(tmp_path / "0", tmp_path / "1")
+
+
+def test_a_folder_of_another_run_is_refused(config):
+    pretrain(config(epochs=1))
+    with pytest.raises(ValueError, match=r"another config.*batch_size: 6 against 8"):
+        pretrain(config(epochs=1, batch_size=8))
+
+
+def test_a_folder_of_something_else_is_refused(config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="is no run"):
+        pretrain(config())
+
+
+def test_lines_of_the_log_are_whole(config):
+    made = pretrain(config(preset="paper", average=0.9, accumulate=2))
+    lines = read_log(made.out)
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    for name in ("loss_rhythm", "loss_beat", "rhythm_effective_rank", "beat_alignment", "rhythm_target_entropy"):
+        assert all(np.isfinite(line[name]) for line in lines), name
+    assert (
+        json.loads((made.out / "config.json").read_text())["pretrain"]["recipe"]["objective"]["beat"]["form"] == "hard"
+    )
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):
+    spoilt = replace(data, record=replace(data.record, values=data.record.values.copy()))
+    spoilt.record.values[:] = np.nan
+    spoilt.record.measured[:] = True
+    monkeypatch.setattr("beatssl.training.pretrain.load", lambda *_, **__: spoilt)
+    with pytest.raises(NotFinite, match=r"loss of update 0 .*regression nan.* on records .*lower rate"):
+        pretrain(config(preset="regression"))
