@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from beatssl.evaluation.demo import DemoConfig as DemoConfig
     from beatssl.evaluation.demo import demo as demo
     from beatssl.evaluation.ecg_paper import ecg_paper as ecg_paper
+    from beatssl.evaluation.show_views import ShowViewsConfig as ShowViewsConfig
+    from beatssl.evaluation.show_views import show_views as show_views
     from beatssl.evaluation.tables import TablesConfig as TablesConfig
     from beatssl.evaluation.tables import tables as tables
     from beatssl.features.definition import Definition as Definition
@@ -43,6 +45,7 @@ _HOME = {
     "PrepareConfig": "dataset.config",
     "Record": "records.record",
     "RecordError": "records.record",
+    "ShowViewsConfig": "evaluation.show_views",
     "Store": "dataset.store",
     "bench": "evaluation.bench",
     "check_split": "dataset.splits",
@@ -52,6 +55,7 @@ _HOME = {
     "ecg_paper": "evaluation.ecg_paper",
     "open_stores": "dataset.store",
     "prepare": "dataset.prepare",
+    "show_views": "evaluation.show_views",
     "split_by_fold": "dataset.splits",
     "TablesConfig": "evaluation.tables",
     "tables": "evaluation.tables",
@@ -66,6 +70,7 @@ __all__ = [
     "PrepareConfig",
     "Record",
     "RecordError",
+    "ShowViewsConfig",
     "Store",
     "TablesConfig",
     "__version__",
@@ -77,6 +82,7 @@ __all__ = [
     "ecg_paper",
     "open_stores",
     "prepare",
+    "show_views",
     "split_by_fold",
     "tables",
     "take_share",

@@ -120,6 +120,11 @@ def show_line(result: Any) -> None:
     print(result)
 
 
+def show_line_or_figures(result: Any) -> None:
+    """Figures as tables, anything else as what it says of itself."""
+    show_figures(result) if isinstance(result, Mapping) else show_line(result)
+
+
 def show_figures(figures: Mapping[str, Any]) -> None:
     """Figures as tables: plain numbers first, then a table for each group of them. Long lists are only counted."""
     from rich.console import Console
@@ -200,6 +205,14 @@ VERBS: dict[str, Verb] = {
         "CheckConfig",
         "beatssl check stores/ludb --what fiducials",
         show_figures,
+    ),
+    "views": Verb(
+        "what views do to a record, as a page, or to a store, as a table",
+        "beatssl.evaluation.show_views",
+        "show_views",
+        "ShowViewsConfig",
+        "beatssl views stores/ptb-xl 00001 --out views.html",
+        show_line_or_figures,
     ),
     "bench": Verb(
         "measure how long a stage takes, and how much memory",

@@ -70,8 +70,8 @@ _PRESETS: dict[Preset, ViewsConfig] = {
     "beatssl": ViewsConfig(
         rotation=0.5,
         rank="full",
-        temporal_scaling=0.5,
-        beat_warp=0.5,
+        temporal_scaling=0.25,
+        beat_warp=0.3,
         wave_amplitude=0.5,
         amplitude=1.0,
         noise=0.3,
