@@ -53,7 +53,7 @@ def cross_similarity(
       the distance d/√2 is 1 between strangers;
     - threshold: 1 where cos ≥ threshold, else 0 (as PhysioCLR).
 
-    **What is missing**: with u the share of features measured in both rows, cos and r are multiplied by √u (the noise of
+    **What is missing**: with u the share of features measured in both rows, cos and r are multiplied by √u (noise of
     a correlation goes with one over the root of how many it is of), and d² = u · (that of the features in common)
     + (1 − u) · 2, what strangers differ by. So rows with few features in common are never surely alike: with none,
     cos is 0 and d² is 2. `measured` may be a certainty in [0, 1] instead; None: all are.

@@ -11,7 +11,13 @@ from beatssl.targets.similarity import KernelName, similarity
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """Soft targets S_ij = s(f_i, f_j)^exponent of measured features. Raises ValueError for an exponent not above 0."""
+    """Soft targets S_ij = s(f_i, f_j)^exponent of measured features.
+
+    The exponent settles two things at once: how few others count as alike, and how much they weigh against the item's
+    own other view, which always counts 1. `own_weight` parts the two.
+
+    Raises ValueError for an exponent not above 0, or an own weight outside [1/3, 1].
+    """
 
     kernel: KernelName = "cosine"
     """How two rows of features are compared; see `similarity`."""
@@ -25,10 +31,15 @@ class SoftTargets:
     """Highest value of SoftCLT's sigmoid."""
     threshold: float = 0.25
     """Least cosine that the kernel `threshold` takes for alike."""
+    own_weight: float | None = None
+    """Scale every row so that, once normalised, the item's own other view has this share; None: leave rows as they are.
+    At least 1/3, so that no other weighs more than the item itself."""
 
     def __post_init__(self) -> None:
         if not self.exponent > 0:
             raise ValueError(f"exponent {self.exponent} does not order pairs; pass a number above 0")
+        if self.own_weight is not None and not 1 / 3 <= self.own_weight <= 1:
+            raise ValueError(f"own weight {self.own_weight} is not between 1/3 and 1; pass one such as 0.5, or None")
 
     def __call__(
         self,
@@ -40,7 +51,18 @@ class SoftTargets:
             values, measured, self.kernel,
             width=self.width, steepness=self.steepness, alpha=self.alpha, threshold=self.threshold,
         )  # fmt: skip
-        return alike**self.exponent
+        targets = alike**self.exponent
+        return targets if self.own_weight is None else balanced(targets, self.own_weight)
+
+
+def balanced(targets: Float[Tensor, "n n"], own_weight: float) -> Float[Tensor, "n n"]:
+    """Rows scaled so that all others, each seen twice, weigh (1 − own_weight)/own_weight beside the own view's 1.
+
+    The diagonal comes out 0. A row to which nothing is alike stays 0.
+    """
+    others = targets.clone().fill_diagonal_(0)
+    total = 2 * others.sum(dim=1, keepdim=True)
+    return others * ((1 - own_weight) / own_weight) / torch.where(total > 0, total, 1)
 
 
 def hard_targets(classes: Int[Tensor, " n"]) -> Float[Tensor, "n n"]:
