@@ -1,7 +1,7 @@
 """What every encoder is told, takes and gives."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,11 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
 
 Positive = Annotated[float, Field(gt=0)]
-Samples = int | torch.SymInt
-"""A length; a symbol while a model is exported for any."""
+if TYPE_CHECKING:
+    Samples = int
+else:
+    Samples = int | torch.SymInt
+    """A length; a symbol while a model is exported for any."""
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
