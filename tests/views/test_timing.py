@@ -137,12 +137,22 @@ def test_resample_between_samples_is_that_of_a_slow_loop(cohort: Signals, seeded
     for row in range(8):
         last = int(valid[row]) - 1
         for out, at in enumerate(source[row].clamp(0, last).tolist()):
-            value = np.zeros(12)
-            for tap in range(int(np.floor(at)) - 1, int(np.floor(at)) + 3):
-                d = abs(at - tap)
-                weight = 1.5 * d**3 - 2.5 * d**2 + 1 if d <= 1 else -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-                value += (weight if d < 2 else 0.0) * cohort.ecg_mv[row, :, min(max(tap, 0), last)].numpy()
-            np.testing.assert_allclose(found[row, :, out], value, atol=2e-4)
+            whole = int(np.floor(at))
+            distance = round((at - whole) * 512) / 512 - np.arange(-2, 4)
+            weight = np.sinc(distance) * np.sinc(distance / 3)
+            taps = np.clip(whole + np.arange(-2, 4), 0, last)
+            value = cohort.ecg_mv[row, :, taps].numpy() @ (weight / weight.sum())
+            np.testing.assert_allclose(found[row, :, out], value, atol=1e-4)
+
+
+def test_qrs_keeps_its_height_half_way_between_samples(cohort: Signals) -> None:
+    between = resample(cohort.ecg_mv, torch.arange(1000.0).expand(8, -1) + 0.5, cohort.valid)
+    half = torch.exp(1j * torch.pi * torch.arange(501) / 1000)
+    exact = torch.fft.irfft(torch.fft.rfft(cohort.ecg_mv, dim=2) * half, n=1000, dim=2)
+    error = (between - exact)[:, :, 20:-20]
+    assert error.square().mean() < 2e-3 * exact.var()
+    height = between[:, :, 20:-20].amax(2) / exact[:, :, 20:-20].amax(2)
+    assert 0.98 < height.median() < 1.02
 
 
 def test_no_view_of_no_strength(cohort: Signals, seeded: Seeded) -> None:

@@ -93,8 +93,8 @@ def test_the_lead_algebra_still_holds(name: str, cohort: Signals, seeded: Seeded
 
 @pytest.mark.parametrize("name", [name for name in VIEWS if name not in HIDING])
 def test_a_small_strength_changes_little(name: str, cohort: Signals, seeded: Seeded) -> None:
-    seen = made(name, 1e-4)(fast_enough(cohort, name), seeded(6))
-    assert (seen.ecg_mv - cohort.ecg_mv).abs().mean() < 1e-3
+    seen = made(name, 2e-3)(fast_enough(cohort, name), seeded(6))
+    assert (seen.ecg_mv - cohort.ecg_mv).abs().mean() < 5e-3
     assert not torch.equal(seen.ecg_mv, cohort.ecg_mv)
 
 

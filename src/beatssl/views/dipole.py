@@ -27,8 +27,8 @@ class Rotation:
     leaves what is no dipole as it was. Either is one 12×12 matrix a record. Strength 0 is the exact identity for
     "full"; for "low" it is the plain round trip, which loses all that is no dipole. On 500 prepared PTB-XL records that
     is, of the energy of a lead's QRS, 41 % in I, 39 % in aVL, 17 % in V1, 15 % in V6, 3 to 8 % in II, aVF and V2 to V5
-    (`beatssl views STORE` measures it). Kors's matrix was made for the way to the VCG alone: back by its pseudo-inverse,
-    V1, V2, aVL and V5 lose 88 to 94 %, so use it with rank "full".
+    (`beatssl views STORE` measures it). Kors's matrix was made for the way to the VCG alone: back by its
+    pseudo-inverse, V1, V2, aVL and V5 lose 88 to 94 %, so use it with rank "full".
 
     Missing leads: the VCG is the least-squares one of the independent leads that are there. Directions that they
     hardly see (under a fifth as well as the one seen best) are taken to hold nothing. Missing leads stay missing.

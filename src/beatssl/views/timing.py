@@ -12,6 +12,9 @@ from torch.nn.functional import embedding_bag
 from beatssl.views.beat_phase import beat_phase, beats_of_records, mean_rr
 from beatssl.views.view import Graded, Signals, inside, time_index, uniform
 
+_REACH, _PHASES = 3, 512
+"""Samples on either side that a value between two samples is made of, and how finely its place is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retimed:
@@ -151,34 +154,34 @@ class BeatWarp(TimeView):
 def resample(
     ecg_mv: Float[Tensor, "record lead time"], source: Float[Tensor, "record out"], valid: Int[Tensor, " record"]
 ) -> Float[Tensor, "record lead out"]:
-    """The signal read between its samples, at `source` in samples, by cubic convolution over four samples.
+    """The signal read between its samples, at `source` in samples, by a sinc windowed to six samples (Lanczos).
 
-    Beyond a record's ends its outer samples stand. All leads of a record share their positions.
-
-    Source: Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153, with a = −1/2.
+    Beyond a record's ends its outer samples stand. All leads of a record share their positions, which are rounded to
+    1/512 sample. At 100 samples/s QRS keeps its height, of which interpolation by cubics takes 5 %.
     """
     records, leads, samples = ecg_mv.shape
     device, last = ecg_mv.device, (valid - 1).clamp(min=0)[:, None]
     source = torch.minimum(source.clamp(min=0.0), last.to(source.dtype))
     whole = source.floor()
-    f = source - whole
-    g = f - 1
-    weight = source.new_empty((*source.shape, 4))
-    weight[..., 0] = -0.5 * f * g * g
-    weight[..., 1] = (1.5 * f - 2.5) * f * f + 1
-    weight[..., 2] = ((-1.5 * f + 2) * f + 0.5) * f
-    weight[..., 3] = 0.5 * f * f * g
-    # A sample with all its leads is one row of a table: the weighted sum of four rows is what embedding_bag does fast.
-    table = ecg_mv.transpose(1, 2).contiguous().view(records * samples, leads)
-    tap = torch.empty((*source.shape, 4), dtype=torch.int32, device=device)
+    weight = _lanczos(source)[((source - whole) * _PHASES).round_().int()]
     first = samples * torch.arange(records, dtype=torch.int32, device=device)[:, None]
     here, end = whole.int() + first, last.int() + first
-    tap[..., 0] = torch.maximum(here - 1, first)
-    tap[..., 1] = here
-    tap[..., 2] = torch.minimum(here + 1, end)
-    tap[..., 3] = torch.minimum(here + 2, end)
-    read = embedding_bag(tap.view(-1, 4), table, per_sample_weights=weight.view(-1, 4), mode="sum")
+    tap = torch.empty((*source.shape, 2 * _REACH), dtype=torch.int32, device=device)
+    for at, step in enumerate(range(1 - _REACH, _REACH + 1)):
+        tap[..., at] = torch.maximum(here + step, first) if step < 0 else torch.minimum(here + step, end)
+    # A sample with all its leads is one row of a table: the weighted sum of six rows is what embedding_bag does fast.
+    table = ecg_mv.transpose(1, 2).contiguous().view(records * samples, leads)
+    read = embedding_bag(tap.view(-1, 2 * _REACH), table, per_sample_weights=weight.view(-1, 2 * _REACH), mode="sum")
     return read.view(records, -1, leads).transpose(1, 2).contiguous()
+
+
+def _lanczos(like: Tensor) -> Float[Tensor, "phase tap"]:
+    """Weights of the samples from 2 before to 3 after, for each place between two samples; each line sums to 1."""
+    place = torch.arange(_PHASES + 1, device=like.device, dtype=torch.float64)[:, None] / _PHASES
+    distance = place - torch.arange(1 - _REACH, _REACH + 1, device=like.device)
+    weight = torch.sinc(distance) * torch.sinc(distance / _REACH)
+    weight[[0, -1]] = weight[[0, -1]].round()  # at a sample its own value, to the last bit
+    return (weight / weight.sum(dim=1, keepdim=True)).to(like.dtype)
 
 
 def _read_at(
