@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 BEFORE_S, AFTER_S = 0.25, 0.45
 """Span of a beat's window before and after its R peak."""
@@ -56,18 +57,20 @@ def roi_project(
     last = (feature_map.new_full((records,), length, dtype=torch.int64) if steps is None else steps)[beat_record]
     at = _centres(begin, end, bins)
     inside = (at >= 0) & (at < last[:, None])
-    place = (at - 0.5).clamp_min(0).minimum((last[:, None] - 1).clamp_min(0).to(at.dtype))
+    outermost = (last[:, None] - 1).clamp_min(0)
+    place = (at - 0.5).clamp_min(0).minimum(outermost.to(at.dtype))
     left = place.floor()
-    share = (place - left).to(feature_map.dtype)
-    first = left.long()
-    second = (first + 1).minimum((last[:, None] - 1).clamp_min(0))
-    # One row a step, so that a beat's bins are whole rows: a gather of rows is far quicker than one of columns.
+    share = place - left
+    first = beat_record[:, None] * length + left.long()
+    second = first + (left.long() < outermost).long()
+    weights = torch.stack([(1 - share) * inside, share * inside], dim=2).to(feature_map.dtype)
+    # A weighted sum of two rows, one row a step: as an embedding bag it takes a third of the time, there and back, of
+    # gathering both neighbours and interpolating.
     rows = feature_map.transpose(1, 2).reshape(records * length, channels)
-    offset = beat_record[:, None].long() * length
-    low = rows.index_select(0, (offset + first).reshape(-1)).reshape(len(begin), bins, channels)
-    high = rows.index_select(0, (offset + second).reshape(-1)).reshape(len(begin), bins, channels)
-    out = torch.lerp(low, high, share[:, :, None])
-    return torch.where(inside[:, :, None], out, 0).transpose(1, 2)
+    out = functional.embedding_bag(
+        torch.stack([first, second], dim=2).reshape(-1, 2), rows, per_sample_weights=weights.reshape(-1, 2), mode="sum"
+    )
+    return out.reshape(len(begin), bins, channels).transpose(1, 2)
 
 
 def bins_inside(
