@@ -68,6 +68,15 @@ def test_nothing_there(tmp_path: Path) -> None:
         FilesReader().sources(tmp_path)
 
 
+def test_a_file_called_like_a_record_has_an_id_of_its_own(
+    data_root: Path, clinical_folder: Path, tmp_path: Path
+) -> None:
+    for end in ("hea", "dat"):
+        shutil.copy(data_root / f"ludb/data/1.{end}", tmp_path)
+    shutil.copy(clinical_folder / "cart.dcm", tmp_path / "1")
+    assert [source.id for source in _reader().sources(tmp_path)] == ["1", "1.hea"]
+
+
 def test_segments_are_no_records_of_their_own(tmp_path: Path) -> None:
     part = "{0} 1 250 10\n{0}.dat 16 200/mV\n"
     for name in ("a", "b", "c"):

@@ -78,6 +78,20 @@ def test_cinc_records(data_root: Path) -> None:
     assert records["A0001"].labels[0].label_set == "snomed"
 
 
+def test_one_name_in_two_folders_makes_two_ids(data_root: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for end in ("hea", "mat"):
+            shutil.copy(data_root / f"cinc2020/A0002.{end}", tmp_path / folder)
+    shutil.copy(data_root / "cinc2020/A0003.hea", tmp_path / "b")
+    sources = CincReader().sources(tmp_path)
+    assert [source.id for source in sources] == ["a/A0002", "b/A0002", "A0003"]
+    assert CincReader().read(tmp_path, sources[1]).source == "cpsc2018"
+    (tmp_path / "RECORDS").write_text("x/100\ny/100\n101\n101\n")
+    for reader in (MitdbReader(), QtdbReader()):
+        assert [source.id for source in reader.sources(tmp_path)] == ["101", "x/100", "y/100"]
+
+
 def test_cinc_says_whose_records_hr_and_ningbo_are(data_root: Path, tmp_path: Path) -> None:
     for name in ("HR00017", "JS10647", "mine"):
         shutil.copy(data_root / "cinc2020/A0002.mat", tmp_path / f"{name}.mat")

@@ -2,6 +2,7 @@
 
 import csv
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -187,9 +188,26 @@ def test_segments_of_fixed_and_variable_layout(data_root: Path, tmp_path: Path) 
     (tmp_path / "fixed.hea").write_text("fixed/2 2 250 200\na 100\na 100\n")
     np.testing.assert_array_equal(read_wfdb(tmp_path, "fixed").ecg_mv[:, 100:], read_wfdb(tmp_path, "a").ecg_mv)
     for text, reason in (("x/1 2 250 9\n../a 100", "unsafe-path"), ("x/1 2 250 9\nfixed 9", "unreadable"),
-                         ("x/1 2 500 9\na 100", "unreadable"), ("x/1 2 250 9\na 90", "truncated")):  # fmt: skip
+                         ("x/1 2 500 9\na 100", "unreadable"), ("x/1 2 250 9\na 90", "truncated"),
+                         ("x/2 2 250 9\na 100\n~ -50", "unreadable")):  # fmt: skip
         (tmp_path / "x.hea").write_text(text)
         assert _reason(tmp_path, "x") == reason
+
+
+def test_what_a_header_announces_alone_takes_no_memory(tmp_path: Path) -> None:
+    np.arange(100, dtype="<i2").tofile(tmp_path / "a.dat")
+    (tmp_path / "gap.hea").write_text("gap/2 1 250 10100\na 100\n~ 10000\n")
+    (tmp_path / "a.hea").write_text("a 1 250 100\na.dat 16 200/mV 16 0 0 4950 0 II\n")
+    assert read_wfdb(tmp_path, "gap").ecg_mv.shape == (1, 10100)
+    (tmp_path / "gap.hea").write_text("gap/2 1 250 3000000100\na 100\n~ 3000000000\n")
+    (tmp_path / "plain.hea").write_text("plain 1 250 9000000000\na.dat 16 200/mV 16 0 0 0 0 II\n")
+    (tmp_path / "flac.hea").write_text("flac 1 250 9000000000\na.dat 516 200/mV 16 0 0 0 0 II\n")
+    tracemalloc.start()
+    found = [_reason(tmp_path, name) for name in ("gap", "plain", "flac")]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == ["unreadable", "truncated", "truncated"]
+    assert peak_bytes < 200e6
 
 
 def test_several_samples_a_frame_are_read_at_their_own_rate(tmp_path: Path) -> None:

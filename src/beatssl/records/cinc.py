@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_labels
-from beatssl.records.reader import Source
+from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import Record
 from beatssl.records.units import STRICT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
@@ -25,7 +25,8 @@ class CincReader:
 
     `Record.source` is the collection that the record's name tells: A "cpsc2018", Q "cpsc2018-extra", I "incart",
     S "ptb", E "georgia", JS "chapman-shaoxing" or "ningbo", and HR "ptb-xl": those are PTB-XL's own records,
-    never another database; `metadata["ptbxl_ecg_id"]` says which. Patients are not published here.
+    never another database; `metadata["ptbxl_ecg_id"]` says which. Patients are not published here. Where a record's
+    name stands in several folders, its id is the path.
     """
 
     units: UnitPolicy = STRICT
@@ -36,13 +37,13 @@ class CincReader:
         found = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.hea"))
         if not found:
             raise FileNotFoundError(f"no header (.hea) below {root}; give the folder of a CinC 2020 or 2021 collection")
-        return [Source(name.rpartition("/")[2], name) for name in found]
+        return [Source(record_id, name) for record_id, name in zip(unlike_ids(found), found, strict=True)]
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path`; age, sex and diagnoses from its header."""
         signals = read_wfdb(root, source.path, self.units)
         said = comment_fields(signals.comments)
-        collection, number = _collection(source.id)
+        collection, number = _collection(source.path.rpartition("/")[2])
         return Record(
             ecg_mv=signals.ecg_mv,
             leads=canonical_leads(signals.leads),

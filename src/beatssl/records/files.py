@@ -47,7 +47,7 @@ class FilesReader:
     def sources(self, root: Path) -> list[Source]:
         """Every file that may be an ECG, by path. Raises FileNotFoundError where there is none."""
         if root.is_file():
-            return [self._source(root.name, _format_of(root) or "clinical")]
+            return [self._source(root.name, _format_of(root) or "clinical", root.name.removesuffix(".hea"))]
         found = {
             path.relative_to(root).as_posix(): kind
             for path in sorted(self._files(root))
@@ -59,7 +59,10 @@ class FilesReader:
                 "these formats under other names"
             )
         parts = _segments(root, [name for name, kind in found.items() if kind == "wfdb"])
-        return [self._source(name, kind) for name, kind in found.items() if name not in parts]
+        kept = {name: kind for name, kind in found.items() if name not in parts}
+        # "a" is the record of a.hea, unless a file is called just so.
+        ids = {name: short for name in kept if (short := name.removesuffix(".hea")) not in kept}
+        return [self._source(name, kind, ids.get(name, name)) for name, kind in kept.items()]
 
     def _files(self, root: Path) -> Iterator[Path]:
         skip = self.skip.resolve() if self.skip else None
@@ -113,11 +116,11 @@ class FilesReader:
             values, self.csv_fs_hz, self.unit, leads, source.id, self.units, source="files", metadata=metadata
         )
 
-    def _source(self, name: str, kind: str) -> Source:
+    def _source(self, name: str, kind: str, record_id: str) -> Source:
         info: dict[str, Any] = {"format": kind}
         hidden = kind == "clinical" and not self.keep_identifiers
         alias = hashed_path(name, self.salt or default_salt()) if hidden else ""
-        return Source(name.removesuffix(".hea") if kind == "wfdb" else name, name, info, alias)
+        return Source(record_id, name, info, alias)
 
 
 def _is_store(folders: list[str], names: list[str]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from beatssl.records.annotations import BEATS, Annotations, read_annotations
 from beatssl.records.demographics import Sex, age_of, sex_of
-from beatssl.records.reader import Source
+from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import BeatMarks, Record
 from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb, record_names
@@ -64,7 +64,8 @@ class MitdbReader:
 
     def sources(self, root: Path) -> list[Source]:
         """The records that `RECORDS` names, sorted. Raises FileNotFoundError where it is missing."""
-        return [Source(name.rpartition("/")[2], name) for name in sorted(record_names(root))]
+        names = sorted(record_names(root))
+        return [Source(record_id, name) for record_id, name in zip(unlike_ids(names), names, strict=True)]
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path` with the beats of `atr`."""

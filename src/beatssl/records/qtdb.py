@@ -5,7 +5,7 @@ from pathlib import Path
 
 from beatssl.records.annotations import read_annotations, wave_marks, waves_of
 from beatssl.records.demographics import age_of, comment_fields, sex_of
-from beatssl.records.reader import Source
+from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import Record
 from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
 from beatssl.records.wfdb_files import lead_names, read_wfdb, record_names
@@ -24,7 +24,8 @@ class QtdbReader:
 
     def sources(self, root: Path) -> list[Source]:
         """The records that `RECORDS` names, sorted. Raises FileNotFoundError where it is missing."""
-        return [Source(name.rpartition("/")[2], name) for name in sorted(record_names(root))]
+        names = sorted(record_names(root))
+        return [Source(record_id, name) for record_id, name in zip(unlike_ids(names), names, strict=True)]
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path` with the marks of `q1c`."""

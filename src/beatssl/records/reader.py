@@ -1,7 +1,8 @@
 """The reader's contract: list what is there without reading it, then read one record at a time."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,13 @@ class Reader(Protocol):
     def read(self, root: Path, source: Source) -> Record:
         """One record. Raises `RecordError`, never another exception, for a file that cannot be used."""
         ...
+
+
+def unlike_ids(names: Sequence[str]) -> list[str]:
+    """An id for each path: its last part, or the whole path where another one ends alike."""
+    last = [name.rpartition("/")[2] for name in names]
+    counts = Counter(last)
+    return [short if counts[short] == 1 else name for short, name in zip(last, names, strict=True)]
 
 
 def inside(root: Path, name: str) -> Path:
@@ -85,6 +93,8 @@ def _resolved(root: Path, folder: str) -> str:
 
 
 def _read_all(descriptor: int, expected_bytes: int) -> bytes:
+    # Never more at once: the hint may be a damaged header's, and the system itself reads at most 2 GiB in a call.
+    expected_bytes = min(expected_bytes, 2**26)
     chunk = os.read(descriptor, expected_bytes + 1)
     chunks = [chunk]
     while len(chunk) > expected_bytes:  # a shorter answer is the end of a file

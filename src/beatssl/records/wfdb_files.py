@@ -28,7 +28,9 @@ _NOT_MEASURED = {
     508: -128, 516: -(2**15), 524: -(2**23),
 }  # fmt: skip
 _PLAIN = {16: "<i2", 61: ">i2"}
-_LONGEST = 10**10  # samples; a header that announces more is garbage, and must not ask for the memory
+_LONGEST = 10**10  # samples; a header that announces more is garbage
+_LARGEST_GAPS = 100  # times the samples that are there: a header's `~` alone must not ask for unbounded memory
+_SAMPLES_PER_BYTE = 4096  # more than any compressed format reaches: FLAC needs some bytes for a block of 4096 samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,11 @@ _Read = tuple[Float32[np.ndarray, "lead time"], tuple[str, ...], bool, float]
 
 
 def record_names(root: Path) -> list[str]:
-    """The lines of the folder's `RECORDS` file. Raises FileNotFoundError that says what is missing."""
+    """The lines of the folder's `RECORDS` file, each once. Raises FileNotFoundError that says what is missing."""
     path = root / "RECORDS"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {root} is not the folder of a PhysioNet database")
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    return list(dict.fromkeys(line.strip() for line in path.read_text().splitlines() if line.strip()))
 
 
 # ---------------------------------------------------------------------------------------------- one segment
@@ -237,6 +239,8 @@ def _check_files(at: _Place, header: Header) -> None:
         size = len(at.read(name, 2**20))
         lines = [line for line in header.signals if line.file == name]
         if (per_sample := _BYTES_PER_SAMPLE.get(lines[0].format)) is None:
+            if samples > _SAMPLES_PER_BYTE * size:
+                raise _truncated(at.where, name, _SAMPLES_PER_BYTE * size, samples)
             continue
         frame = per_sample * sum(line.samples_per_frame for line in lines)
         if (held := (size - lines[0].byte_offset) / frame) < samples:
@@ -264,8 +268,15 @@ def _read_segments(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
             parts.append((start, ecg_mv, names))
             assumed |= guessed
         start += length
-    if not parts or not 0 < start <= _LONGEST:
+    if not parts:
         raise RecordError("unreadable", f"{at.where}: none of its {len(header.segments)} segments holds samples")
+    held = sum(ecg_mv.shape[1] for _, ecg_mv, _ in parts)
+    if not held <= start <= (1 + _LARGEST_GAPS) * held:
+        raise RecordError(
+            "unreadable",
+            f"{at.where}: its header announces {start} samples and {held} are there; gaps may be {_LARGEST_GAPS} times "
+            "as long as what was measured: split the record at its gaps",
+        )
     leads = list(dict.fromkeys(lead for _, _, names in parts for lead in names))
     out = np.full((len(leads), start), np.nan, np.float32)
     for begin, ecg_mv, names in parts:

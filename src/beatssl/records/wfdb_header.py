@@ -100,6 +100,8 @@ def _record_line(line: str) -> tuple[int, int, float, int | None]:
 
 def _segment_line(line: str) -> tuple[str, int]:
     name, length = line.split()[:2]
+    if int(length) < 0:
+        raise ValueError(line)
     return name, int(length)
 
 
