@@ -11,7 +11,7 @@ from beatssl.dataset.rows import beats_of_pieces, blocks, cut
 from beatssl.records.record import Record
 
 FS_HZ, ROW = 50.0, 100
-CONFIG = PrepareConfig(kind="fake", source=Path("in"), out=Path("out"), fs_hz=FS_HZ, duration_s=2.0)
+CONFIG = PrepareConfig(kind="fake", source=Path("in"), out=Path("out"), fs_hz=FS_HZ, duration_s=2.0, high_hz=20.0)
 
 
 def long_record(seed: int, samples: int, leads: int = 2) -> Conditioned:

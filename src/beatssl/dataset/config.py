@@ -19,11 +19,18 @@ PUBLISHED = ("ptbxl", "ludb", "qtdb", "mitdb", "cinc", "synthetic")
 
 _SHARD_RECORDS = {"qtdb": 8, "mitdb": 8, "ludb": 64}
 
-Positive = Annotated[float, Field(gt=0)]
+MIN_DURATION_S = 2.0
+"""A shorter record or row shows neither rhythm nor, surely, one whole beat."""
+
+RATES_HZ = (50.0, 5000.0)
+"""Sampling rates of a store: below, no QRS can be delineated; above, no recorder goes."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+# Errors must not show the arguments: the salt is among them.
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
 class PrepareConfig:
     """From ECG files to a store of equal rows with beats, features and labels."""
 
@@ -78,6 +85,28 @@ class PrepareConfig:
     """Processes; None: one a core. The result does not depend on it."""
     dask: str | None = None
     """Address of a Dask scheduler, whose workers see the same folders, instead of processes here."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings that no record could meet: they would set every record aside."""
+        if not RATES_HZ[0] <= self.fs_hz <= RATES_HZ[1]:
+            raise ValueError(f"fs_hz={self.fs_hz:g}: pass {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz")
+        if self.duration_s < MIN_DURATION_S:
+            raise ValueError(f"duration_s={self.duration_s:g}: a row needs {MIN_DURATION_S:g} s at least")
+        if self.low_hz >= self.high_hz:
+            raise ValueError(
+                f"low_hz={self.low_hz:g}, high_hz={self.high_hz:g}: the band is empty; pass low_hz < high_hz"
+            )
+        if self.high_hz > self.fs_hz / 2:
+            raise ValueError(
+                f"high_hz={self.high_hz:g}: a store at fs_hz={self.fs_hz:g} holds nothing above {self.fs_hz / 2:g} Hz; "
+                "pass a lower high_hz or a higher fs_hz"
+            )
+        if self.min_rate >= self.max_rate:
+            raise ValueError(
+                f"min_rate={self.min_rate:g}, max_rate={self.max_rate:g}: nothing between; pass min_rate < max_rate"
+            )
+        if self.salt == "":
+            raise ValueError("salt='': anyone could undo the hashes; pass a secret, or none for this user's own")
 
     @property
     def twelve_leads(self) -> bool:
