@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from sklearn.cluster import MiniBatchKMeans
 
 from beatssl.beats.beat_shape import QRST, centred
@@ -62,7 +62,8 @@ class BeatClusters:
 
     def save(self, path: Path) -> None:
         """Write safetensors."""
-        save_file({"mean": self.mean, "components": self.components, "centroids": self.centroids}, path)
+        # Written here, so that the file has the usual rights: safetensors' own writing makes it private.
+        path.write_bytes(save({"mean": self.mean, "components": self.components, "centroids": self.centroids}))
 
     @classmethod
     def load(cls, path: Path) -> "BeatClusters":

@@ -14,6 +14,7 @@ from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats
 from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import BEAT_CLUSTERS, CLUSTERS, ECG, appearing, sha256_of, shard_name, to_mv
 from beatssl.dataset.parallel import in_parallel
+from beatssl.progress import progress
 
 SAMPLE_BEATS = 20_000
 """Beats that the clusters are fitted on, evenly spread over the store."""
@@ -47,9 +48,12 @@ def cluster_beats(config: PrepareConfig, shard_beats: list[int]) -> dict[str, st
         _AssignJob(config.out, shard_name(index), beats, config.fs_hz, clusters)
         for index, beats in enumerate(shard_beats)
     ]
-    digests = in_parallel(_assign, jobs, config)
-    files = {f"{job.shard}/{BEAT_CLUSTERS}": digest for job, digest in zip(jobs, digests, strict=True)}
-    return {CLUSTERS: sha256_of(config.out / CLUSTERS)} | files
+    files = {CLUSTERS: sha256_of(config.out / CLUSTERS)}
+    with progress("Clustering", total=sum(shard_beats), unit="beats") as advance:
+        for job, digest in zip(jobs, in_parallel(_assign, jobs, config), strict=True):
+            files[f"{job.shard}/{BEAT_CLUSTERS}"] = digest
+            advance(job.beats)
+    return files
 
 
 def _assign(job: _AssignJob) -> str:
