@@ -73,7 +73,7 @@ class FakeReader:
             labels=(Label("superclass", "NORM"), Label("scp", "SR", 0.0)),
             waves=WaveMarks(("I",), ("QRS",), np.array([0.1]), np.array([0.15]), np.array([np.nan])),
             beats=BeatMarks(np.array([0.15, 1.15]), ("N", "V")),
-            metadata={"name": "Jane Doe"},
+            metadata={"name": "Jane Doe", "weight": np.int64(70), "device": "CS-12", "remark": "of Jane Doe"},
         )
 
 

@@ -9,6 +9,7 @@ from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import StoreError
 from beatssl.dataset.prepare import prepare
 from beatssl.dataset.store import Store
+from beatssl.records.reader import Source
 
 
 def files_of(store: Path) -> dict[str, str]:
@@ -58,10 +59,17 @@ def test_rejects_are_set_aside_and_counted_and_the_run_goes_on(tmp_path, fake_re
     assert sorted(store.beats["row"].unique()) == [0, 1, 2, 3, 4]
 
 
-def test_a_store_may_end_up_empty(tmp_path, fake_reader):
-    summary = prepare(config(tmp_path), fake_reader(3, spoilt=dict.fromkeys(range(3), "flat")))
-    assert summary.rejects == {"no-beats": 3}
+@pytest.mark.parametrize("leads", ["twelve", "as-recorded"])
+def test_that_nothing_was_kept_is_an_error_and_the_store_has_all_its_columns(tmp_path, fake_reader, leads):
+    spoilt = fake_reader(3, spoilt=dict.fromkeys(range(3), "flat"))
+    for _ in range(2):  # the store is finished: the second run only says so again
+        with pytest.raises(StoreError, match=r"nothing was kept: all 3 .*\(3 no-beats\), such as files/r000: .*no R"):
+            prepare(config(tmp_path, leads=leads), spoilt)
     store = Store(tmp_path / "store")
+    prepare(config(tmp_path, leads=leads, out=tmp_path / "whole"), fake_reader(3))
+    whole = Store(tmp_path / "whole")
+    for name in ("records", "beats", "features", "labels", "waves", "reference_beats"):
+        assert getattr(store, name).dtypes.to_dict() == getattr(whole, name).dtypes.to_dict(), name
     assert len(store) == len(store.records) == len(store.beats) == len(store.features) == 0
     assert len(store.rejects) == 3
 
@@ -84,6 +92,12 @@ def test_nothing_of_this_machine_and_nobody_is_in_a_store(tmp_path, fake_reader)
 def test_identifiers_are_kept_on_request(prepared, fake_reader):
     store = prepared(fake_reader(2), keep_identifiers=True)
     assert store.records["patient_id"].tolist() == ["patient 0", "patient 0"]
+    assert store.records["metadata"].iloc[1] == '{"device": "CS-12", "name": "Jane Doe", "weight": 70}'
+
+
+def test_what_the_reader_says_besides_is_kept_but_for_names_and_unknown_keys(prepared, fake_reader):
+    store = prepared(fake_reader(2, duration_s=25.0))
+    assert store.records["metadata"].tolist() == ['{"device": "CS-12", "weight": 70}'] * 6
 
 
 def test_long_records_are_cut_and_keep_their_time(prepared, fake_reader):
@@ -104,6 +118,26 @@ def test_leads_as_recorded_keep_their_slots_and_names(prepared, fake_reader):
     assert store.records["lead_names"].iloc[0].tolist() == ["I"]
     assert store.ecg_mv([0, 1]).shape == (2, 1, 1000)
     assert (store.features.notna().sum(axis=1) > 10).all()  # the rhythm at least, and what lead I alone shows
+
+
+def test_the_hash_of_a_waveform_does_not_depend_on_neighbours_of_more_leads(prepared, fake_reader):
+    given = {"leads": "as-recorded", "shard_records": 2}
+    alone = prepared(fake_reader(1, spoilt={0: "one lead"}), "alone", **given)
+    beside = prepared(fake_reader(2, spoilt={0: "one lead"}), "beside", **given)
+    assert beside.ecg_mv([0]).shape == (1, 12, 1000)
+    assert alone.records["waveform_hash"].iloc[0] == beside.records["waveform_hash"].iloc[0]
+
+
+def test_every_file_of_a_store_has_the_same_rights(prepared, fake_reader):
+    store = prepared(fake_reader(3))
+    assert len({path.stat().st_mode for path in store.path.rglob("*") if path.is_file()}) == 1
+
+
+def test_two_records_of_one_id_are_refused(tmp_path, fake_reader):
+    reader = fake_reader(3)
+    reader.sources = lambda root: [Source("r000", "a/r000"), Source("r000", "b/r000")]
+    with pytest.raises(ValueError, match=r"two records under .* have the id 'r000'"):
+        prepare(config(tmp_path), reader)
 
 
 def test_the_bytes_do_not_depend_on_shards_being_there_or_damaged(tmp_path, fake_reader):
@@ -144,8 +178,8 @@ def test_names_that_leave_the_folder_and_files_that_are_not_there_are_set_aside(
     (tmp_path / "mitdb").mkdir()
     (tmp_path / "outside.hea").write_text("outside 1 100 1000\n")
     (tmp_path / "mitdb" / "RECORDS").write_text("../outside\nmissing\n")
-    summary = prepare(config(tmp_path, kind="mitdb", source=tmp_path / "mitdb"))
-    assert summary.rejects == {"unreadable": 1, "unsafe-path": 1}
+    with pytest.raises(StoreError, match="1 unreadable, 1 unsafe-path"):
+        prepare(config(tmp_path, kind="mitdb", source=tmp_path / "mitdb"))
     assert Store(tmp_path / "store").rejects.set_index("reason")["file"].to_dict() == {
         "unsafe-path": "../outside",
         "unreadable": "missing",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from beatssl.records.reader import Reader, Source, inside, read_inside
-from beatssl.records.record import Record, RecordError
+from beatssl.records.record import METADATA, Record, RecordError
 from beatssl.records.registry import READERS
 
 OPTIONS = {"files": {"salt": b"a salt"}}
@@ -67,6 +67,7 @@ def test_records_keep_the_contract(case: Case) -> None:
 
 
 def _check(record: Record) -> None:
+    assert set(record.metadata) <= METADATA  # a store keeps no other key
     assert record.ecg_mv.dtype == np.float32
     assert record.ecg_mv.flags.c_contiguous
     assert len(set(record.leads)) == len(record.leads) == record.ecg_mv.shape[0]

@@ -11,16 +11,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
-from beatssl.dataset.config import PrepareConfig
+from beatssl.dataset.config import MIN_DURATION_S, PrepareConfig
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Reason, Record, RecordError
 from beatssl.signals.filters import bandpass, resample
 from beatssl.signals.leads import LEADS, canonical_lead, present_leads, to_twelve
 from beatssl.signals.quality import quality_flags
-
-MIN_DURATION_S = 2.0
-"""A shorter record shows neither rhythm nor, surely, one whole beat."""
-
 
 _FLAGS_OF_READERS = ("unit_assumed", "implausible_amplitude")
 
@@ -91,8 +87,8 @@ def _conditioned(record: Record, config: PrepareConfig) -> Conditioned:
     names = LEADS if config.twelve_leads else tuple(canonical_lead(name) for name in record.leads)
     lead_names = tuple(name if there else "" for name, there in zip(names, present_leads(ecg_mv), strict=True))
     rows = row_count(ecg_mv.shape[1], r_times_s, config)
-    flags = _flags(raw_mv, names, record, rows, config.duration_s)
-    bare = replace(record, ecg_mv=np.empty((len(record.leads), 0), np.float32), metadata={})
+    flags = row_flags(raw_mv, names, record, rows, config.duration_s)
+    bare = replace(record, ecg_mv=np.empty((len(record.leads), 0), np.float32))
     return Conditioned(bare, ecg_mv, lead_names, flags, r_times_s)
 
 
@@ -103,7 +99,7 @@ def row_count(samples: int, r_times_s: Float64[np.ndarray, " beat"], config: Pre
     return max(whole + (rest > 0 and last_beat >= whole * config.row_samples), 1)
 
 
-def _flags(
+def row_flags(
     raw_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], record: Record, rows: int, duration_s: float
 ) -> tuple[dict[str, bool], ...]:
     """For each row the quality flags of its raw signal, and what the reader said of the whole record."""

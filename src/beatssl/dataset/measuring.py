@@ -1,6 +1,7 @@
 """From rows and their beats to everything that a shard stores of them."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
@@ -11,11 +12,13 @@ from jaxtyping import Bool, Float32, Int, Int16, Int64, Shaped
 from beatssl.beats.classes import CLASSES, classify
 from beatssl.beats.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
+from beatssl.dataset.conditioning import Conditioned, row_flags
 from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import MISSING, out_of_range, to_int16
 from beatssl.dataset.rows import Piece, beats_of_pieces, cut
 from beatssl.features import measure_beats, measure_records
 from beatssl.features.ragged import row_median
+from beatssl.records.record import IDENTITY, METADATA, Record
 from beatssl.signals.leads import LEADS
 
 
@@ -60,6 +63,18 @@ def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
         beats=_beat_table(pieces, beats, fiducials, probability, beat_features, config),
         features=features.reset_index(drop=True).astype(np.float32),
     )
+
+
+def measure_nothing(config: PrepareConfig) -> Measured:
+    """No rows, but every column with its type: those of a made-up row, without the row."""
+    time_s = np.arange(config.row_samples) / config.fs_hz
+    beat_mv = np.exp(-0.5 * ((time_s % 1.0 - 0.5) / 0.02) ** 2)
+    ecg_mv = np.tile(beat_mv, (len(LEADS), 1)).astype(np.float32)
+    record = Record(np.empty((len(LEADS), 0), np.float32), LEADS, config.fs_hz, "", "")
+    flags = row_flags(ecg_mv, LEADS, record, 1, config.duration_s)
+    made_up = Conditioned(record, ecg_mv, LEADS, flags, np.arange(0.5, config.duration_s, 1.0))
+    row = measure([Piece(made_up, 0, 1)], config)
+    return Measured(row.ecg[:0], row.median_beats[:0], row.records[:0], row.beats[:0], row.features[:0])
 
 
 def _lead_places(pieces: list[Piece], leads: int) -> Int64[np.ndarray, "row lead"]:
@@ -121,7 +136,11 @@ def _record_table(
             "samples": np.minimum(lengths - segment * config.row_samples, config.row_samples).astype(np.int32),
             "lead_names": [list(item.lead_names) for item in of],
             "fold": pd.array([item.record.fold for item in of], dtype="Int32"),
-            "waveform_hash": [waveform_hash(row) for row in ecg],
+            "waveform_hash": [
+                waveform_hash(row[: len(item.ecg_mv)])  # the lead slots beyond are the neighbours'
+                for row, item in zip(ecg, of, strict=True)
+            ],
+            "metadata": [text for piece in pieces for text in [_metadata(piece.of.record, config)] * piece.rows],
         }
     )
     flags = pd.DataFrame([item.flags[row] for item, row in zip(of, segment, strict=True)], index=table.index)
@@ -129,8 +148,15 @@ def _record_table(
     return pd.concat([table, flags], axis=1)
 
 
+def _metadata(record: Record, config: PrepareConfig) -> str:
+    """What the reader says besides, as JSON: known keys alone, sorted."""
+    kept = METADATA | IDENTITY if config.keep_identifiers else METADATA
+    found = {key: value for key, value in record.metadata.items() if key in kept}
+    return json.dumps(found, sort_keys=True, ensure_ascii=False, default=lambda value: value.item())
+
+
 def waveform_hash(row: Int16[np.ndarray, "lead time"]) -> str:
-    """32 hex digits of the stored signal: equal for identical waveforms only. Empty where nothing was measured."""
+    """32 hex digits of a record's own leads as stored: equal for identical waveforms only. "" for nothing measured."""
     if not (row != MISSING).any():
         return ""
     return hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=16).hexdigest()

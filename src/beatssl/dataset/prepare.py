@@ -1,11 +1,14 @@
 """ECG files of one kind to a finished store: shard by shard, in parallel, continued after a kill."""
 
 import shutil
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from beatssl.dataset.beat_clusters import cluster_beats
 from beatssl.dataset.config import PrepareConfig
@@ -64,14 +67,30 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
 
     `reader` stands in for the one that `config.kind` names.
 
-    Raises StoreError where `config.out` holds something else or a store of another plan, FileNotFoundError where the
-    source lacks its index, ValueError where it holds no record.
+    Raises StoreError where `config.out` holds something else or a store of another plan, or where no record at all was
+    kept (the store is finished then, and its `rejects` say why); FileNotFoundError where the source lacks its index;
+    ValueError where it holds no record, or two of one id.
     """
+    summary = _prepare(config, reader)
+    if summary.records == 0:
+        aside = pq.read_table(summary.out / shard_name(0) / "rejects.parquet").slice(0, 1).to_pylist()[0]
+        raise StoreError(
+            f"nothing was kept: all {summary.sources:,} records were set aside "
+            f"({', '.join(f'{count} {reason}' for reason, count in summary.rejects.items())}), such as "
+            f"{aside['file']}: {aside['message']}; Store({str(summary.out)!r}).rejects lists them"
+        )
+    return summary
+
+
+def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
     config = config.resolved()
     reader = reader or make_reader(config)
     sources = reader.sources(config.source)
     if not sources:
         raise ValueError(f"no {config.kind} record under {config.source}; give the folder that holds its index")
+    if len({source.id for source in sources}) < len(sources):
+        twice = next(name for name, count in Counter(source.id for source in sources).items() if count > 1)
+        raise ValueError(f"two records under {config.source} have the id {twice!r}; a reader must tell them apart")
     plan = make_plan(config, reader, sources)
     with _opened(config.out, plan):
         jobs = _jobs(config, reader, sources, canonical_hash(plan))

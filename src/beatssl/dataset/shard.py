@@ -27,7 +27,7 @@ from beatssl.dataset.layout import (
     shard_name,
     write_json,
 )
-from beatssl.dataset.measuring import Measured, measure
+from beatssl.dataset.measuring import Measured, measure, measure_nothing
 from beatssl.dataset.rows import blocks
 from beatssl.dataset.tables import label_table, reference_beat_table, reject_table, wave_table, write_table
 from beatssl.records.reader import Reader, Source
@@ -68,7 +68,7 @@ def make_shard(job: ShardJob) -> dict[str, Any]:
     with threadpool_limits(1):
         groups = blocks(kept(), BLOCK_ROWS)
         measured = [measure(pieces, job.config) for pieces in groups]
-    tables = _tables(measured) | {
+    tables = _tables(measured or [measure_nothing(job.config)]) | {
         "labels": label_table(records, rows),
         "waves": wave_table(records),
         "reference_beats": reference_beat_table(records),
@@ -83,8 +83,6 @@ def make_shard(job: ShardJob) -> dict[str, Any]:
 
 def _tables(measured: list[Measured]) -> dict[str, pd.DataFrame]:
     """Records, beats and features of all blocks, rows numbered through the shard."""
-    if not measured:
-        return {name: pd.DataFrame() for name in ("records", "beats", "features")}
     first = np.cumsum([0] + [len(part.ecg) for part in measured[:-1]])
     beats = [part.beats.assign(row=part.beats["row"] + start) for part, start in zip(measured, first, strict=True)]
     return {

@@ -118,8 +118,9 @@ class Store:
     def beats(self) -> pd.DataFrame:
         """One line a beat: its times, waves, class, cluster and features."""
         beats = self.table("beats")
-        if self.with_clusters and CLUSTERS in self.manifest["files"]:
-            parts = [np.load(self.shard(index) / BEAT_CLUSTERS) for index in range(self.shards)]
+        if self.with_clusters and self.manifest["config"]["clusters"]:
+            found = CLUSTERS in self.manifest["files"]  # else there is no beat
+            parts = [np.load(self.shard(index) / BEAT_CLUSTERS) for index in range(self.shards if found else 0)]
             beats["cluster"] = np.concatenate([np.zeros(0, np.int16), *parts])
         return beats
 

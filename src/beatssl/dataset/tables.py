@@ -24,8 +24,8 @@ _TYPES: dict[str, pa.DataType] = {
 } | {
     name: pa.string()
     for name in (
-        "record_id", "patient_id", "sex", "source", "waveform_hash", "class", "label_set", "label", "lead", "wave",
-        "symbol", "file", "reason", "message",
+        "record_id", "patient_id", "sex", "source", "waveform_hash", "metadata", "class", "label_set", "label", "lead",
+        "wave", "symbol", "file", "reason", "message",
     )
 }  # fmt: skip
 

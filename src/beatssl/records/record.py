@@ -13,6 +13,20 @@ Reason = Literal[
 ]  # fmt: skip
 
 
+METADATA = frozenset(
+    [
+        "format", "highpass_hz", "lowpass_hz", "notch_hz", "pacemaker", "unit_assumed", "implausible_amplitude",
+        "age_over_89", "age_as_published", "gain_corrected", "flutter_s", "ptbxl_ecg_id", "height", "weight", "device",
+        "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
+        "rate_bpm", "pr_s", "qrs_s", "qt_s",
+    ]
+)  # fmt: skip
+"""Keys of `Record.metadata` that a store keeps. They name nobody; a key that is not listed here stays out."""
+
+IDENTITY = frozenset(["name", "birth_date"])
+"""Keys that it keeps beside them where identifiers are kept on purpose."""
+
+
 class RecordError(ValueError):
     """A record that cannot be used. `reason` is one of `Reason`; the message names value, place and remedy."""
 
