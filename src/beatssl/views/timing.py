@@ -160,18 +160,23 @@ def resample(
     1/512 sample. At 100 samples/s QRS keeps its height, of which interpolation by cubics takes 5 %.
     """
     records, leads, samples = ecg_mv.shape
-    device, last = ecg_mv.device, (valid - 1).clamp(min=0)[:, None]
+    row = torch.arange(records, device=ecg_mv.device)[:, None]
+    last = (valid.long() - 1).clamp(min=0)[:, None]
     source = torch.minimum(source.clamp(min=0.0), last.to(source.dtype))
     whole = source.floor()
     weight = _lanczos(source)[((source - whole) * _PHASES).round_().int()]
-    first = samples * torch.arange(records, dtype=torch.int32, device=device)[:, None]
-    here, end = whole.int() + first, last.int() + first
-    tap = torch.empty((*source.shape, 2 * _REACH), dtype=torch.int32, device=device)
-    for at, step in enumerate(range(1 - _REACH, _REACH + 1)):
-        tap[..., at] = torch.maximum(here + step, first) if step < 0 else torch.minimum(here + step, end)
     # A sample with all its leads is one row of a table: the weighted sum of six rows is what embedding_bag does fast.
-    table = ecg_mv.transpose(1, 2).contiguous().view(records * samples, leads)
-    read = embedding_bag(tap.view(-1, 2 * _REACH), table, per_sample_weights=weight.view(-1, 2 * _REACH), mode="sum")
+    before, length = _REACH - 1, samples + 2 * _REACH - 1
+    table = ecg_mv.new_empty((records, length, leads))
+    table[:, before : before + samples] = ecg_mv.transpose(1, 2)
+    table[:, :before] = ecg_mv[:, None, :, 0]
+    table[row, last + before + torch.arange(1, _REACH + 1, device=row.device)] = table[row, last + before]
+    tap = (whole.int() + (length * row).int())[:, :, None] + torch.arange(
+        2 * _REACH, dtype=torch.int32, device=row.device
+    )
+    read = embedding_bag(
+        tap.view(-1, 2 * _REACH), table.view(-1, leads), per_sample_weights=weight.view(-1, 2 * _REACH), mode="sum"
+    )
     return read.view(records, -1, leads).transpose(1, 2).contiguous()
 
 
