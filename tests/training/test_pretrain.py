@@ -6,9 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from beatssl.models.encoded import EncoderConfig
+from beatssl.training.checkpoint import BeatEncoder, CheckpointError
+from beatssl.training.embedding import embed
 from beatssl.training.loop import NotFinite
 from beatssl.training.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -44,6 +48,29 @@ def test_another_seed_gives_other_weights(config, tmp_path):
     for seed in (0, 1):
         pretrain(config(seed=seed, epochs=1, out=tmp_path / str(seed)))
     assert not same_weights(tmp_path / "0", tmp_path / "1")
+
+
+def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
+    first = pretrain(config(epochs=1, rate=1e-9))
+    changed = config(epochs=1, rate=1e-9, init=str(first.out), out=tmp_path / "next", seed=5)
+    second = pretrain(changed)
+    one, two = (BeatEncoder.from_pretrained(run.out / "checkpoint") for run in (first, second))
+    rows = range(6)
+    assert np.allclose(embed(one.encoder, store, rows), embed(two.encoder, store, rows), atol=0.05)
+    assert two.provenance["epochs"] == 1
+    with pytest.raises(CheckpointError, match=r"another network.*width: 0.25 against 0.5"):
+        pretrain(replace(changed, encoder=EncoderConfig(width=0.5, depth=0.5), out=tmp_path / "wider"))
+    with pytest.raises(CheckpointError, match="ships no weights yet"):
+        pretrain(replace(changed, init="default", out=tmp_path / "shipped"))
+
+
+def test_probes_on_the_way(config, store, monkeypatch):
+    number = pd.factorize(store.records["patient_id"])[0]
+    monkeypatch.setattr("beatssl.dataset.store.Store.records", store.records.assign(fold=number % 6 + 1))
+    made = pretrain(config(epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
+    probed = [line for line in read_log(made.out) if "probe_valid_macro_auroc" in line]
+    assert [line["update"] for line in probed] == [8]
+    assert 0 <= probed[0]["probe_valid_macro_auroc"] <= 1
 
 
 def test_a_folder_of_another_run_is_refused(config):

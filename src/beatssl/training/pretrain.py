@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 
+from beatssl.training.checkpoint import Provenance
 from beatssl.training.config import PretrainConfig
 from beatssl.training.data import Spaces, TrainingData, load
 from beatssl.training.labels import cohort, parse_folds
@@ -18,7 +19,7 @@ from beatssl.training.objectives import Contrast, Objective
 from beatssl.training.optimiser import make_optimizer
 from beatssl.training.probe import valid_auroc
 from beatssl.training.run import Log, open_run, read_log
-from beatssl.training.source import Provenance, keep_encoder, start_encoder
+from beatssl.training.source import keep_encoder, start_encoder
 from beatssl.training.state import Position, load_state, save_state
 from beatssl.training.stream import WEIGHTS, Stream, seed_of
 from beatssl.views.registry import build_views

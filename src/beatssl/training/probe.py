@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from torch import nn
 
 from beatssl.dataset.splits import take_share
 from beatssl.dataset.store import Store
+from beatssl.models.encoded import EncoderConfig
 from beatssl.training.embedding import embed
 from beatssl.training.labels import Cohort, cohort, parse_folds
 from beatssl.training.linear import Linear, fit_path
@@ -42,8 +43,8 @@ class ProbeConfig:
     """Folder for metrics.json and predictions.parquet."""
     encoder: str = "default"
     """Run or checkpoint; "default": the shipped weights; "random": an untrained network."""
-    network: str = "xresnet1d"
-    """Which network, where the encoder is random."""
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    """Which network, and how large, where the encoder is random."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
     train_folds: str = "1-7"

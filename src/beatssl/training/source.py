@@ -1,14 +1,17 @@
 """Where an encoder comes from, and where it is kept: a run, a checkpoint, the shipped weights, or chance."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from beatssl.dataset.manifest import differences
 from beatssl.dataset.store import Store
 from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
+from beatssl.training.checkpoint import BeatEncoder, CheckpointError, Preprocessing, Provenance, save_checkpoint
 
-Provenance = dict[str, Any]
 CHECKPOINT = "checkpoint"
+SHIPPED = "training/weights/default"
+"""Where in the package the weights named "default" lie."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +23,45 @@ class Opened:
     provenance: Provenance
 
 
-def open_encoder(source: str, network: str, seed: int, store: Store) -> Opened:
-    """ "random", "default", a run's folder or a checkpoint's, checked against how `store` was prepared."""
+def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
+    """ "random" (an untrained `network`), "default", a run, or a checkpoint's folder or repository, to use on `store`.
+
+    Raises CheckpointError where there is no such checkpoint, or where the store was prepared otherwise than it expects.
+    """
     if source == "random":
-        return Opened(build_encoder(EncoderConfig(name=network), seed), f"random {network}", {"seed": seed})
-    raise NotImplementedError
+        return Opened(
+            build_encoder(network, seed), f"random {network.name}", {"encoder": asdict(network), "seed": seed}
+        )
+    model = BeatEncoder.from_pretrained(_place(source))
+    model.check_store(store)
+    return Opened(model.encoder, source, model.provenance)
 
 
 def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: int) -> Encoder:
-    """Fresh weights, or those of `init`, which must be of the same network."""
+    """Fresh weights, or those of `init`, which must be of the network that the config describes.
+
+    Raises CheckpointError where they are not, or as `open_encoder` does.
+    """
     if init is None:
         return build_encoder(config, seed)
-    raise NotImplementedError
+    encoder = open_encoder(init, config, seed, store).encoder
+    if lines := differences(asdict(encoder.config), asdict(config)):
+        raise CheckpointError(
+            f"{init} holds another network than asked for (there against asked): {'; '.join(lines)}; "
+            "ask for the same encoder, or begin from another checkpoint"
+        )
+    return encoder
 
 
 def keep_encoder(out: Path, encoder: Encoder, store: Store, provenance: Provenance) -> None:
     """The encoder as `out`/checkpoint, with how its input is prepared."""
+    save_checkpoint(out / CHECKPOINT, BeatEncoder(encoder, Preprocessing.of_store(store), provenance))
+
+
+def _place(source: str) -> Path | str:
+    if source == "default":
+        place = Path(str(files("beatssl"))) / SHIPPED
+        if not place.is_dir():
+            raise CheckpointError("this version of beatssl ships no weights yet; pass a run, a checkpoint, or random")
+        return place
+    return Path(source) / CHECKPOINT if (Path(source) / CHECKPOINT).is_dir() else source
