@@ -34,15 +34,23 @@ if TYPE_CHECKING:
     from beatssl.records.download import download as download
     from beatssl.records.record import Record as Record
     from beatssl.records.record import RecordError as RecordError
+    from beatssl.training.checkpoint import BeatEncoder as BeatEncoder
+    from beatssl.training.config import PretrainConfig as PretrainConfig
+    from beatssl.training.pretrain import pretrain as pretrain
+    from beatssl.training.probe import ProbeConfig as ProbeConfig
+    from beatssl.training.probe import probe as probe
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BeatEncoder": "training.checkpoint",
     "BenchConfig": "evaluation.bench",
     "CheckConfig": "evaluation.check",
     "Definition": "features.definition",
     "DemoConfig": "evaluation.demo",
     "PrepareConfig": "dataset.config",
+    "PretrainConfig": "training.config",
+    "ProbeConfig": "training.probe",
     "Record": "records.record",
     "RecordError": "records.record",
     "ShowViewsConfig": "evaluation.show_views",
@@ -55,6 +63,8 @@ _HOME = {
     "ecg_paper": "evaluation.ecg_paper",
     "open_stores": "dataset.store",
     "prepare": "dataset.prepare",
+    "pretrain": "training.pretrain",
+    "probe": "training.probe",
     "show_views": "evaluation.show_views",
     "split_by_fold": "dataset.splits",
     "TablesConfig": "evaluation.tables",
@@ -63,11 +73,14 @@ _HOME = {
 }
 
 __all__ = [
+    "BeatEncoder",
     "BenchConfig",
     "CheckConfig",
     "Definition",
     "DemoConfig",
     "PrepareConfig",
+    "PretrainConfig",
+    "ProbeConfig",
     "Record",
     "RecordError",
     "ShowViewsConfig",
@@ -82,6 +95,8 @@ __all__ = [
     "ecg_paper",
     "open_stores",
     "prepare",
+    "pretrain",
+    "probe",
     "show_views",
     "split_by_fold",
     "tables",

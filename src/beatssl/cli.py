@@ -138,6 +138,11 @@ def show_figures(figures: Mapping[str, Any]) -> None:
             _show_group(console, name, group)
 
 
+def show_probe(figures: Mapping[str, Any]) -> None:
+    """Figures of a probe; what the encoder was made of and each draw of labels stay in metrics.json."""
+    show_figures({name: value for name, value in figures.items() if name not in ("pretraining", "draws", "chosen")})
+
+
 def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
     """Entries that hold the same figures share a table, a line each; all others are lines of name and value."""
     nested = {name: entry for name, entry in group.items() if isinstance(entry, Mapping)}
@@ -213,6 +218,22 @@ VERBS: dict[str, Verb] = {
         "ShowViewsConfig",
         "beatssl views stores/ptb-xl 00001 --out views.html",
         show_line_or_figures,
+    ),
+    "pretrain": Verb(
+        "pretrain an encoder on prepared stores; goes on where it was stopped",
+        "beatssl.training.pretrain",
+        "pretrain",
+        "PretrainConfig",
+        "beatssl pretrain stores/ptb-xl --out runs/beatssl --folds 1-8",
+        show_line,
+    ),
+    "probe": Verb(
+        "what a frozen encoder knows of a diagnosis: a linear probe",
+        "beatssl.training.probe",
+        "probe",
+        "ProbeConfig",
+        "beatssl probe stores/ptb-xl --encoder runs/beatssl --out runs/beatssl/probe",
+        show_probe,
     ),
     "bench": Verb(
         "measure how long a stage takes, and how much memory",
