@@ -111,9 +111,13 @@ def test_the_page_shows_every_view_and_needs_nothing_else(
     assert f"Views of record {record}" in html
     for name in ("Temporal scaling", "Beat warp", "Rotation low rank", "Time mask", "Preset 3kg"):
         assert f">{name}</label>" in html
+    panes = html.count('<div class="pane">')
+    assert (
+        f"input:nth-of-type({panes}):checked ~ .panes > .pane:nth-child({panes})" in html
+    )  # the last one can be chosen
     assert "Mains" not in html  # 100 samples/s cannot hold it
-    assert html.count("<figure>") == 2 * (1 + html.count('<div class="pane">'))
-    assert len(drawn) == 1 + html.count('<div class="pane">')
+    assert html.count("<figure>") == 2 * (1 + panes)
+    assert len(drawn) == 1 + panes
     assert not re.search(r'(src|href)="(?!#)', html)
 
 

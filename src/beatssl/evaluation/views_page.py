@@ -49,11 +49,12 @@ def views_page(store: Store, record: str, out: Path, strength: float = 1.0, seed
     signals = signals_of_rows(store, np.array([row]))
     before = _seen(signals, store, record)
     panes: list[tuple[str, str]] = []
-    for name, view in made_views(signals, (strength,)).items():
-        seen = view(signals, torch.Generator().manual_seed(seed))
+    for place, (name, view) in enumerate(made_views(signals, (strength,)).items(), start=1):
+        # Of one seed the first draw is the same for all: views of one number would all be weak, or all strong.
+        seen = view(signals, torch.Generator().manual_seed(1000 * seed + place))
         title = name.removesuffix(f" {strength:g}").replace("_", " ")
         panes.append((title.capitalize(), _pane(_about(view), before, _seen(seen, store, f"{record}: {title}"))))
-    labels = ", ".join(store.labels[store.labels["row"] == row]["label"].tolist()) or "no labels"
+    labels = ", ".join(dict.fromkeys(store.labels.loc[store.labels["row"] == row, "label"])) or "no labels"
     sections = [
         Section("record", "The record", f"{record}: {labels}.", _pictures(before, "As stored.")),
         Section("views", "Its views", f"Strength {strength:g}, seed {seed}; presets have their own strengths.",
