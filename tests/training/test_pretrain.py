@@ -39,7 +39,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(store, tmp_path):
 
 
 def test_the_loss_falls(config):
-    made = pretrain(config(epochs=12, preset="regression", rate=3e-3))
+    made = pretrain(config(epochs=8, preset="regression", rate=3e-3, save_every=50))
     losses = [line["loss_regression"] for line in read_log(made.out)]
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
 
@@ -95,6 +95,22 @@ def test_lines_of_the_log_are_whole(config):
     assert (
         json.loads((made.out / "config.json").read_text())["pretrain"]["recipe"]["objective"]["beat"]["form"] == "hard"
     )
+
+
+def test_in_half_precision_with_tensorboard(config, tmp_path):
+    made = pretrain(config(epochs=1, precision="bfloat16", tensorboard=True))
+    assert all(np.isfinite(line["loss"]) for line in read_log(made.out))
+    assert list(made.out.rglob("events.out.tfevents*"))
+    whole = pretrain(config(epochs=1, out=tmp_path / "whole"))
+    first = [read_log(run.out)[0]["loss"] for run in (made, whole)]
+    assert first[0] != first[1]
+    assert np.isclose(*first, rtol=0.05)
+
+
+def test_clusters_of_several_stores_are_no_targets(config, store):
+    changes = ("objective.beat.targets=clusters",)
+    with pytest.raises(ValueError, match="no beat has one of the clusters"):
+        pretrain(config(stores=(store.path, store.path), set=changes))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):

@@ -95,8 +95,8 @@ def labels_of_csv(store: Store, path: Path) -> tuple[Bool[np.ndarray, "row label
         wide = lines.set_index("record_id")
         if not wide.isin([0, 1]).to_numpy(np.bool_).all():
             raise ValueError(f"{path} has entries other than 0 and 1; give each label a column of these")
-        lines = wide.stack().loc[lambda entry: entry == 1].reset_index().iloc[:, :2]
-        lines.columns = ["record_id", "label"]
+        lines = wide.reset_index().melt("record_id", var_name="label", value_name="given")
+        lines = lines[lines["given"] == 1]
     ids = store.records["record_id"].astype(str)
     if unknown := sorted(set(lines["record_id"]) - set(ids)):
         raise ValueError(f"{len(unknown)} records of {path} are not in {store.path}, {unknown[0]!r} first")

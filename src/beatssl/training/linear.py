@@ -90,7 +90,7 @@ def _fit(
 
     begin = np.concatenate([(factor.T @ torch.from_numpy(start[:-1])).numpy(), start[-1:] / bias_scale]).ravel()
     steepest = float(np.abs(value(np.zeros_like(begin))[1]).max())
-    options = {"maxiter": most_iterations, "gtol": tolerance * max(steepest, 1e-12), "ftol": 0.0, "maxcor": 20}
+    options: Any = {"maxiter": most_iterations, "gtol": tolerance * max(steepest, 1e-12), "ftol": 0.0, "maxcor": 20}
     found: Any = scipy.optimize.minimize(value, begin, jac=True, method="L-BFGS-B", options=options)
     w, b = weights(np.asarray(found.x))
     return np.concatenate([w.numpy(), b[None].numpy()])

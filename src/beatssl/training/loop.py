@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,7 +95,8 @@ class Loop:
         views_began = time.perf_counter()
         views = versions(batch, self.views, self.objective, self._seed(VIEWS, number))
         self._note(views_s=time.perf_counter() - views_began)
-        with seeded(self._seed(NETWORK, number), self.accelerator.device), self.accelerator.autocast():
+        device, half = self.accelerator.device, self.config.precision == "bfloat16"
+        with seeded(self._seed(NETWORK, number), device), torch.autocast(device.type, torch.bfloat16, enabled=half):
             outcome: Outcome = self.model(batch, views)
         total = float(outcome.total.detach())
         if not abs(total) < float("inf"):
@@ -180,7 +181,7 @@ def versions(batch: Batch, views: Composed, objective: Objective, seed: int) -> 
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Generator[None, None, None]:
     """PyTorch's own random numbers (dropout, first weights) from `seed` within the block, and as before after it."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

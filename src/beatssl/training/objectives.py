@@ -121,7 +121,7 @@ class Objective(nn.Module):
         super().__init__()
         channels = encoder.channels
         self.config = config
-        self.encoder = encoder
+        self.encoder: Encoder = encoder
         hidden, out = config.projector_hidden, config.projector_out
         if config.rhythm.weight:
             self.project_rhythm = Projector(2 * channels, hidden, out)

@@ -51,63 +51,101 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         ValueError: where `out` holds another run, or a value of the config does not fit the data.
         NotFinite: where a loss or gradient is not finite, with the update, the records and a remedy.
     """
-    accelerator = _accelerator(config)
-    chief = accelerator.is_main_process
-    if chief:
-        open_run(config.out, {"pretrain": config.what_counts()})
-    accelerator.wait_for_everyone()
-    recipe = config.recipe()
-    spaces = Spaces(*_space(recipe.objective.rhythm), *_space(recipe.objective.beat))
-    data = load(
-        config.stores, parse_folds(config.folds), config.rows, config.beat_shape, spaces, config.memory_gb, config.seed
-    )
-    _check_kinds(recipe.objective.beat, data)
-    with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
-        encoder = start_encoder(config.encoder, config.init, data.stores[0], seed_of(config.seed, WEIGHTS, 1))
-        features = data.record.values.shape[1], data.beat.values.shape[1]
-        objective = Objective(encoder, recipe.objective, *features).to(accelerator.device)
-    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-        objective = torch.nn.SyncBatchNorm.convert_sync_batchnorm(objective)
+    accelerator = _begin(config)
+    data = _data(config)
+    objective = _objective(config, data, accelerator)
     average = copy.deepcopy(objective).requires_grad_(False) if config.average else None
     optimizer = make_optimizer(objective, config.rate, config.weight_decay)
     position = load_state(config.out, objective, average, optimizer) or Position(0)
-    log = Log(config.out, position.updates) if chief else None
     share = accelerator.process_index, accelerator.num_processes
-    stream = Stream(data, config.batch_size, config.beats_per_record, config.seed, *share)
-    kept = average or objective
-    provenance = _provenance(config, data)
-
-    def save(updates: int) -> None:
-        if chief:
-            keep_encoder(config.out, kept.encoder, data.stores[0], provenance | {"updates": updates})
-            save_state(config.out, Position(updates), objective, average, optimizer)
-        accelerator.wait_for_everyone()
-
-    def write(update: int, figures: dict[str, Any]) -> None:
-        if log is not None:
-            log.write(update, figures)
-            accelerator.log({name: value for name, value in figures.items() if isinstance(value, float)}, step=update)
-
     loop = Loop(
-        config, accelerator, stream, build_views(recipe.views), accelerator.prepare(objective), objective, average,
-        optimizer, save, _prober(config, kept, data, accelerator), write,
-    )  # fmt: skip
-    if position.updates == 0 and chief:
+        config=config,
+        accelerator=accelerator,
+        stream=Stream(data, config.batch_size, config.beats_per_record, config.seed, *share),
+        views=build_views(config.recipe().views),
+        model=accelerator.prepare(objective),
+        objective=objective,
+        average=average,
+        optimizer=optimizer,
+        save=_saver(config, data, objective, average, optimizer, accelerator),
+        probe=_prober(config, average or objective, data, accelerator),
+        log=_logger(config, position, accelerator),
+    )
+    if accelerator.is_main_process:
         data.scales.save(config.out)
     loop.run(position.updates)
     accelerator.end_training()
     return Pretrained(config.out, len(data), loop.updates, _last_figures(config.out))
 
 
-def _accelerator(config: PretrainConfig) -> Accelerator:
+def _data(config: PretrainConfig) -> TrainingData:
+    objective = config.recipe().objective
+    spaces = Spaces(*_space(objective.rhythm), *_space(objective.beat))
+    data = load(
+        config.stores, parse_folds(config.folds), config.rows, config.beat_shape, spaces, config.memory_gb, config.seed
+    )
+    _check_kinds(objective.beat, data)
+    return data
+
+
+def _objective(config: PretrainConfig, data: TrainingData, accelerator: Accelerator) -> Objective:
+    """The network as it begins, on its device."""
+    with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
+        encoder = start_encoder(config.encoder, config.init, data.stores[0], seed_of(config.seed, WEIGHTS, 1))
+        features = data.record.values.shape[1], data.beat.values.shape[1]
+        objective = Objective(encoder, config.recipe().objective, *features).to(accelerator.device)
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(objective)
+    return objective
+
+
+def _saver(
+    config: PretrainConfig,
+    data: TrainingData,
+    objective: Objective,
+    average: Objective | None,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+) -> Callable[[int], None]:
+    """Keeps the encoder for use and the state to go on from; the first process writes, the others wait."""
+    encoder = (average or objective).encoder
+
+    def save(updates: int) -> None:
+        if accelerator.is_main_process:
+            keep_encoder(config.out, encoder, data.stores[0], _provenance(config, data) | {"updates": updates})
+            save_state(config.out, Position(updates), objective, average, optimizer)
+        accelerator.wait_for_everyone()
+
+    return save
+
+
+def _logger(
+    config: PretrainConfig, position: Position, accelerator: Accelerator
+) -> Callable[[int, dict[str, Any]], None]:
+    """Lines of figures to metrics.jsonl and, where asked for, to TensorBoard."""
+    log = Log(config.out, position.updates) if accelerator.is_main_process else None
+
+    def write(update: int, figures: dict[str, Any]) -> None:
+        if log is not None:
+            log.write(update, figures)
+            accelerator.log({name: value for name, value in figures.items() if isinstance(value, float)}, step=update)
+
+    return write
+
+
+def _begin(config: PretrainConfig) -> Accelerator:
+    """Open the run's folder, or refuse to, and find the devices."""
     if config.tensorboard and not is_tensorboard_available():
         raise ImportError("tensorboard is not installed: pip install tensorboard, or leave tensorboard out")
     accelerator = Accelerator(
         cpu=config.cpu,
-        mixed_precision="bf16" if config.precision == "bfloat16" else "no",
+        mixed_precision="no",  # the loop casts, so that the losses stay outside of it
         log_with="tensorboard" if config.tensorboard else None,
         project_dir=str(config.out) if config.tensorboard else None,
     )
+    if accelerator.is_main_process:
+        open_run(config.out, {"pretrain": config.what_counts()})
+    accelerator.wait_for_everyone()
     if config.tensorboard:
         accelerator.init_trackers("tensorboard")
     return accelerator
