@@ -29,6 +29,7 @@ _PAD_S = 0.15  # one period of the band's lower edge
 _SMOOTH_S = (0.06, 0.05)
 _BLOCK_S = 1.0  # stretch over which a lead's background is judged
 _BACKGROUND_RISE = 1.5  # a background this many times the usual one begins to cost weight
+_QUIET_MV = 0.005  # a background this small is no noise, however much it varies
 _LEVEL_BLOCK_S = 1.5  # long enough to hold a beat at 40 a minute
 _LEVEL_BLOCKS_EACH_SIDE = 3
 _LEVEL_SHARE = 0.35
@@ -73,9 +74,8 @@ def _qrs_envelope(ecg: Float64[np.ndarray, "lead time"], fs_hz: float) -> Float6
     count = ecg.shape[1] // block
     if count >= 3:
         background = np.median(band[:, : count * block].reshape(len(band), count, block), axis=2)
-        tiny = 1e-4  # mV; keeps a flat lead from dividing by nothing
-        usual = np.median(background, axis=1, keepdims=True) + tiny
-        weight = np.minimum(1.0, _BACKGROUND_RISE * usual / (background + tiny))
+        usual = np.median(background, axis=1, keepdims=True) + _QUIET_MV
+        weight = np.minimum(1.0, _BACKGROUND_RISE * usual / (background + _QUIET_MV))
         at = np.minimum(np.arange(ecg.shape[1]) // block, count - 1)
         band *= uniform_filter1d(weight[:, at], block, axis=1)
     envelope = np.sqrt(np.einsum("lt,lt->t", band, band) / len(band))

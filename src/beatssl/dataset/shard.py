@@ -92,7 +92,7 @@ def _tables(measured: list[Measured]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _stacked(parts: list[Int16[np.ndarray, "row _lead time"]], samples: int) -> Int16[np.ndarray, "all_rows lead time"]:
+def _stacked(parts: list[Int16[np.ndarray, "_row _lead time"]], samples: int) -> Int16[np.ndarray, "_row lead time"]:
     """All blocks on one another; a block of fewer leads is filled up with missing ones."""
     leads = max((part.shape[1] for part in parts), default=0)
     empty = np.zeros((0, leads, parts[0].shape[2] if parts else samples), np.int16)
