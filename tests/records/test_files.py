@@ -110,6 +110,10 @@ def test_comments_of_an_unknown_header_do_not_pass(data_root: Path, tmp_path: Pa
         ("1,3,5\n2,4,6\n", ("I", "II")),  # a lead a row
         ("I;II\n1,0;2,0\n3,0;4,0\n5,0;6,0\n", ()),  # decimal commas
         ("\ufeffI,II\r\n1,2\r\n3,4\r\n5,6\r\n", ()),
+        ("I (mV),II [mV]\n1,2\n3,4\n5,6\n", ()),
+        ("# exported\n# twice\nI,II\n1,2\n3,4\n5,6\n", ()),
+        ("taken,sample_no,I,II\nMonday,0,1,2\nMonday,1,3,4\nMonday,2,5,6\n", ()),  # only what is surely a lead
+        ("I,1,3,5\nII,2,4,6\n", ()),  # a lead a row, after its name
     ],
 )
 def test_tables(tmp_path: Path, text: str, leads: tuple[str, ...]) -> None:
@@ -134,6 +138,8 @@ def test_empty_cells_are_not_measured(tmp_path: Path) -> None:
         ("1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "leads="),
         ("I,II\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV", "leads": ("V1",)}, "unreadable", "V1"),
         ("I,II\n1,two\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "numbers"),
+        ("I (uV),II (uV)\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unit", "unit='mV'"),
+        ("I (uV),II (mV)\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0}, "unit", "one unit"),
         ("", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", ""),
         ("I,II\n1,2\n3,4,5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "numbers"),
     ],
@@ -152,7 +158,9 @@ def test_a_first_row_that_names_a_person_does_not_pass(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("John Smith,1950-01-01,MRN 4711,ML2,CM5\n1,2,3,4,5\n2,3,4,5,6\n3,4,5,6,7\n")
     source = Source("a.csv", "a.csv", {"format": "csv"})
     record = FilesReader(csv_fs_hz=250.0, unit="mV").read(tmp_path, source)
-    assert record.leads == ("lead 1", "lead 2", "lead 3", "II", "CM5")
+    assert record.leads == ("II", "CM5")
+    (tmp_path / "a.csv").write_text("John Smith,1950-01-01\n1,2\n2,3\n3,4\n")
+    assert FilesReader(csv_fs_hz=250.0, unit="mV").read(tmp_path, source).leads == ("lead 1", "lead 2")
     with pytest.raises(RecordError) as error:
         FilesReader(csv_fs_hz=250.0, unit="mV", leads=("V1",)).read(tmp_path, source)
     assert "V1" in str(error.value)

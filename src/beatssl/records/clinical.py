@@ -143,7 +143,7 @@ def _parse(path: Path, name: str, policy: UnitPolicy) -> Any:
     if parsed.raw_metadata.get("scale_warning") and policy.missing == "error":
         raise RecordError(
             "unit",
-            f"{name}: states no amplitude scale; read with UnitPolicy(missing='assume') to take ecgdatakit's guess",
+            f"{name}: states no amplitude scale; pass no_unit='assume' to take ecgdatakit's guess",
         )
     if _has_gaps(parsed.raw_metadata):
         raise RecordError("unreadable", f"{name}: its recording has gaps (EDF+D); export it without, or in parts")

@@ -13,7 +13,7 @@ from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_
 from beatssl.records.privacy import default_salt
 from beatssl.records.reader import Source, inside
 from beatssl.records.record import Record, RecordError
-from beatssl.records.units import STRICT, UnitPolicy
+from beatssl.records.units import STRICT, UnitPolicy, mv_per
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.records.wfdb_header import parse_header
 from beatssl.signals.leads import canonical_leads, without_free_text
@@ -103,17 +103,23 @@ class FilesReader:
         inside(folder, source.path)
         if self.csv_fs_hz is None:
             raise RecordError("unreadable", f"{source.path}: a .{kind} file states no sampling rate; pass csv_fs_hz=")
-        if self.unit is None:
-            raise RecordError("unit", f"{source.path}: a .{kind} file states no unit; pass unit='mV' or 'uV'")
         if kind == "csv":
-            values, leads = read_csv(folder, source.path, self.leads)
+            values, leads, unit = read_csv(folder, source.path, self.leads)
+            if unit and self.unit and mv_per(unit) != mv_per(self.unit):
+                raise RecordError(
+                    "unit", f"{source.path}: states {unit} in its first row, but unit={self.unit!r} is passed"
+                )
+            unit = unit or self.unit
         else:
+            unit = self.unit
             values, leads = read_npy(folder, source.path), self.leads
             if not leads:
                 raise RecordError("unreadable", f"{source.path}: a .npy file names no leads; pass leads=")
+        if unit is None:
+            raise RecordError("unit", f"{source.path}: a .{kind} file that states no unit; pass unit='mV' or 'uV'")
         metadata = {"format": kind}
         return record_from_array(
-            values, self.csv_fs_hz, self.unit, leads, source.id, self.units, source="files", metadata=metadata
+            values, self.csv_fs_hz, unit, leads, source.id, self.units, source="files", metadata=metadata
         )
 
     def _source(self, name: str, kind: str, record_id: str) -> Source:

@@ -75,5 +75,5 @@ def check_amplitude(
     raise RecordError(
         "amplitude",
         f"{where}: lead {leads[worst]} ranges over {largest:.4g} mV, an ECG over {SMALLEST_MV} to {LARGEST_MV:g} mV; "
-        "the stated unit or gain is probably wrong: correct it, or read with UnitPolicy(implausible='flag')",
+        "the stated unit or gain is probably wrong: correct it, or pass implausible='flag' to keep and flag it",
     )

@@ -142,8 +142,8 @@ def _voltages(
         missing = "gain" if line.gain is None else "unit"
         raise RecordError(
             "unit",
-            f"{where}: signal {line.name!r} states no {missing}; state it in the header, or read with "
-            f"UnitPolicy(missing='assume') for WFDB's default (mV, {DEFAULT_GAIN:g} units per mV where no gain stands)",
+            f"{where}: signal {line.name!r} states no {missing}; state it in the header, or pass "
+            f"no_unit='assume' for WFDB's default (mV, {DEFAULT_GAIN:g} units per mV where no gain stands)",
         )
     return chosen, factors, bool(unstated)
 
