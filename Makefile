@@ -22,14 +22,15 @@ help:
 demo: $(BIN)/.installed
 	$(BIN)/beatssl demo --out demo
 
-# Every figure of the README, measured anew. DATA holds ptb-xl, ludb and mitdb as PhysioNet publishes them.
+# Every figure of the README, measured anew. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
 DATA ?= data
 figures: $(BIN)/.installed-dev
-	for set in ptb-xl ludb mitdb; do \
+	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
 	done
 	$(BIN)/beatssl check stores/ludb --what peaks --out results/ludb
 	$(BIN)/beatssl check stores/ludb --what fiducials --out results/ludb
+	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl

@@ -108,6 +108,10 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
+        "qtdb/check-fiducials.json", "QTDB, 15 records, two leads, at 100 Hz", "check STORE --what fiducials",
+        (("the same on a database that nothing was developed on", _median_errors),),
+    ),
+    (
         "ptb-xl/check-features.json", "PTB-XL superclass, fold 9", "check STORE --what features",
         (
             ("record features, logistic regression: macro AUROC", _auroc("logistic_regression")),
