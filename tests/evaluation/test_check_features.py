@@ -26,6 +26,8 @@ def made_store(records: int = 600, seed: int = 0) -> Store:
         records=pd.DataFrame(
             {
                 "record_id": [str(n) for n in range(records)],
+                "source": "made",
+                "waveform_hash": "",
                 "patient_id": [str(n // 2) for n in range(records)],
                 "fold": pd.array(np.arange(records) // 2 % 10 + 1, dtype="Int32"),
                 "age_years": rng.uniform(20, 90, records).astype(np.float32),

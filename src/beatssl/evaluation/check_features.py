@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from beatssl.dataset.splits import Split, check_split, patients
 from beatssl.dataset.standardise import FeatureStandardiser
 from beatssl.dataset.store import Store
-from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, report
-
-_AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
-_SMALLEST_GROUP = 50
+from beatssl.training.labels import Cohort
+from beatssl.training.probe_figures import Scores, figures_of, macro_auroc
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,6 @@ class FeatureCheckConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Cohort:
-    """Labelled rows and the folds they stand in."""
-
-    rows: Int64[np.ndarray, " row"]
-    labels: Bool[np.ndarray, "row label"]
-    names: tuple[str, ...]
-    train: Bool[np.ndarray, " row"]
-    valid: Bool[np.ndarray, " row"]
-    test: Bool[np.ndarray, " row"]
-    dropped: int
-
-
-_Scores = Float64[np.ndarray, "row label"]
-
-
 def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig()) -> dict[str, Any]:
     """Diagnoses predicted from the record features alone, by logistic regression and by boosted trees.
 
@@ -63,17 +46,18 @@ def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig
     threshold; only the reported fold's figures come out, in the layout of `metrics.json` under
     `logistic_regression` and `boosted_trees`. Rows without a label in the set are dropped and counted.
 
-    Raises ValueError where the store has no such labels, or where a fold is empty.
+    Raises ValueError where the store has no such labels, or where a fold is empty; SplitError where a patient or a
+    waveform stands in two folds.
     """
     cohort = _cohort(store, config)
-    features = store.features.iloc[cohort.rows].reset_index(drop=True)
+    features = store.features.iloc[cohort.row].reset_index(drop=True)
     scale = FeatureStandardiser.fit(features, None, cohort.train)
     linear = scale.for_models(scale.transform(features))
-    models: dict[str, Callable[[], tuple[_Scores, dict[str, float]]]] = {
+    models: dict[str, Callable[[], tuple[Scores, dict[str, float]]]] = {
         "logistic_regression": lambda: _logistic(linear, cohort, config),
         "boosted_trees": lambda: _trees(features[list(scale.columns)].to_numpy(np.float32), cohort, config),
     }
-    people = store.records.iloc[cohort.rows].reset_index(drop=True)
+    people = store.records.iloc[cohort.row].reset_index(drop=True)
     out: dict[str, Any] = {}
     for model, fit in models.items():
         scores, chosen = fit()
@@ -81,32 +65,32 @@ def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig
     return out | {"feature_count": len(scale.columns), "features": list(scale.columns)}
 
 
-def _cohort(store: Store, config: FeatureCheckConfig) -> _Cohort:
+def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
     targets = store.targets(config.label_set)
-    names, table = tuple(targets.columns), targets.to_numpy(bool)
-    rows = np.flatnonzero(table.any(axis=1))
-    fold = store.records["fold"].fillna(-1).to_numpy(np.int64)
-    used = np.isin(fold, [*config.train_folds, config.valid_fold, config.test_fold])
-    of = fold[rows]
-    cohort = _Cohort(
-        rows, table[rows], names, np.isin(of, config.train_folds), of == config.valid_fold, of == config.test_fold,
-        int((used & ~table.any(axis=1)).sum()),
-    )  # fmt: skip
-    for name, part in (("train", cohort.train), ("valid", cohort.valid), ("test", cohort.test)):
-        if not part.any():
+    table, fold = targets.to_numpy(bool), store.records["fold"].fillna(-1).to_numpy(np.int64)
+    row = np.flatnonzero(table.any(axis=1))
+    sides = {
+        "train": np.isin(fold, config.train_folds),
+        "valid": fold == config.valid_fold,
+        "test": fold == config.test_fold,
+    }
+    for name, side in sides.items():
+        if not side[row].any():
             raise ValueError(f"no labelled row is in the {name} fold; the store has folds {sorted(set(fold.tolist()))}")
-    return cohort
-
-
-def _macro_auroc(labels: Bool[np.ndarray, "row label"], scores: _Scores) -> float:
-    each = np.array([auroc(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
-    known = each[np.isfinite(each)]
-    return float(known.mean()) if known.size else 0.0
+    check_split(store.records, Split(*(np.flatnonzero(side) for side in sides.values())))
+    return Cohort(
+        row=row,
+        labels=table[row],
+        names=tuple(targets.columns),
+        **{name: side[row] for name, side in sides.items()},
+        patient=patients(store.records).to_numpy()[row],
+        dropped=int((np.any(list(sides.values()), axis=0) & ~table.any(axis=1)).sum()),
+    )
 
 
 def _logistic(
-    values: Float32[np.ndarray, "row feature"], cohort: _Cohort, config: FeatureCheckConfig
-) -> tuple[_Scores, dict[str, float]]:
+    values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
+) -> tuple[Scores, dict[str, float]]:
     """One logistic regression a label; the penalty, one for all labels, by the choosing fold."""
     train = values[cohort.train].astype(np.float64)
     best, best_scores, best_penalty = -1.0, np.zeros(cohort.labels.shape), 0.0
@@ -118,15 +102,15 @@ def _logistic(
                 continue
             model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=50).fit(train, target)
             scores[:, k] = values @ model.coef_[0] + model.intercept_[0]
-        value = _macro_auroc(cohort.labels[cohort.valid], scores[cohort.valid])
+        value = macro_auroc(cohort.labels[cohort.valid], scores[cohort.valid])
         if value > best:
             best, best_scores, best_penalty = value, scores, penalty
     return best_scores, {"inverse_penalty": best_penalty, "valid_macro_auroc": best}
 
 
 def _trees(
-    values: Float32[np.ndarray, "row feature"], cohort: _Cohort, config: FeatureCheckConfig
-) -> tuple[_Scores, dict[str, float]]:
+    values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
+) -> tuple[Scores, dict[str, float]]:
     """Gradient-boosted trees, one set a label; how many, one number for all labels, by the choosing fold."""
     rounds = config.tree_rounds
     staged: Float64[np.ndarray, "rounds row label"] = np.zeros((len(rounds), *cohort.labels.shape))
@@ -144,51 +128,24 @@ def _trees(
         for count, scores in enumerate(model.staged_decision_function(values[held_out]), start=1):
             if count in rounds:
                 staged[rounds.index(count), held_out, k] = np.ravel(np.asarray(scores))
-    quality = [_macro_auroc(cohort.labels[cohort.valid], staged[at][cohort.valid]) for at in range(len(rounds))]
+    quality = [macro_auroc(cohort.labels[cohort.valid], staged[at][cohort.valid]) for at in range(len(rounds))]
     at = int(np.argmax(quality))
     return staged[at], {"rounds": rounds[at], "valid_macro_auroc": quality[at]}
 
 
 def _entry(
-    store: Store, config: FeatureCheckConfig, cohort: _Cohort, people: pd.DataFrame, scores: _Scores
+    store: Store, config: FeatureCheckConfig, cohort: Cohort, people: pd.DataFrame, scores: Scores
 ) -> dict[str, Any]:
-    valid, test = cohort.valid, cohort.test
-    thresholds = best_f1_thresholds(cohort.labels[valid], scores[valid])
-    patients = people["patient_id"].fillna(people["record_id"]).astype(str).to_numpy()
-    figures = report(
-        cohort.labels[test], scores[test], thresholds, patients[test], cohort.names,
-        np.random.default_rng(config.seed), config.bootstrap_draws,
-    )  # fmt: skip
-    counted = {name: int(part.sum()) for name, part in (("train", cohort.train), ("valid", valid), ("test", test))}
+    sides = {"train": cohort.train, "valid": cohort.valid, "test": cohort.test}
     return {
         "config_hash": _hash({"check": asdict(config), "store": store.manifest.get("config")}),
         "seed": config.seed,
         "labels": config.label_set,
         "label_share": 1.0,
         "folds": {"train": list(config.train_folds), "valid": config.valid_fold, "test": config.test_fold},
-        "records": counted | {"dropped": cohort.dropped},
-        **figures,
-        "by_group": _by_group(cohort, people, scores, thresholds),
+        "records": {name: int(side.sum()) for name, side in sides.items()} | {"dropped": cohort.dropped},
+        **figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws),
     }
-
-
-def _by_group(
-    cohort: _Cohort, people: pd.DataFrame, scores: _Scores, thresholds: Float64[np.ndarray, " label"]
-) -> dict[str, dict[str, float]]:
-    """Macro figures by sex and age group on the reported fold, for groups large enough to mean something."""
-    age = people["age_years"].to_numpy(np.float64)
-    groups = {sex: (people["sex"] == sex).to_numpy(bool) for sex in ("female", "male")}
-    groups |= {name: (age >= low) & (age < high) for name, low, high in _AGES}
-    out: dict[str, dict[str, float]] = {}
-    for name, member in groups.items():
-        part = cohort.test & member
-        if part.sum() >= _SMALLEST_GROUP:
-            weights = np.ones((1, int(part.sum())))
-            each = figures_of_labels(cohort.labels[part], scores[part], thresholds, weights)
-            known = {kind: values[np.isfinite(values)] for kind, values in each.items()}
-            macro = {f"macro_{kind}": float(values.mean()) for kind, values in known.items() if values.size}
-            out[name] = {"records": float(part.sum())} | macro
-    return out
 
 
 def _hash(value: dict[str, Any]) -> str:
