@@ -66,6 +66,11 @@ def test_boundaries_that_are_not_known_are_not_drawn() -> None:
     assert len(paths(svg, WAVE_COLOURS["P"])) == 1  # the legend alone
 
 
+def test_no_legend_stands_where_no_waves_are_asked_for() -> None:
+    svg = ecg_paper(ramp(), FS_HZ)
+    assert not any(paths(svg, colour) for colour in WAVE_COLOURS.values())
+
+
 def test_missing_leads_and_gaps_leave_no_line() -> None:
     ecg_mv = ramp()
     ecg_mv[4] = np.nan  # aVL

@@ -4,7 +4,7 @@ Drawn here and not by a plotting library: waves are coloured along the trace its
 gaps between leads, and the file is to scale when printed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil
@@ -86,7 +86,7 @@ def ecg_paper(
     rows = _rows(ecg_mv, fs_hz, duration_s, rhythm_lead)
     width_mm = _LEFT_MM + duration_s * MM_PER_S + _RIGHT_MM
     height_mm = rows[-1].top_mm + rows[-1].height_mm + _BOTTOM_MM
-    parts = [_sheet(width_mm, height_mm), _heading(title, note, width_mm, height_mm)]
+    parts = [_sheet(width_mm, height_mm), _heading(title, note, width_mm, height_mm, WAVE_COLOURS if waves else {})]
     for row in rows:
         parts.append(_calibration(row))
         for lead, start_s, end_s in row.cells:
@@ -142,12 +142,12 @@ def _sheet(width_mm: float, height_mm: float) -> str:
     )
 
 
-def _heading(title: str, note: str, width_mm: float, height_mm: float) -> str:
+def _heading(title: str, note: str, width_mm: float, height_mm: float, colours: Mapping[str, str]) -> str:
     legend_mm = width_mm - _RIGHT_MM - 35
     legend = "".join(
         f'<path d="M{legend_mm + at:g} 6.2h5" stroke="{colour}" stroke-width="1" stroke-linecap="round"/>'
         f'<text x="{legend_mm + at + 6.4:g}" y="7.2" font-size="3" fill="{_INK}">{wave}</text>'
-        for at, (wave, colour) in zip((0, 11, 26), WAVE_COLOURS.items(), strict=True)
+        for at, (wave, colour) in zip((0, 11, 26), colours.items(), strict=False)
     )
     foot = " · ".join(filter(None, ["25 mm/s", "10 mm/mV", note]))
     return (
