@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,15 @@ def cohort(
     )
     _check(made, split, labels)
     return made
+
+
+def choosing(group: Cohort) -> Cohort:
+    """The same without the reported fold: figures made of it are those of the choosing fold."""
+    seen = group.train | group.valid
+    return replace(
+        group, row=group.row[seen], labels=group.labels[seen], train=group.train[seen], valid=group.valid[seen],
+        test=group.valid[seen], patient=group.patient[seen],
+    )  # fmt: skip
 
 
 def labels_of_set(store: Store, label_set: str) -> tuple[Bool[np.ndarray, "row label"], tuple[str, ...]]:

@@ -19,10 +19,10 @@ from beatssl.dataset.splits import take_share
 from beatssl.dataset.store import Store
 from beatssl.models.encoded import EncoderConfig
 from beatssl.training.embedding import embed
-from beatssl.training.labels import Cohort, cohort, parse_folds
+from beatssl.training.labels import Cohort, choosing, cohort, parse_folds
 from beatssl.training.linear import Linear, fit_path
 from beatssl.training.probe_figures import Scores, figures_of, macro_auroc, plain
-from beatssl.training.source import open_encoder
+from beatssl.training.source import Opened, open_encoder
 from beatssl.training.state import write_json
 
 METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
@@ -53,6 +53,8 @@ class ProbeConfig:
     """Fold that penalty and thresholds are chosen on."""
     test_fold: int = 9
     """Fold that is reported."""
+    choose_only: bool = False
+    """Give the figures of the choosing fold and leave the reported one alone: for choosing between configurations."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose labels are used."""
     draws: Annotated[int, Field(ge=1)] = 5
@@ -83,6 +85,7 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
         store, config.labels, parse_folds(config.train_folds), config.valid_fold, config.test_fold,
         config.keep_unlabelled,
     )  # fmt: skip
+    group = choosing(group) if config.choose_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
     values = embed(opened.encoder, store, group.row, config.batch_size)
     draws = _draws(store, group, config)
@@ -91,11 +94,14 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
     people = store.records.iloc[group.row]
     figures = {
         "encoder": opened.name,
-        "config_hash": _hash([asdict(config), opened.provenance, store.manifest["config"]]),
+        "config_hash": config_hash(config, opened, store),
         "seed": config.seed,
         "labels": config.labels,
         "label_share": config.label_share,
-        "folds": {"train": list(parse_folds(config.train_folds)), "valid": config.valid_fold, "test": config.test_fold},
+        "folds": {
+            "train": list(parse_folds(config.train_folds)), "valid": config.valid_fold,
+            "test": config.valid_fold if config.choose_only else config.test_fold,
+        },
         "records": {
             "train": int(np.mean([used.sum() for used in draws])),
             "valid": int(group.valid.sum()), "test": int(group.test.sum()), "dropped": group.dropped,
@@ -119,11 +125,7 @@ def valid_auroc(
     device: Any = "cpu",
 ) -> float:
     """Macro AUROC on the choosing fold alone: how a run is doing. The reported fold is neither read nor scored."""
-    seen = group.train | group.valid
-    part = Cohort(
-        group.row[seen], group.labels[seen], group.names, group.train[seen], group.valid[seen],
-        np.zeros(int(seen.sum()), bool), group.patient[seen], group.dropped,
-    )  # fmt: skip
+    part = choosing(group)
     values = embed(encoder, store, part.row, batch_size, device, "Probing")
     return fit(values, part, part.train, inverse_penalties)[1]
 
@@ -181,5 +183,12 @@ def _predictions(store: Store, group: Cohort, scores: Sequence[Scores]) -> pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def config_hash(config: ProbeConfig, opened: Opened, store: Store) -> str:
+    """Twelve digits that are others where anything is that the figures hang on: config, weights, or the store."""
+    weights = hashlib.sha256()
+    for name, value in opened.encoder.state_dict().items():
+        weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    asked = {name: value for name, value in asdict(config).items() if name not in ("out", "store", "encoder")}
+    made_of = [asked, opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
+               store.manifest["inputs"]]  # fmt: skip
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:12]
