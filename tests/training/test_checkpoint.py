@@ -19,7 +19,7 @@ from beatssl.dataset.store import Store
 from beatssl.models.encoder import ENCODERS, EncoderConfig, build_encoder
 from beatssl.signals.filters import bandpass, resample
 from beatssl.signals.leads import LEADS, to_twelve
-from beatssl.training import checkpoint
+from beatssl.training import saved
 from beatssl.training.checkpoint import (
     FORMAT_VERSION,
     BeatEncoder,
@@ -228,7 +228,7 @@ def test_the_hub_is_asked_for_the_two_files(folder: Path, tmp_path: Path, monkey
         asked.append((repo_id, filename, revision))
         return shutil.copy(folder / filename, tmp_path / filename)
 
-    monkeypatch.setattr(checkpoint, "hf_hub_download", download)
+    monkeypatch.setattr(saved, "hf_hub_download", download)
     model = BeatEncoder.from_pretrained("someone/ecg", revision="v1")
     assert asked == [("someone/ecg", "config.json", "v1"), ("someone/ecg", "model.safetensors", "v1")]
     assert torch.equal(answer(model), answer(load_checkpoint(folder)))
@@ -238,7 +238,7 @@ def test_a_repository_without_safetensors_is_refused(monkeypatch: pytest.MonkeyP
     def download(repo_id: str, filename: str, **options: Any) -> str:
         raise EntryNotFoundError(f"{filename} not in {repo_id}")
 
-    monkeypatch.setattr(checkpoint, "hf_hub_download", download)
+    monkeypatch.setattr(saved, "hf_hub_download", download)
     with pytest.raises(CheckpointError, match="'someone/ecg' is no folder here, and no repository"):
         BeatEncoder.from_pretrained("someone/ecg")
 
