@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
@@ -10,6 +10,9 @@ from beatssl.metrics.classification import (
     best_f1_threshold,
     best_f1_thresholds,
     f1,
+    macro_figures,
+    paired_difference,
+    paired_weights,
     patient_weights,
     report,
     weighted_auprc,
@@ -124,3 +127,68 @@ def test_the_same_generator_gives_the_same_interval():
         report(labels, scores, np.zeros(3), patients, ("A", "B", "C"), np.random.default_rng(5), 50) for _ in range(2)
     )
     assert first == second
+
+
+def two_scores(seed: int, likeness: float, records: int = 200):
+    """Labels, patients, and the scores of two judges whose errors have a common part."""
+    rng = np.random.default_rng(seed)
+    labels, _, patients = cohort(records, seed)
+    noise = rng.normal(size=(3, records, 3))
+    own = np.sqrt(1 - likeness**2)
+    return labels, patients, *(labels * 1.5 + likeness * noise[0] + own * noise[k] for k in (1, 2))
+
+
+def differences(labels, patients, one, other, draws=200, seed=3):
+    weights = paired_weights(patients, draws, np.random.default_rng(seed))
+    figures = [macro_figures(labels, scores, np.full(3, 0.7), weights) for scores in (one, other)]
+    return {kind: paired_difference(figures[0][kind], figures[1][kind]) for kind in figures[0]}
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_differences_are_those_of_the_reports_and_change_sign_with_the_order(seed):
+    labels, patients, one, other = two_scores(seed, 0.5, 60)
+    there, back = differences(labels, patients, one, other, 30), differences(labels, patients, other, one, 30)
+    reports = [
+        report(labels, scores, np.full(3, 0.7), patients, ("A", "B", "C"), np.random.default_rng(0), 2)
+        for scores in (one, other)
+    ]
+    for kind, found in there.items():
+        assert found["difference"] == pytest.approx(reports[0][kind] - reports[1][kind])
+        assert found["difference"] == pytest.approx(-back[kind]["difference"])
+        assert found["ci95"] == pytest.approx([-v for v in back[kind]["ci95"][::-1]])
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_a_judge_does_not_differ_from_itself_nor_from_its_own_logarithm(seed):
+    labels, patients, one, _ = two_scores(seed, 0.5, 60)
+    assert all(found == {"difference": 0, "ci95": [0, 0]} for found in differences(labels, patients, one, one).values())
+    found = differences(labels, patients, one, np.exp(one))  # the same order
+    assert found["macro_auroc"] == {"difference": 0, "ci95": [0, 0]}
+
+
+def test_the_interval_narrows_with_likeness_and_is_that_of_a_plain_paired_bootstrap():
+    def width(likeness):
+        low, high = differences(*two_scores(1, likeness), draws=500)["macro_auroc"]["ci95"]
+        return high - low
+
+    assert width(0.95) < 0.6 * width(0.0)
+    labels, patients, one, other = two_scores(1, 0.8)
+    rng, slow = np.random.default_rng(2), []
+    people = np.unique(patients)
+    where = {person: np.flatnonzero(patients == person) for person in people}
+    for _ in range(80):
+        at = np.concatenate([where[person] for person in rng.choice(people, len(people))])
+        slow.append(np.mean([roc_auc_score(labels[at, k], one[at, k]) - roc_auc_score(labels[at, k], other[at, k])
+                             for k in range(3)]))  # fmt: skip
+    found = differences(labels, patients, one, other, draws=1000)["macro_auroc"]["ci95"]
+    assert found == pytest.approx(np.quantile(slow, (0.025, 0.975)), abs=0.02)
+
+
+def test_intervals_of_no_difference_cover_zero_nineteen_times_in_twenty():
+    covered = 0
+    for seed in range(100):
+        low, high = differences(*two_scores(seed, 0.5, 120), draws=120, seed=seed)["macro_auroc"]["ci95"]
+        covered += low <= 0 <= high
+    assert 0.86 <= covered / 100 <= 0.99

@@ -111,6 +111,36 @@ def figures_of_labels(
     }
 
 
+def macro_figures(
+    labels: Bool[np.ndarray, "record label"],
+    scores: Float64[np.ndarray, "record label"],
+    thresholds: Float64[np.ndarray, " label"],
+    weights: Float64[np.ndarray, "draw record"],
+) -> dict[str, Float64[np.ndarray, " draw"]]:
+    """`macro_auroc`, `macro_auprc` and `macro_f1` of every set of record weights, over the labels that have one."""
+    each = figures_of_labels(labels, scores, thresholds, weights)
+    return {f"macro_{kind}": _mean_of_known(values) for kind, values in each.items()}
+
+
+def paired_weights(
+    patients: Shaped[np.ndarray, " record"], draws: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "draw record"]:
+    """Weights for `paired_difference`: every record once, then `patient_weights`."""
+    return np.concatenate([np.ones((1, len(patients))), patient_weights(patients, draws, rng)])
+
+
+def paired_difference(
+    one: Float64[np.ndarray, " draw"], other: Float64[np.ndarray, " draw"]
+) -> dict[str, float | list[float]]:
+    """`difference`, one less other over all records, and its `ci95` over bootstrap draws of patients.
+
+    Both are figures for the same `paired_weights`: what a draw does to both alike cancels out, so the interval is as
+    narrow as the two agree on which patients are hard. A draw in which either has no figure does not count.
+    """
+    apart = one - other
+    return {"difference": float(apart[0]), "ci95": _interval(apart[1:])}
+
+
 def report(
     labels: Bool[np.ndarray, "record label"],
     scores: Float64[np.ndarray, "record label"],
