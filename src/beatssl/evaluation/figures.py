@@ -37,7 +37,7 @@ _STYLE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
-_ACCENT, _FAINT = "#2563eb", "#cbd5e1"
+ACCENT, FAINT = "#2563eb", "#cbd5e1"
 
 PLANES = (("Frontal", 0, 1), ("Horizontal", 0, 2), ("Left sagittal", 2, 1))
 """Name and axes (0 X left, 1 Y feet, 2 Z back) of each plane: frontal seen from the front, horizontal from above with
@@ -69,12 +69,12 @@ def vcg_loops(median_beat_mv: Float32[np.ndarray, "12 time"], fs_hz: float, wave
     measured = np.isfinite(vcg_mv).all(axis=0)
     known = [span for span in waves if np.isfinite(span.onset_s) and np.isfinite(span.offset_s)]
     if not measured.any() or not known:
-        return _svg(_no_data("VCG not measurable: a lead is missing"))
+        return svg_text(_no_data("VCG not measurable: a lead is missing"))
     vector = CubicSpline(time_s[measured], vcg_mv[:, measured], axis=1)
     origin = vector(next((span.onset_s for span in known if span.wave == "QRS"), known[0].onset_s))
     loops = [(span, vector(np.arange(span.onset_s, span.offset_s, 0.001)) - origin[:, None]) for span in known]
     reach = 1.12 * max(float(np.abs(loop).max()) for _, loop in loops)
-    with _figure(8.4, 3.1) as figure:
+    with drawing(8.4, 3.1) as figure:
         for at, (name, across, up) in enumerate(PLANES):
             axes = figure.add_subplot(1, 3, at + 1)
             _plane(axes, name, "XYZ"[across], "XYZ"[up], reach)
@@ -83,14 +83,14 @@ def vcg_loops(median_beat_mv: Float32[np.ndarray, "12 time"], fs_hz: float, wave
         axes = figure.axes[0]
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=1.2)
         figure.tight_layout()
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _plane(axes: Axes, name: str, across: str, up: str, reach: float) -> None:
     """An empty plane: Y grows downwards (feet), Z upwards (back) in the horizontal plane."""
     ends = {"X": ("right", "left"), "Y": ("head", "feet"), "Z": ("front", "back")}
-    axes.axhline(0, color=_FAINT, linewidth=0.8, zorder=0)
-    axes.axvline(0, color=_FAINT, linewidth=0.8, zorder=0)
+    axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+    axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
     axes.set(xlim=(-reach, reach), ylim=(reach, -reach) if up == "Y" else (-reach, reach), aspect="equal", title=name)
     axes.set_xlabel(f"{across} (mV)   {ends[across][0]} – {ends[across][1]}")
     axes.set_ylabel(f"{up} (mV)   " + ("{1} – {0}" if up == "Y" else "{0} – {1}").format(*ends[up]))
@@ -115,7 +115,7 @@ def boxes_by_group(panels: Sequence[Panel], groups: Mapping[str, Sequence[int]],
         SVG text. Boxes span the quartiles, whiskers the 5th to 95th percentile.
     """
     lines = -(-len(panels) // columns)
-    with _figure(11.0, 0.55 + lines * (0.75 + 0.27 * len(groups))) as figure:
+    with drawing(11.0, 0.55 + lines * (0.75 + 0.27 * len(groups))) as figure:
         for at, panel in enumerate(panels):
             axes = figure.add_subplot(lines, columns, at + 1)
             _boxes(axes, {name: panel.values[list(rows)] for name, rows in groups.items()}, points=True)
@@ -123,7 +123,7 @@ def boxes_by_group(panels: Sequence[Panel], groups: Mapping[str, Sequence[int]],
             if at % columns:
                 axes.set_yticklabels([])
         figure.tight_layout()
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def error_boxes(errors_ms: Mapping[str, Float[np.ndarray, " error"]]) -> str:
@@ -132,13 +132,13 @@ def error_boxes(errors_ms: Mapping[str, Float[np.ndarray, " error"]]) -> str:
     Returns:
         SVG text. Boxes span the quartiles, whiskers the 5th to 95th percentile.
     """
-    with _figure(7.2, 0.8 + 0.4 * len(errors_ms)) as figure:
+    with drawing(7.2, 0.8 + 0.4 * len(errors_ms)) as figure:
         axes = figure.add_subplot()
         _boxes(axes, errors_ms, points=False)
         axes.axvline(0, color="#64748b", linewidth=0.8, zorder=0)
         axes.set_xlabel("found − true (ms)")
         figure.tight_layout()
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _boxes(axes: Axes, groups: Mapping[str, Float[np.ndarray, " value"]], points: bool) -> None:
@@ -152,10 +152,10 @@ def _boxes(axes: Axes, groups: Mapping[str, Float[np.ndarray, " value"]], points
         showfliers=False,
         widths=0.62,
         patch_artist=True,
-        boxprops={"facecolor": "#dbeafe", "edgecolor": _ACCENT, "linewidth": 0.9},
-        medianprops={"color": _ACCENT, "linewidth": 1.6},
-        whiskerprops={"color": _ACCENT, "linewidth": 0.9},
-        capprops={"color": _ACCENT, "linewidth": 0.9},
+        boxprops={"facecolor": "#dbeafe", "edgecolor": ACCENT, "linewidth": 0.9},
+        medianprops={"color": ACCENT, "linewidth": 1.6},
+        whiskerprops={"color": ACCENT, "linewidth": 0.9},
+        capprops={"color": ACCENT, "linewidth": 0.9},
     )
     if points:
         for place, value in zip(places, values, strict=True):
@@ -175,13 +175,13 @@ def _no_data(message: str) -> Figure:
 
 
 @contextmanager
-def _figure(width_in: float, height_in: float) -> Generator[Figure, None, None]:
-    """A figure of its own, in the house style; pyplot and its global state stay out."""
+def drawing(width_in: float, height_in: float) -> Generator[Figure, None, None]:
+    """A new figure in the house style, for other modules of pictures too; pyplot and its global state stay out."""
     with rc_context(_STYLE):
         yield Figure(figsize=(width_in, height_in))
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
     """The figure as an SVG element, without XML prologue, date or fixed size, for a page or a file."""
     text = io.StringIO()
     with rc_context(_STYLE):
