@@ -52,6 +52,11 @@ class Retiming:
 
     def __call__(self, signals: Signals, generator: torch.Generator) -> Signals:
         """The batch changed by all that have a strength above 0."""
+        whole = self.retimed(signals, generator)
+        return signals if whole is None else whole.read(signals)
+
+    def retimed(self, signals: Signals, generator: torch.Generator) -> Retimed | None:
+        """The new time that all of them make together, for what must move with the signal; None where none is on."""
         whole: Retimed | None = None
         moved = signals
         for view in self.views:
@@ -61,7 +66,7 @@ class Retiming:
             source = part.source if whole is None else _read_at(whole.source, part.source, moved.valid)
             whole = replace(part, source=source)
             moved = replace(moved, valid=part.valid, beat_at=part.beat_at)
-        return signals if whole is None else whole.read(signals)
+        return whole
 
 
 @dataclass(frozen=True)

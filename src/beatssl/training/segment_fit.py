@@ -1,0 +1,292 @@
+"""Training one segmenter: batches with their marks moved along, the loss over what is marked, the best epoch kept."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int, Int16
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked_dataclass
+from torch import Tensor, nn
+
+from beatssl.beats.wave_decoding import CLASSES
+from beatssl.models.decoder import DecoderConfig
+from beatssl.models.encoder import Encoder
+from beatssl.signals.leads import LEADS
+from beatssl.training.loop import NotFinite, seeded
+from beatssl.training.optimiser import follow, rate_at
+from beatssl.training.saved import Preprocessing, Provenance
+from beatssl.training.segment_data import MARK_HZ, MarkedRows, targets
+from beatssl.training.segmenter import EcgSegmenter, build_decoder
+from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.views.timing import Retiming
+from beatssl.views.view import Composed, Signals
+
+_WAVES = CLASSES[1:]
+
+VIEWS = ViewsConfig(
+    rotation=0.3, temporal_scaling=0.6, beat_warp=0.3, wave_amplitude=0.5, amplitude=1.0, noise=0.3, wander=0.3,
+    lead_mask=0.8,
+)  # fmt: skip
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class FitConfig:
+    """How a segmenter is trained."""
+
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """The network on top of the encoder."""
+    train: Literal["all", "decoder"] = "all"
+    """all: the encoder too, at a lower rate; decoder: the encoder stays as it is."""
+    epochs: Annotated[int, Field(ge=1)] = 40
+    """How often every record is seen."""
+    batch_size: Annotated[int, Field(ge=1)] = 6
+    """Records a weight update, all their leads."""
+    rate: Annotated[float, Field(gt=0)] = 3e-3
+    """Highest learning rate of AdamW for the decoder."""
+    encoder_rate: Annotated[float, Field(gt=0)] = 0.3
+    """Factor on it for the encoder."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Of AdamW, on kernels alone."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the updates over which the rate rises."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the running average of the weights, which is what is judged and kept."""
+    views: ViewsConfig = VIEWS
+    """How records are changed in training; where a view moves time, the marks move too."""
+    nameless: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of the records of a batch that lose the names of some or all of their leads."""
+    few: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """Share of the records of a batch that keep one to three leads alone."""
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the network's arithmetic; the loss is always float32."""
+    judge_every: Annotated[int, Field(ge=1)] = 4
+    """Epochs between two looks at the choosing records."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How well the choosing records went after an epoch: sample F1 on the grid of marks, by the likeliest class."""
+
+    epoch: int
+    f1: dict[str, float]
+
+    @property
+    def macro(self) -> float:
+        return float(np.mean(list(self.f1.values())))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The segmenter of the best epoch, and what was seen on the way."""
+
+    segmenter: EcgSegmenter
+    best: Judged
+    history: tuple[Judged, ...]
+
+
+def fit_segmenter(
+    config: FitConfig,
+    encoder: Encoder,
+    data: MarkedRows,
+    judge: Callable[[EcgSegmenter], dict[str, float]] | None,
+    preprocessing: Preprocessing,
+    provenance: Provenance,
+    seed: int,
+    device: torch.device,
+    advance: Callable[[float], None] = lambda steps: None,
+) -> Fitted:
+    """Train a decoder on `encoder` (and the encoder with it) on marked rows; the encoder given is not changed.
+
+    `judge` gives sample F1 by wave of the running average on other rows; the best epoch by their mean is kept, without
+    a judge the last. The result depends on the seed alone.
+
+    Raises NotFinite where the loss is not finite.
+    """
+    encoder = copy.deepcopy(encoder)
+    model = EcgSegmenter(encoder, build_decoder(config.decoder, encoder, seed), preprocessing, provenance).to(device)
+    average = copy.deepcopy(model).requires_grad_(False).eval()
+    optimizer = _optimizer(model, config)
+    updates = config.epochs * math.ceil(len(data) / config.batch_size)
+    batches = _batches(config, data, seed, device)
+    best, kept, history = Judged(0, dict.fromkeys(_WAVES, float("nan"))), copy.deepcopy(average.state_dict()), []
+    update = 0
+    for epoch in range(1, config.epochs + 1):
+        _set_training(model, config)
+        for _ in range(math.ceil(len(data) / config.batch_size)):
+            _set_rates(optimizer, update, updates, config)
+            with seeded(_seed(seed, 3, update), device):
+                _step(model, optimizer, next(batches), config)
+            follow(average, model, config.average, update)
+            update += 1
+        if judge is not None and (epoch % config.judge_every == 0 or epoch == config.epochs):
+            history.append(Judged(epoch, judge(average)))
+            if not history[-1].macro <= best.macro:
+                best, kept = history[-1], copy.deepcopy(average.state_dict())
+        advance(1)
+    if judge is None:
+        kept = average.state_dict()
+    average.load_state_dict(kept)
+    return Fitted(average, best, tuple(history))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    ecg_mv: Float[Tensor, "record lead time"]
+    measured: Bool[Tensor, "record lead"]
+    slot: Int[Tensor, "record lead"]
+    share: Float[Tensor, "record lead 4 time"]
+    counts: Bool[Tensor, "record lead time"]
+
+
+def _step(model: EcgSegmenter, optimizer: torch.optim.Optimizer, batch: _Batch, config: FitConfig) -> None:
+    half = torch.autocast(batch.ecg_mv.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+    with half:
+        scores = model(batch.ecg_mv, batch.measured, batch.slot)
+    loss = wave_loss(scores.float(), batch.share, batch.counts)
+    if not abs(float(loss.detach())) < float("inf"):
+        raise NotFinite(
+            f"the segmenter's loss is {float(loss.detach())}; begin again with a rate below {config.rate:g}"
+        )
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def wave_loss(
+    scores: Float[Tensor, "record lead 4 time"],
+    share: Float[Tensor, "record lead 4 time"],
+    counts: Bool[Tensor, "record lead time"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy of a sample's shares and probabilities, −Σ s log p; the mean over the samples that count."""
+    each = -(share * scores.log_softmax(dim=2)).sum(dim=2)
+    return torch.where(counts, each, 0.0).sum() / counts.sum().clamp(min=1)
+
+
+def sample_f1(
+    probability: Float32[np.ndarray, "row lead 4 time"], classes: Int16[np.ndarray, "row lead step"], fs_hz: float
+) -> dict[str, float]:
+    """F1 of each wave over the known steps of the marks' grid; the likeliest class, probabilities interpolated."""
+    steps, time = classes.shape[2], probability.shape[3]
+    at = np.clip((np.arange(steps) + 0.5) / MARK_HZ * fs_hz, 0, time - 1)
+    low = np.minimum(at.astype(np.int64), time - 2)
+    weight = (at - low).astype(np.float32)
+    both, either = np.zeros(len(CLASSES)), np.zeros(len(CLASSES))
+    for row, known in zip(probability, classes, strict=True):
+        said = (row[:, :, low] * (1 - weight) + row[:, :, low + 1] * weight).argmax(axis=1)
+        for index in range(1, len(CLASSES)):
+            both[index] += np.sum((said == index) & (known == index))
+            either[index] += np.sum((said == index) & (known >= 0)) + np.sum(known == index)
+    return {name: float(2 * both[k] / either[k]) if either[k] else float("nan") for k, name in enumerate(CLASSES) if k}
+
+
+def _batches(config: FitConfig, data: MarkedRows, seed: int, device: torch.device) -> Iterator[_Batch]:
+    """Batches without end: all rows in random order, then again in another."""
+    views, number = build_views(config.views), 0
+    while True:
+        order = np.random.default_rng(_seed(seed, 1, number)).permutation(len(data))
+        for start in range(0, len(order), config.batch_size):
+            rows = np.sort(order[start : start + config.batch_size])
+            generator = torch.Generator(device).manual_seed(_seed(seed, 2, number * len(data) + start))
+            yield _batch(config, data, rows, views, generator, device)
+        number += 1
+
+
+def _batch(
+    config: FitConfig,
+    data: MarkedRows,
+    rows: Int[np.ndarray, " some"],
+    views: Composed,
+    generator: torch.Generator,
+    device: torch.device,
+) -> _Batch:
+    """Some rows as the views show them, with the shares of their waves moved alike."""
+    signals = _few_leads(_signals(data, rows, device), config.few, generator)
+    time = signals.ecg_mv.shape[2]
+    source = torch.arange(time, dtype=torch.float32, device=device).expand(len(rows), -1)
+    for view in views.views:
+        moved = view.retimed(signals, generator) if isinstance(view, Retiming) else None
+        if moved is not None:
+            source = moved.source
+        signals = moved.read(signals) if moved is not None else view(signals, generator)
+    share, known = targets(data.covered[rows].to(device), source, data.fs_hz)
+    inside = torch.arange(time, device=device) < signals.valid[:, None]
+    counts = known & inside[:, None] & signals.lead_mask[:, :, None]
+    return _Batch(
+        signals.ecg_mv, signals.lead_mask, _slots(len(rows), config.nameless, generator, device), share, counts
+    )
+
+
+def _signals(data: MarkedRows, rows: Int[np.ndarray, " some"], device: torch.device) -> Signals:
+    begin, end = np.searchsorted(data.beat_row, rows), np.searchsorted(data.beat_row, rows, side="right")
+    beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
+    ecg_mv = data.ecg_mv[rows].to(device)
+    return Signals(
+        ecg_mv=ecg_mv,
+        lead_mask=data.lead_mask[rows].to(device),
+        valid=torch.full((len(rows),), ecg_mv.shape[2], device=device),
+        beat_record=torch.from_numpy(np.repeat(np.arange(len(rows)), end - begin)).to(device),
+        beat_at=torch.from_numpy(data.beat_at[beats]).to(device),
+        fs_hz=data.fs_hz,
+    )
+
+
+def _few_leads(signals: Signals, share: float, generator: torch.Generator) -> Signals:
+    """Of some records all leads but one to three taken out."""
+    mask = signals.lead_mask
+    device = mask.device
+    few = torch.rand((len(mask), 1), generator=generator, device=device) < share
+    luck = torch.rand(mask.shape, generator=generator, device=device).where(mask, -1.0)
+    kept = torch.randint(1, 4, (len(mask), 1), generator=generator, device=device)
+    rank = luck.argsort(dim=1, descending=True).argsort(dim=1)
+    lead_mask = mask & (~few | (rank < kept))
+    return Signals(
+        signals.ecg_mv * lead_mask[:, :, None], lead_mask, signals.valid, signals.beat_record, signals.beat_at,
+        signals.fs_hz,
+    )  # fmt: skip
+
+
+def _slots(
+    records: int, nameless: float, generator: torch.Generator, device: torch.device
+) -> Int[Tensor, "record lead"]:
+    """Each lead's place among the twelve; of some records every lead loses it with a chance that the record draws."""
+    chance = torch.rand((records, 1), generator=generator, device=device) * 1.5
+    some = torch.rand((records, 1), generator=generator, device=device) < nameless
+    lost = some & (torch.rand((records, len(LEADS)), generator=generator, device=device) < chance)
+    return torch.arange(len(LEADS), device=device).expand(records, -1).masked_fill(lost, -1)
+
+
+def _optimizer(model: EcgSegmenter, config: FitConfig) -> torch.optim.AdamW:
+    """Kernels decay, biases and norms do not; the encoder's groups carry their own factor on the rate."""
+    groups: list[dict[str, object]] = []
+    for part, factor in ((model.decoder, 1.0), (model.encoder, config.encoder_rate)):
+        if part is model.encoder and config.train == "decoder":
+            part.requires_grad_(False)
+            continue
+        weights = list(part.parameters())
+        groups.append(
+            {"params": [w for w in weights if w.ndim >= 2], "weight_decay": config.weight_decay, "of": factor}
+        )
+        groups.append({"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0, "of": factor})
+    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, update: int, updates: int, config: FitConfig) -> None:
+    rate = rate_at(update, updates, round(config.warmup * updates), config.rate)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["of"]
+
+
+def _set_training(model: EcgSegmenter, config: FitConfig) -> None:
+    model.train()
+    if config.train == "decoder":
+        model.encoder.eval()
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
