@@ -23,6 +23,8 @@ class Predictions:
     patient: Shaped[np.ndarray, " record"]
     valid_labels: Bool[np.ndarray, "valid label"]
     test_labels: Bool[np.ndarray, "record label"]
+    valid_known: Bool[np.ndarray, "valid label"]  # where false, nobody said whether the record has the label
+    test_known: Bool[np.ndarray, "record label"]
     valid_scores: Float64[np.ndarray, "draws valid label"]
     test_scores: Float64[np.ndarray, "draws record label"]
 
@@ -39,14 +41,14 @@ class Predictions:
             )
         table = table.sort_values(["draw", "row"], kind="stable")
         valid, test = (_of_fold(table, figures["folds"][side]) for side in ("valid", "test"))
+        truth = [part[0][[f"true_{name}" for name in names]].astype("boolean") for part in (valid, test)]
         return cls(
             names,
             test[0]["record_id"].to_numpy(str),
             test[0]["patient"].to_numpy(str),
-            _columns(valid[0], "true_", names).astype(np.bool_),
-            _columns(test[0], "true_", names).astype(np.bool_),
-            np.stack([_columns(part, "p_", names) for part in valid]).astype(np.float64),
-            np.stack([_columns(part, "p_", names) for part in test]).astype(np.float64),
+            *(table.fillna(False).to_numpy(np.bool_) for table in truth),
+            *(table.notna().to_numpy(np.bool_) for table in truth),
+            *(np.stack([_chances(part, names) for part in parts]) for parts in (valid, test)),
         )
 
     def same_records(self, other: "Predictions") -> bool:
@@ -56,6 +58,7 @@ class Predictions:
             and np.array_equal(self.record_id, other.record_id)
             and np.array_equal(self.patient, other.patient)
             and np.array_equal(self.test_labels, other.test_labels)
+            and np.array_equal(self.test_known, other.test_known)
         )
 
 
@@ -86,5 +89,5 @@ def _of_fold(table: pd.DataFrame, fold: int) -> list[pd.DataFrame]:
     return [lines for _, lines in part.groupby("draw", sort=True)]
 
 
-def _columns(table: pd.DataFrame, prefix: str, names: tuple[str, ...]) -> Shaped[np.ndarray, "line label"]:
-    return table[[f"{prefix}{name}" for name in names]].to_numpy()
+def _chances(table: pd.DataFrame, names: tuple[str, ...]) -> Float64[np.ndarray, "line label"]:
+    return table[[f"p_{name}" for name in names]].to_numpy(np.float64)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 
 def auroc(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
@@ -79,10 +79,13 @@ def best_f1_threshold(labels: Bool[np.ndarray, " record"], scores: Float64[np.nd
 
 
 def best_f1_thresholds(
-    labels: Bool[np.ndarray, "record label"], scores: Float64[np.ndarray, "record label"]
+    labels: Bool[np.ndarray, "record label"],
+    scores: Float64[np.ndarray, "record label"],
+    known: Bool[np.ndarray, "record label"] | None = None,
 ) -> Float64[np.ndarray, " label"]:
-    """`best_f1_threshold` of every label."""
-    return np.array([best_f1_threshold(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
+    """`best_f1_threshold` of every label, over the records of which it is known (None: all)."""
+    of = _members(labels, known)
+    return np.array([best_f1_threshold(labels[of[k], k], scores[of[k], k]) for k in range(labels.shape[1])])
 
 
 def patient_weights(
@@ -101,14 +104,17 @@ def figures_of_labels(
     scores: Float64[np.ndarray, "record label"],
     thresholds: Float64[np.ndarray, " label"],
     weights: Float64[np.ndarray, "draw record"],
+    known: Bool[np.ndarray, "record label"] | None = None,
 ) -> dict[str, Float64[np.ndarray, "draw label"]]:
-    """AUROC, AUPRC and F1 (score ≥ threshold) of every label and every set of record weights."""
-    each = range(labels.shape[1])
-    return {
-        "auroc": np.stack([weighted_auroc(labels[:, k], scores[:, k], weights) for k in each], axis=1),
-        "auprc": np.stack([weighted_auprc(labels[:, k], scores[:, k], weights) for k in each], axis=1),
-        "f1": np.stack([weighted_f1(labels[:, k], scores[:, k] >= thresholds[k], weights) for k in each], axis=1),
-    }
+    """AUROC, AUPRC and F1 (score ≥ threshold) of every label and every set of record weights, each label over the
+    records of which it is known (None: all)."""
+    figures: dict[str, list[Float64[np.ndarray, " draw"]]] = {"auroc": [], "auprc": [], "f1": []}
+    for k, of in enumerate(_members(labels, known)):
+        true, score, weight = labels[of, k], scores[of, k], weights[:, of]
+        figures["auroc"].append(weighted_auroc(true, score, weight))
+        figures["auprc"].append(weighted_auprc(true, score, weight))
+        figures["f1"].append(weighted_f1(true, score >= thresholds[k], weight))
+    return {kind: np.stack(values, axis=1) for kind, values in figures.items()}
 
 
 def macro_figures(
@@ -116,9 +122,10 @@ def macro_figures(
     scores: Float64[np.ndarray, "record label"],
     thresholds: Float64[np.ndarray, " label"],
     weights: Float64[np.ndarray, "draw record"],
+    known: Bool[np.ndarray, "record label"] | None = None,
 ) -> dict[str, Float64[np.ndarray, " draw"]]:
     """`macro_auroc`, `macro_auprc` and `macro_f1` of every set of record weights, over the labels that have one."""
-    each = figures_of_labels(labels, scores, thresholds, weights)
+    each = figures_of_labels(labels, scores, thresholds, weights, known)
     return {f"macro_{kind}": _mean_of_known(values) for kind, values in each.items()}
 
 
@@ -149,23 +156,35 @@ def report(
     names: Sequence[str],
     rng: np.random.Generator,
     draws: int = 1000,
+    known: Bool[np.ndarray, "record label"] | None = None,
 ) -> dict[str, Any]:
     """Macro AUROC, AUPRC and F1, rows per class, and 95 % intervals over bootstrap draws of patients.
 
+    Each label is scored over the records of which it is `known` (None: all).
     `thresholds` come from the choosing fold. A label that all or none of the records have counts in no macro figure
     it has no value for. Returns `macro_*`, `per_class` and `ci95`, the layout of `metrics.json`.
     """
-    point = figures_of_labels(labels, scores, thresholds, np.ones((1, len(labels))))
-    drawn = figures_of_labels(labels, scores, thresholds, patient_weights(patients, draws, rng))
+    point = figures_of_labels(labels, scores, thresholds, np.ones((1, len(labels))), known)
+    drawn = figures_of_labels(labels, scores, thresholds, patient_weights(patients, draws, rng), known)
+    of = _members(labels, known)
     per_class = {
         name: {kind: float(point[kind][0, k]) for kind in point}
         | {f"{kind}_ci95": _interval(drawn[kind][:, k]) for kind in point}
-        | {"threshold": float(thresholds[k]), "positives": int(labels[:, k].sum())}
+        | {"threshold": float(thresholds[k]), "positives": int(labels[of[k], k].sum())}
         for k, name in enumerate(names)
     }
     macro = {f"macro_{kind}": float(_mean_of_known(values)[0]) for kind, values in point.items()}
     ci95 = {f"macro_{kind}": _interval(_mean_of_known(values)) for kind, values in drawn.items()}
     return {**macro, "per_class": per_class, "ci95": ci95}
+
+
+def _members(
+    labels: Bool[np.ndarray, "record label"], known: Bool[np.ndarray, "record label"] | None
+) -> list[slice | Int64[np.ndarray, " _member"]]:
+    """For each label, which records it is scored over."""
+    if known is None or known.all():
+        return [slice(None)] * labels.shape[1]
+    return [np.flatnonzero(column) for column in known.T]
 
 
 def _counts_from_the_top(
