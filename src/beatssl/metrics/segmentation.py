@@ -1,0 +1,228 @@
+"""P, QRS and T waves of single leads against reference marks: sample F1 and IoU, and boundaries at three tolerances.
+
+Both sides are tables with a line a wave and the columns `record_id`, `lead`, `wave` ("P", "QRS", "T"), `onset_s`,
+`peak_s` and `offset_s`. All figures are pooled over leads and records.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float64, Int64
+
+from beatssl.metrics.boundaries import UNMARKED_REACH_S, Score, match_times
+
+WAVES = ("P", "QRS", "T")
+SIDES = ("on", "off")
+TOLERANCES_MS = (150, 75, 40)
+"""Largest distances of a match; errors are taken over the matches at the first."""
+
+_APART_S = 10.0  # between leads laid on one time axis: far more than any tolerance
+_SAME_TIME_S = 1e-6  # marks are multiples of a sample; so near a limit they are on it
+
+
+class Lines(NamedTuple):
+    """Waves as arrays of one axis; `lead` counts the reference's leads, −1 for a lead without reference marks."""
+
+    lead: Int64[np.ndarray, " wave"]
+    kind: Int64[np.ndarray, " wave"]  # into `WAVES`, −1 for any other
+    onset_s: Float64[np.ndarray, " wave"]
+    peak_s: Float64[np.ndarray, " wave"]
+    offset_s: Float64[np.ndarray, " wave"]
+
+
+class Marked(NamedTuple):
+    """The reference: its waves in order of lead and time, and the first and last mark of each lead."""
+
+    waves: Lines
+    first_s: Float64[np.ndarray, " lead"]
+    last_s: Float64[np.ndarray, " lead"]
+    leads: pd.MultiIndex  # (record_id, lead)
+
+
+def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> dict[str, Any]:
+    """All figures of the protocol for waves.
+
+    Args:
+        reference: the marks of every lead; NaN where an onset or offset was not marked.
+        found: the predicted waves. NaN where a wave is cut by the record's end. Leads without marks are left out.
+        fs_hz: the records' own rate: sample figures are taken at its samples, and a sample belongs to a wave from
+            onset to offset, both included.
+
+    Returns:
+        `records` and `leads` counted; `sample_f1` and `iou`: P, QRS, T and macro, their mean; `boundaries`: for P_on,
+        P_off, QRS_on … at "150", "75" and "40" ms `se`, `ppv`, `f1`, and over the matches at 150 ms `mean_ms` and
+        `sd_ms` of found − reference, and how many `matched`. NaN where nothing could be counted.
+
+    Raises:
+        ValueError: the reference has no waves.
+    """
+    marked = _marked(reference)
+    lines = _lines(found, marked.leads)
+    pooled = sample_counts(reference, found, fs_hz).sum(axis=0)
+    f1 = {wave: _f1(pooled, wave) for wave in WAVES}
+    iou = {wave: value / (2 - value) for wave, value in f1.items()}
+    return {
+        "records": int(marked.leads.get_level_values(0).nunique()),
+        "leads": len(marked.leads),
+        "sample_f1": f1 | {"macro": float(np.mean(list(f1.values())))},
+        "iou": iou | {"macro": float(np.mean(list(iou.values())))},
+        "boundaries": {
+            f"{wave}_{side}": _boundary(marked, lines, kind, side)
+            for kind, wave in enumerate(WAVES)
+            for side in SIDES
+        },
+    }  # fmt: skip
+
+
+def sample_counts(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> pd.DataFrame:
+    """Samples of each lead that are in a wave by both sides, by the reference, and by the prediction.
+
+    Counted between the first and the last mark of each lead. Where a boundary was not marked, the samples between the
+    mark next to it (0.25 s from the peak at most) and the wave's other end are left out.
+
+    Returns:
+        A line a lead of the reference, index (record_id, lead); columns `both_P`, `reference_P`, `found_P`, …
+    """
+    marked = _marked(reference)
+    lines = _lines(found, marked.leads)
+    first = np.ceil((marked.first_s - _SAME_TIME_S) * fs_hz).astype(np.int64)
+    count = np.floor((marked.last_s + _SAME_TIME_S) * fs_hz).astype(np.int64) - first + 1
+    start = np.cumsum(count) - count
+    left_out = _painted(_unclear(marked), first, count, fs_hz)
+    out: dict[str, Int64[np.ndarray, " lead"]] = {}
+    for kind, wave in enumerate(WAVES):
+        true = _painted(_of_kind(marked.waves, kind), first, count, fs_hz) & ~left_out
+        said = _painted(_of_kind(lines, kind), first, count, fs_hz) & ~left_out
+        for name, samples in (("both", true & said), ("reference", true), ("found", said)):
+            out[f"{name}_{wave}"] = np.add.reduceat(samples, start, dtype=np.int64)
+    return pd.DataFrame(out, index=marked.leads)
+
+
+def record_f1(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> pd.Series:
+    """Mean over P, QRS and T of each record's sample F1, its leads pooled; a wave that neither side has is left out."""
+    counts = sample_counts(reference, found, fs_hz).groupby(level=0, sort=False).sum()
+    values = np.array([[_f1(line, wave) for wave in WAVES] for _, line in counts.iterrows()])
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=1)
+    return pd.Series(total / np.where(known.any(axis=1), known.sum(axis=1), np.nan), index=counts.index, name="f1")
+
+
+def _marked(reference: pd.DataFrame) -> Marked:
+    """The reference's waves sorted by lead and time. Raises ValueError where there are none."""
+    reference = reference[reference["wave"].isin(WAVES)]
+    if reference.empty:
+        raise ValueError("the reference has no P, QRS or T wave; pass a store with wave marks, such as LUDB's")
+    leads = pd.MultiIndex.from_frame(reference[["record_id", "lead"]].drop_duplicates())
+    lines = _lines(reference, leads)
+    order = np.lexsort((lines.peak_s, lines.lead))
+    waves = Lines(*(column[order] for column in lines))
+    marks = np.stack([waves.onset_s, waves.peak_s, waves.offset_s])
+    start = np.searchsorted(waves.lead, np.arange(len(leads)))
+    first_s, last_s = np.fmin.reduceat(np.fmin.reduce(marks), start), np.fmax.reduceat(np.fmax.reduce(marks), start)
+    return Marked(waves, first_s, last_s, leads)
+
+
+def _lines(table: pd.DataFrame, leads: pd.MultiIndex) -> Lines:
+    onset, peak, offset = (table[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
+    lead = leads.get_indexer(pd.MultiIndex.from_frame(table[["record_id", "lead"]]))
+    kind = pd.Index(WAVES).get_indexer(pd.Index(table["wave"]))
+    return Lines(np.asarray(lead, np.int64), np.asarray(kind, np.int64), onset, peak, offset)
+
+
+def _of_kind(lines: Lines, kind: int) -> Lines:
+    return Lines(*(column[(lines.kind == kind) & (lines.lead >= 0)] for column in lines))
+
+
+def _unclear(marked: Marked) -> Lines:
+    """Stretches that may or may not belong to a wave, since a boundary of it was not marked."""
+    waves = marked.waves
+    ends = np.stack([waves.onset_s, waves.peak_s, waves.offset_s])
+    begin_s, end_s = np.fmin.reduce(ends), np.fmax.reduce(ends)
+    same = waves.lead[1:] == waves.lead[:-1]
+    before = np.concatenate([[-np.inf], np.where(same, end_s[:-1], -np.inf)])
+    after = np.concatenate([np.where(same, begin_s[1:], np.inf), [np.inf]])
+    no_onset, no_offset = np.isnan(waves.onset_s), np.isnan(waves.offset_s)
+    step_s = 2 * _SAME_TIME_S  # the neighbour's own mark stays in
+    onset = np.where(no_onset, np.maximum(before + step_s, waves.peak_s - UNMARKED_REACH_S), waves.onset_s)
+    offset = np.where(no_offset, np.minimum(after - step_s, waves.peak_s + UNMARKED_REACH_S), waves.offset_s)
+    some = no_onset | no_offset
+    return Lines(waves.lead[some], waves.kind[some], onset[some], waves.peak_s[some], offset[some])
+
+
+def _painted(
+    waves: Lines, first: Int64[np.ndarray, " lead"], count: Int64[np.ndarray, " lead"], fs_hz: float
+) -> Bool[np.ndarray, " sample"]:
+    """Which samples of all leads, one after the other, lie in a wave; one that is cut reaches to the lead's end."""
+    some = np.isfinite(waves.onset_s) | np.isfinite(waves.offset_s)
+    lead, onset, offset = waves.lead[some], waves.onset_s[some], waves.offset_s[some]
+    begin = np.rint(np.nan_to_num(onset, nan=-1e6) * fs_hz).astype(np.int64) - first[lead]
+    end = np.rint(np.nan_to_num(offset, nan=1e6) * fs_hz).astype(np.int64) - first[lead] + 1
+    begin, end = np.clip(begin, 0, count[lead]), np.clip(end, 0, count[lead])
+    some = begin < end
+    at = (np.cumsum(count) - count)[lead]
+    total = int(count.sum())
+    steps = np.bincount((at + begin)[some], minlength=total + 1) - np.bincount((at + end)[some], minlength=total + 1)
+    return np.cumsum(steps)[:total] > 0
+
+
+def _f1(counts: pd.Series, wave: str) -> float:
+    both, true, said = (float(counts[f"{name}_{wave}"]) for name in ("both", "reference", "found"))
+    return 2 * both / (true + said) if true + said else float("nan")
+
+
+def _boundary(marked: Marked, lines: Lines, kind: int, side: str) -> dict[str, Any]:
+    """Scores of one boundary at each tolerance, and its errors at the first."""
+    true, said = _of_kind(marked.waves, kind), _of_kind(lines, kind)
+    true_s, said_s = (waves.onset_s if side == "on" else waves.offset_s for waves in (true, said))
+    said, said_s = Lines(*(column[np.isfinite(said_s)] for column in said)), said_s[np.isfinite(said_s)]
+    out: dict[str, Any] = {}
+    errors_ms = np.zeros(0)
+    for tolerance_ms in TOLERANCES_MS:
+        pairs = _pairs(marked, true, true_s, said, said_s, tolerance_ms / 1000)
+        score = _score(marked, true, true_s, said, said_s, pairs)
+        out[str(tolerance_ms)] = {"se": score.sensitivity, "ppv": score.ppv, "f1": score.f1}
+        if tolerance_ms == TOLERANCES_MS[0]:
+            errors_ms = 1000 * (said_s[pairs[1]] - true_s[pairs[0]])
+    some = errors_ms.size > 0
+    return out | {
+        "mean_ms": float(np.mean(errors_ms)) if some else float("nan"),
+        "sd_ms": float(np.std(errors_ms)) if some else float("nan"),
+        "matched": int(errors_ms.size),
+    }
+
+
+def _pairs(
+    marked: Marked,
+    true: Lines,
+    true_s: Float64[np.ndarray, " true"],
+    said: Lines,
+    said_s: Float64[np.ndarray, " said"],
+    tolerance_s: float,
+) -> tuple[Int64[np.ndarray, " match"], Int64[np.ndarray, " match"]]:
+    """One-to-one nearest matches within each lead: all leads are laid on one time axis, far apart."""
+    latest = max(float(marked.last_s.max()), float(said_s.max(initial=0)))
+    earliest = min(float(marked.first_s.min()), float(said_s.min(initial=0)))
+    span_s = latest - earliest + _APART_S
+    return match_times(true_s + span_s * true.lead, said_s + span_s * said.lead, tolerance_s + _SAME_TIME_S)
+
+
+def _score(
+    marked: Marked,
+    true: Lines,
+    true_s: Float64[np.ndarray, " true"],
+    said: Lines,
+    said_s: Float64[np.ndarray, " said"],
+    pairs: tuple[Int64[np.ndarray, " match"], Int64[np.ndarray, " match"]],
+) -> Score:
+    """As `boundaries.score_times` on each lead, the counts pooled."""
+    left = np.ones(len(said_s), bool)
+    left[pairs[1]] = False
+    unmarked = Lines(*(column[np.isnan(true_s)] for column in true))
+    rest = Lines(*(column[left] for column in said))
+    rest_s = said_s[left]
+    excused = _pairs(marked, unmarked, unmarked.peak_s, rest, rest_s, UNMARKED_REACH_S)[1]
+    false = (rest_s > marked.first_s[rest.lead] + _SAME_TIME_S) & (rest_s < marked.last_s[rest.lead] - _SAME_TIME_S)
+    false[excused] = False
+    known = int(np.count_nonzero(np.isfinite(true_s)))
+    return Score(len(pairs[0]), known - len(pairs[0]), int(np.count_nonzero(false)))
