@@ -10,9 +10,12 @@ from beatssl.dataset.splits import SplitError
 from beatssl.dataset.store import Store
 from beatssl.models.encoded import Encoded, EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.training.checkpoint import BeatEncoder, CheckpointError
+from beatssl.training.classifier import EcgClassifier
 from beatssl.training.embedding import embed
 from beatssl.training.labels import cohort, labels_of_csv, parse_folds
 from beatssl.training.probe import INVERSE_PENALTIES, ProbeConfig, fit, probe, scaled, valid_auroc
+from beatssl.training.probe_figures import figures_of, plain
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
 
@@ -66,6 +69,24 @@ def test_metrics_in_the_layout_of_the_protocol(folded, tmp_path):
     assert set(table.filter(like="true_").columns) == {f"true_{name}" for name in names.index}
 
 
+def test_the_head_gives_the_probabilities_that_are_reported(folded, tmp_path):
+    figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
+    head = EcgClassifier.from_pretrained(tmp_path / "head")
+    assert head.labels == tuple(figures["per_class"])
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    ecg_mv = folded.ecg_mv(table["row"].to_numpy())
+    samples = torch.from_numpy(folded.records["samples"].to_numpy()[table["row"]])
+    there = torch.from_numpy(np.isfinite(ecg_mv).any(axis=2))
+    found = head.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), there, samples).numpy()
+    assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
+    assert (
+        json.loads((tmp_path / "head" / "config.json").read_text())["provenance"]["figures"]["macro_auroc"]
+        == (figures["macro_auroc"])
+    )
+    with pytest.raises(CheckpointError, match="holds a saved classifier, not the encoder asked for"):
+        BeatEncoder.from_pretrained(tmp_path / "head")
+
+
 def test_the_probe_repeats_itself(folded, tmp_path):
     runs = [probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS)) for _ in range(2)]
     assert runs[0] == runs[1]
@@ -113,17 +134,48 @@ def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
     long = tmp_path / "long.csv"
     long.write_text(f"record_id,label\n{ids[3]},VT\n{ids[3]},AF\n{ids[7]},AF\n")
     wide = tmp_path / "wide.csv"
-    wide.write_text(f"record_id,AF,VT\n{ids[7]},1,0\n{ids[3]},1,1\n{ids[1]},0,0\n")
-    for path in (long, wide):
-        table, names = labels_of_csv(store, path)
-        assert names == ("AF", "VT")
-        assert np.argwhere(table).tolist() == [[3, 0], [3, 1], [7, 0]]
+    wide.write_text(f"record_id,AF,VT\n{ids[7]},1,0\n{ids[3]},1,1\n{ids[1]},0,0\n{ids[2]},,1\n{ids[4]},,\n")
+    statements, entries = labels_of_csv(store, long), labels_of_csv(store, wide)
+    for found in (statements, entries):
+        assert found.names == ("AF", "VT")
+    assert np.argwhere(statements.given).tolist() == [[3, 0], [3, 1], [7, 0]]
+    assert np.flatnonzero(statements.known.all(axis=1)).tolist() == [3, 7]
+    assert np.argwhere(entries.given).tolist() == [[2, 1], [3, 0], [3, 1], [7, 0]]
+    assert np.argwhere(entries.known).tolist() == [[1, 0], [1, 1], [2, 1], [3, 0], [3, 1], [7, 0], [7, 1]]
     long.write_text("record_id,label\nnobody,VT\n")
     with pytest.raises(ValueError, match=r"1 records of .* 'nobody' first"):
         labels_of_csv(store, long)
     wide.write_text(f"record_id,AF\n{ids[7]},2\n")
-    with pytest.raises(ValueError, match="other than 0 and 1"):
+    with pytest.raises(ValueError, match=f"entries other than 0, 1 and empty: '2' for 'AF' of record '{ids[7]}'"):
         labels_of_csv(store, wide)
+
+
+def test_what_is_not_known_is_neither_learnt_nor_scored(folded, tmp_path):
+    truth = folded.targets("superclass")["MI"].to_numpy()
+    rng = np.random.default_rng(0)
+    known = rng.random(len(folded)) < 0.7
+    entry = np.where(known, truth.astype(int).astype(str), "")
+    path = tmp_path / "some.csv"
+    lines = zip(folded.records["record_id"], entry, rng.integers(0, 2, len(folded)), strict=True)
+    path.write_text("record_id,MI,other\n" + "".join(f"{name},{mi},{other}\n" for name, mi, other in lines))
+    group = cohort(folded, str(path), (1, 2, 3, 4), 5, 6)
+    assert (group.known[:, 0] == known).all()
+    values = rng.normal(size=(len(group.row), 6)).astype(np.float32)
+    line, quality = fit(values, group, group.train, (0.01,))
+    lied = replace(group, labels=group.labels ^ ~group.known)
+    again, same = fit(values, lied, lied.train, (0.01,))
+    assert (line.weight == again.weight).all()
+    assert quality == same
+    scores = line.scores(values)
+    people = folded.records.iloc[group.row]
+    figures, of_lies = (figures_of(one, people, [scores], 0, 20) for one in (group, lied))
+    assert json.dumps(plain(figures)) == json.dumps(plain(of_lies))
+    few = known[group.row] & group.test
+    assert figures["per_class"]["MI"]["positives"] == truth[group.row][few].sum()
+    run = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS))
+    assert run["records"]["dropped"] == 0
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert table["true_MI"].isna().sum() == (~known[table["row"]]).sum() > 0
 
 
 def test_unlabelled_rows_are_dropped_or_kept_as_negatives(folded, tmp_path):

@@ -81,6 +81,7 @@ def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
     return Cohort(
         row=row,
         labels=table[row],
+        known=np.ones_like(table[row]),
         names=tuple(targets.columns),
         **{name: side[row] for name, side in sides.items()},
         patient=patients(store.records).to_numpy()[row],

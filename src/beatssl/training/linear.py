@@ -32,11 +32,13 @@ def fit_path(
     inverse_penalties: Sequence[float],
     tolerance: float = 1e-4,
     most_iterations: int = 200,
+    known: Bool[np.ndarray, "row label"] | None = None,
 ) -> Iterator[Linear]:
     """One logistic regression a label, for each of `inverse_penalties` (scikit-learn's C) from small to large.
 
     Minimises ½‖w‖² + C Σ_i log(1 + exp(−y_i (x_i·w + b))) of every label, the bias free of penalty. Columns of `values`
-    should be on one scale. A label that all or none of the rows have gets no weights and an infinite bias cut to ±30.
+    should be on one scale. Each label is learnt from the rows of which it is `known` (None: all). A label that all or
+    none of them have gets no weights and an infinite bias cut to ±30.
 
     L-BFGS, in coordinates where the mean curvature of the problem, I + C·0.1·XᵀX, is the identity: embeddings are so
     correlated that plain L-BFGS takes ten times as many steps. It stops where no entry of the gradient exceeds
@@ -44,15 +46,17 @@ def fit_path(
     """
     x = torch.from_numpy(values)
     y = torch.from_numpy(labels.astype(np.float32))
-    varied = (y.mean(dim=0) > 0) & (y.mean(dim=0) < 1)
+    counts = torch.ones_like(y) if known is None else torch.from_numpy(known.astype(np.float32))
+    share = (y * counts).sum(dim=0) / counts.sum(dim=0).clamp_min(1)
+    varied = (share > 0) & (share < 1)
     centre = x.mean(dim=0)
     x = x - centre
     gram = (x.T @ x).double()
     start = np.zeros((values.shape[1] + 1, int(varied.sum())))
     for inverse_penalty in sorted(inverse_penalties):
-        start = _fit(x, y[:, varied], gram, inverse_penalty, start, tolerance, most_iterations)
+        start = _fit(x, y[:, varied], counts[:, varied], gram, inverse_penalty, start, tolerance, most_iterations)
         weight = np.zeros((values.shape[1], labels.shape[1]), np.float32)
-        bias = np.where(labels.mean(axis=0) > 0.5, 30.0, -30.0).astype(np.float32)
+        bias = np.where(share.numpy() > 0.5, 30.0, -30.0).astype(np.float32)
         weight[:, varied.numpy()] = start[:-1]
         bias[varied.numpy()] = start[-1] - centre.double().numpy() @ start[:-1]
         yield Linear(weight, bias, inverse_penalty)
@@ -61,6 +65,7 @@ def fit_path(
 def _fit(
     x: Tensor,
     y: Tensor,
+    counts: Tensor,
     gram: Tensor,
     inverse_penalty: float,
     start: Float64[np.ndarray, "feature_and_bias label"],
@@ -81,8 +86,9 @@ def _fit(
     def value(at: Float64[np.ndarray, " flat"]) -> tuple[float, Float64[np.ndarray, " flat"]]:
         w, b = weights(at)
         odds = x @ w.float() + b.float()
-        loss = c * torch.nn.functional.softplus(torch.where(y > 0, -odds, odds)).sum(dtype=torch.float64)
-        missed = c * (odds.sigmoid() - y)
+        each = torch.nn.functional.softplus(torch.where(y > 0, -odds, odds)) * counts
+        loss = c * each.sum(dtype=torch.float64)
+        missed = c * (odds.sigmoid() - y) * counts
         to_w = torch.linalg.solve_triangular(factor, w + (x.T @ missed).double(), upper=False)
         to_b = missed.sum(dim=0, dtype=torch.float64) * bias_scale
         total = loss + 0.5 * (w * w).sum()

@@ -1,6 +1,7 @@
 """Figures of a probe in the layout of metrics.json: one set of scores, or the mean over several draws of labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 
 from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, patient_weights, report
+from beatssl.training.calibration import calibration_figures, chances, fit_temperatures, macro_of
 from beatssl.training.labels import Cohort
 
 _AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
@@ -30,11 +32,53 @@ def figures_of(
     return _mean_of(each) | {"ci95": _intervals_of_mean(group, draws, seed, bootstrap_draws), "draws": each}
 
 
-def macro_auroc(labels: Bool[np.ndarray, "row label"], scores: Scores) -> float:
-    """Mean AUROC over the labels that have one; 0 where none has."""
-    each = np.array([auroc(labels[:, k], scores[:, k]) for k in range(labels.shape[1])])
-    known = each[np.isfinite(each)]
-    return float(known.mean()) if known.size else 0.0
+@dataclass(frozen=True)
+class Chosen:
+    """What the choosing fold decides once a model is trained: each label's temperature and threshold."""
+
+    temperatures: Float64[np.ndarray, " label"]
+    thresholds: Float64[np.ndarray, " label"]  # of scores
+
+    @property
+    def threshold_chances(self) -> Float64[np.ndarray, " label"]:
+        """Thresholds of calibrated probabilities; 1 where nothing is called."""
+        return chances(self.thresholds[None], self.temperatures)[0]
+
+
+def choose(group: Cohort, scores: Scores) -> Chosen:
+    """Temperatures that make probabilities of the scores, and thresholds of the greatest F1, on the choosing fold."""
+    labels, own, known = group.labels[group.valid], scores[group.valid], group.known[group.valid]
+    return Chosen(fit_temperatures(labels, own, known), best_f1_thresholds(labels, own, known))
+
+
+def calibration_of(group: Cohort, draws: Sequence[Scores]) -> dict[str, Any]:
+    """How far probabilities are from shares of positives on the reported fold; see `calibration_figures`.
+
+    Of several draws of labels, `calibration` is the mean and `reliability` that of the first.
+    """
+    test = group.test
+    each = [
+        calibration_figures(
+            group.labels[test], scores[test], group.known[test], choose(group, scores).temperatures, group.names
+        )
+        for scores in draws
+    ]
+    first: dict[str, dict[str, float]] = each[0]["calibration"]["per_class"]
+    errors = {
+        label: {kind: float(np.mean([one["calibration"]["per_class"][label][kind] for one in each])) for kind in kinds}
+        for label, kinds in first.items()
+    }
+    return {"calibration": macro_of(errors) | {"per_class": errors}, "reliability": each[0]["reliability"]}
+
+
+def macro_auroc(
+    labels: Bool[np.ndarray, "row label"], scores: Scores, known: Bool[np.ndarray, "row label"] | None = None
+) -> float:
+    """Mean AUROC over the labels that have one, each over the rows of which it is known; 0 where none has."""
+    of = np.ones_like(labels) if known is None else known
+    each = np.array([auroc(labels[of[:, k], k], scores[of[:, k], k]) for k in range(labels.shape[1])])
+    finite = each[np.isfinite(each)]
+    return float(finite.mean()) if finite.size else 0.0
 
 
 def plain(value: Any) -> Any:
@@ -49,10 +93,12 @@ def plain(value: Any) -> Any:
 
 
 def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int) -> dict[str, Any]:
-    labels, test = group.labels, group.test
-    thresholds = best_f1_thresholds(labels[group.valid], scores[group.valid])
+    labels, test, known = group.labels, group.test, group.known
+    thresholds = choose(group, scores).thresholds
     rng = np.random.default_rng(seed)
-    figures = report(labels[test], scores[test], thresholds, group.patient[test], group.names, rng, bootstrap_draws)
+    figures = report(
+        labels[test], scores[test], thresholds, group.patient[test], group.names, rng, bootstrap_draws, known[test]
+    )
     return figures | {"by_group": _by_group(group, people, scores, thresholds)}
 
 
@@ -67,7 +113,8 @@ def _by_group(
     for name, member in members.items():
         part = group.test & member
         if part.sum() >= _SMALLEST_GROUP:
-            each = figures_of_labels(group.labels[part], scores[part], thresholds, np.ones((1, int(part.sum()))))
+            ones = np.ones((1, int(part.sum())))
+            each = figures_of_labels(group.labels[part], scores[part], thresholds, ones, group.known[part])
             out[name] = {"records": float(part.sum())} | {f"macro_{k}": float(v) for k, (v,) in _macros(each).items()}
     return out
 
@@ -97,7 +144,9 @@ def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootst
     weights = patient_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
     drawn: list[dict[str, Float64[np.ndarray, " draw"]]] = []
     for scores in draws:
-        thresholds = best_f1_thresholds(group.labels[group.valid], scores[group.valid])
-        drawn.append(_macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights)))
+        thresholds = choose(group, scores).thresholds
+        drawn.append(
+            _macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
+        )
     means = {kind: np.mean([one[kind] for one in drawn], axis=0) for kind in drawn[0]}
     return {f"macro_{kind}": [float(v) for v in np.quantile(mean, (0.025, 0.975))] for kind, mean in means.items()}

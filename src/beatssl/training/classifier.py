@@ -1,0 +1,152 @@
+"""A classifier of whole records as a folder: encoder, head, label names, temperatures and thresholds."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Float64, Int
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from beatssl.models.encoder import Encoder, build_encoder
+from beatssl.models.pooling import pool, valid_steps
+from beatssl.models.projector import Projector
+from beatssl.training.saved import Contents, Kind, Preprocessing, Provenance, SavedModel
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class HeadConfig:
+    """What stands on the encoder."""
+
+    labels: tuple[str, ...]
+    """Names, in the order of the scores."""
+    hidden: Annotated[int, Field(ge=0)] = 0
+    """Width of a hidden layer; 0: none, the head is linear."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the pooled embedding that is hidden from the head while it learns."""
+
+
+class ClassificationHead(nn.Module):
+    """Pooled embeddings, each number standardised, to a score a label: linear, or with one hidden layer."""
+
+    def __init__(self, channels: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.scale = nn.BatchNorm1d(channels, affine=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.scores = Projector(channels, max(1, config.hidden), len(config.labels), int(config.hidden > 0))
+
+    def forward(self, embedding: Float[Tensor, "record channels"]) -> Float[Tensor, "record label"]:
+        return self.scores(self.dropout(self.scale(embedding)))
+
+    @torch.no_grad()
+    def standardise_as(
+        self, mean: Float64[np.ndarray, " channels"], variance: Float64[np.ndarray, " channels"]
+    ) -> None:
+        """Bring embeddings to mean 0 and variance 1 by these numbers, while the head is in evaluation mode."""
+        assert self.scale.running_mean is not None
+        assert self.scale.running_var is not None
+        self.scale.running_mean.copy_(torch.from_numpy(mean))
+        self.scale.running_var.copy_(torch.from_numpy(variance))
+
+
+class EcgClassifier(SavedModel, pipeline_tag="audio-classification"):
+    """An encoder and a head that tell the labels of a record; see `SavedModel`.
+
+    `probabilities` are calibrated: log odds divided by a temperature a label. `thresholds` are of these probabilities.
+    """
+
+    kind: ClassVar[Kind] = Kind(
+        "classifier",
+        "probe or finetune",
+        "A classifier of ECG records",
+        """
+from beatssl.training.classifier import EcgClassifier
+
+classifier = EcgClassifier.from_pretrained(FOLDER_OR_REPOSITORY)
+classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
+""",
+    )
+    temperatures: Tensor
+    thresholds: Tensor
+
+    def __init__(
+        self, encoder: Encoder, config: HeadConfig, preprocessing: Preprocessing, provenance: Provenance
+    ) -> None:
+        super().__init__(encoder, preprocessing, provenance)
+        self.config = config
+        self.head = ClassificationHead(2 * encoder.channels, config)
+        self.register_buffer("temperatures", torch.ones(len(config.labels)))
+        self.register_buffer("thresholds", torch.full((len(config.labels),), 0.5))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels, in the order of scores, temperatures and thresholds."""
+        return self.config.labels
+
+    def embed(
+        self,
+        ecg_mv: Float[Tensor, "record lead time"],
+        lead_mask: Bool[Tensor, "record lead"],
+        valid: Int[Tensor, " record"] | None = None,
+    ) -> Float[Tensor, "record channels"]:
+        """Mean and maximum of the feature map over the first `valid` samples (None: all)."""
+        encoded = self.encoder(ecg_mv, lead_mask)
+        steps = None if valid is None else valid_steps(valid, encoded.stride, encoded.feature_map.shape[2])
+        return pool(encoded.feature_map, steps).float()
+
+    def forward(
+        self,
+        ecg_mv: Float[Tensor, "record lead time"],
+        lead_mask: Bool[Tensor, "record lead"],
+        valid: Int[Tensor, " record"] | None = None,
+    ) -> Float[Tensor, "record label"]:
+        """Log odds of every label, before the temperatures.
+
+        Signals are prepared as `preprocessing` says; `lead_mask` says which leads are measured, `valid` how many
+        samples come before the padding (None: all).
+        """
+        return self.head(self.embed(ecg_mv, lead_mask, valid))
+
+    @torch.inference_mode()
+    def probabilities(
+        self,
+        ecg_mv: Float[Tensor, "record lead time"],
+        lead_mask: Bool[Tensor, "record lead"],
+        valid: Int[Tensor, " record"] | None = None,
+    ) -> Float[Tensor, "record label"]:
+        """Calibrated probabilities of every label; see `forward`. Where no lead is measured they are NaN."""
+        found = (self(ecg_mv, lead_mask, valid).float() / self.temperatures).sigmoid()
+        return found.masked_fill(~lead_mask.any(dim=1, keepdim=True), torch.nan)
+
+    def diagnose(
+        self,
+        ecg_mv: Float32[np.ndarray, "lead time"],
+        leads: tuple[str, ...],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> dict[str, float]:
+        """Probability of every label for one record as a file gives it, NaN where not measured.
+
+        Raises ValueError where no lead is measured, CheckpointError where its leads cannot be those of the network.
+        """
+        signal, lead_mask = self.prepared(ecg_mv, leads, fs_hz, already_filtered)
+        if not lead_mask.any():
+            raise ValueError(f"none of the leads {', '.join(leads)} holds a signal; pass a record that was measured")
+        found = self.probabilities(signal, lead_mask)[0]
+        return dict(zip(self.labels, (float(value) for value in found), strict=True))
+
+    @torch.no_grad()
+    def decide(self, temperatures: Float64[np.ndarray, " label"], thresholds: Float64[np.ndarray, " label"]) -> None:
+        """Set what the choosing fold decides: a temperature and a threshold of the probability for each label."""
+        self.temperatures.copy_(torch.from_numpy(temperatures))
+        self.thresholds.copy_(torch.from_numpy(thresholds))
+
+    @classmethod
+    def build(cls, contents: Contents) -> "EcgClassifier":
+        config = TypeAdapter(HeadConfig).validate_python(contents.head)
+        return cls(build_encoder(contents.encoder), config, contents.preprocessing, contents.provenance)
+
+    def head_settings(self) -> dict[str, Any]:
+        return asdict(self.config)
