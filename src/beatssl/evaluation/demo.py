@@ -1,7 +1,9 @@
-"""The demo: a synthetic cohort prepared, drawn and shown as one page. Needs no data and no network."""
+"""The demo: a synthetic cohort prepared, an encoder pretrained on it, all on one page. Needs no data and no network."""
 
 import shutil
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,8 @@ from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import MANIFEST, PLAN
 from beatssl.dataset.prepare import prepare
 from beatssl.dataset.store import Store
+from beatssl.evaluation.demo_training import LEAST_RECORDS, train_demo
+from beatssl.evaluation.pretrain_page import ShownPretraining, show_pretraining
 from beatssl.evaluation.store_page import example_rows, store_page
 from beatssl.evaluation.store_pictures import draw_rows
 
@@ -32,48 +36,84 @@ _SHARD_RECORDS = 64  # small, so that a small cohort keeps several cores busy
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DemoConfig:
-    """Prepare a synthetic cohort and show it: pictures, and a page that needs nothing but a browser.
+    """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs but a browser.
 
-    Writes OUT/index.html, OUT/pictures/*.svg (to scale) and OUT/store, which any other verb can read.
+    Writes OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read, OUT/pretraining, a run that
+    `--encoder` takes, and OUT/probes.
     """
 
     out: Path = Path("demo")
-    """Folder to write. A store that an earlier demo left there is replaced."""
-    records: Annotated[int, Field(ge=8)] = 512
+    """Folder to write. What an earlier demo left there is replaced."""
+    records: Annotated[int, Field(ge=8)] = 1024
     """Number of synthetic records."""
     workers: Annotated[int, Field(ge=1)] | None = None
-    """Processes; None: one a core."""
+    """Processes that prepare; None: one a core."""
+    epochs: Annotated[int, Field(ge=0)] = 12
+    """How often pretraining sees every record; 0: leave pretraining out."""
+
+    def __post_init__(self) -> None:
+        if self.epochs and self.records < LEAST_RECORDS:
+            raise ValueError(
+                f"{self.records} records are too few to pretrain and probe; make {LEAST_RECORDS} at least, or leave "
+                "pretraining out with epochs 0"
+            )
 
 
 def demo(config: DemoConfig) -> Path:
-    """Make the demo and return the path of its page.
+    """Make the demo and return the path of its page; each step is named on standard error.
 
     Raises:
         StoreError: where OUT/store holds something that is no store.
+        ValueError: where OUT/pretraining holds something that is no run.
     """
+    _say(f"preparing {config.records:,} synthetic records: beats, waves, measurements")
+    store, seconds = _prepare(config)
+    _say("drawing records")
+    drawn = draw_rows(store, example_rows(store, EXAMPLES))
+    pictures = {f"ecg-{_stem(name)}": shown.ecg for name, shown in drawn.items()}
+    pictures |= {f"vcg-{_stem(name)}": shown.vcg for name, shown in drawn.items()}
+    trained = ShownPretraining()
+    if config.epochs:
+        run = train_demo(store.path, config.out, config.epochs, _say)
+        _say("drawing what was learnt")
+        trained = show_pretraining(store, run)
+    _write_pictures(config.out / "pictures", pictures | trained.pictures)
+    path = config.out / "index.html"
+    html = store_page(
+        store,
+        drawn,
+        "Beat-SSL demo: from ECG records to " + ("a pretrained encoder" if config.epochs else "a prepared store"),
+        f"{config.records:,} synthetic twelve-lead records, made from a moving dipole with known truth, read, "
+        "filtered, marked, measured and stored by one command" + (", then learnt from." if config.epochs else "."),
+        seconds,
+        trained.sections,
+    )
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def _prepare(config: DemoConfig) -> tuple[Store, float]:
+    """The cohort as a store, in place of one that was there, and how many seconds it took."""
     folder = config.out / "store"
     if any((folder / name).exists() for name in (MANIFEST, PLAN)):
         shutil.rmtree(folder)
     began = time.perf_counter()
     source = Path(str(config.records))
     prepare(PrepareConfig("synthetic", source, folder, shard_records=_SHARD_RECORDS, workers=config.workers))
-    seconds = time.perf_counter() - began
-    store = Store(folder)
-    drawn = draw_rows(store, example_rows(store, EXAMPLES))
-    pictures = config.out / "pictures"
-    pictures.mkdir(exist_ok=True)
-    for name, shown in drawn.items():
-        stem = name.lower().replace(" ", "-")
-        (pictures / f"ecg-{stem}.svg").write_text(shown.ecg, encoding="utf-8")
-        (pictures / f"vcg-{stem}.svg").write_text(shown.vcg, encoding="utf-8")
-    path = config.out / "index.html"
-    html = store_page(
-        store,
-        drawn,
-        "Beat-SSL demo: from ECG records to a prepared store",
-        f"{config.records:,} synthetic twelve-lead records, made from a moving dipole with known truth, read, "
-        "filtered, marked, measured and stored by one command.",
-        seconds,
-    )
-    path.write_text(html, encoding="utf-8")
-    return path
+    return Store(folder), time.perf_counter() - began
+
+
+def _write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:
+    """Each as NAME.svg on white, so that a viewer with a dark background shows it as the page does."""
+    folder.mkdir(exist_ok=True)
+    for name, svg in pictures.items():
+        on_white = svg.replace("<svg ", '<svg style="background: #fff" ', 1)
+        (folder / f"{name}.svg").write_text(on_white, encoding="utf-8")
+
+
+def _stem(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def _say(step: str) -> None:
+    print(f"demo: {step}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """A store as one page: what it holds, some of its rows drawn, what was found against what is true, every feature."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,12 @@ _MARK_NAMES = {
 
 
 def store_page(
-    store: Store, drawn: Mapping[str, DrawnRow], title: str, summary: str, seconds: float | None = None
+    store: Store,
+    drawn: Mapping[str, DrawnRow],
+    title: str,
+    summary: str,
+    seconds: float | None = None,
+    more: Sequence[Section] = (),
 ) -> str:
     """The page of a store as HTML.
 
@@ -58,11 +63,12 @@ def store_page(
         title: heading of the page.
         summary: one sentence below it.
         seconds: how long the preparation took, where that is known.
+        more: sections on what was made of the store; they stand before the list of features.
     """
     sections = [_cohort(store, seconds), _drawn(store, drawn)]
     if len(store.waves):
         sections.append(_truth(store))
-    sections += [_spread(store), _features(store, next(iter(drawn.values())).row), _aside(store)]
+    sections += [_spread(store), *more, _features(store, next(iter(drawn.values())).row), _aside(store)]
     foot = f"Made by beatssl {__version__}. A research tool, no medical device: not for diagnosis or treatment."
     return page(title, summary, sections, foot)
 
