@@ -45,9 +45,10 @@ def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: fl
 
     Args:
         reference: the marks of every lead; NaN where an onset or offset was not marked.
-        found: the predicted waves. NaN where a wave is cut by the record's end. Leads without marks are left out.
-        fs_hz: the records' own rate: sample figures are taken at its samples, and a sample belongs to a wave from
-            onset to offset, both included.
+        found: the predicted waves; one without a boundary counts as a wave from or to its peak. Leads without marks are
+            left out.
+        fs_hz: the records' own rate: sample figures are taken at its samples. A wave holds the samples from onset to
+            offset, both included, each boundary at the sample nearest to it.
 
     Returns:
         `records` and `leads` counted; `sample_f1` and `iou`: P, QRS, T and macro, their mean; `boundaries`: for P_on,
@@ -89,10 +90,12 @@ def sample_counts(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) ->
     first = np.ceil((marked.first_s - _SAME_TIME_S) * fs_hz).astype(np.int64)
     count = np.floor((marked.last_s + _SAME_TIME_S) * fs_hz).astype(np.int64) - first + 1
     start = np.cumsum(count) - count
-    left_out = _painted(_unclear(marked), first, count, fs_hz)
+    left_out = _painted(_unclear(marked, 1 / fs_hz), first, count, fs_hz)
+    whole = np.isfinite(marked.waves.onset_s) & np.isfinite(marked.waves.offset_s)
+    clear = Lines(*(column[whole] for column in marked.waves))
     out: dict[str, Int64[np.ndarray, " lead"]] = {}
     for kind, wave in enumerate(WAVES):
-        true = _painted(_of_kind(marked.waves, kind), first, count, fs_hz) & ~left_out
+        true = _painted(_of_kind(clear, kind), first, count, fs_hz) & ~left_out
         said = _painted(_of_kind(lines, kind), first, count, fs_hz) & ~left_out
         for name, samples in (("both", true & said), ("reference", true), ("found", said)):
             out[f"{name}_{wave}"] = np.add.reduceat(samples, start, dtype=np.int64)
@@ -134,7 +137,7 @@ def _of_kind(lines: Lines, kind: int) -> Lines:
     return Lines(*(column[(lines.kind == kind) & (lines.lead >= 0)] for column in lines))
 
 
-def _unclear(marked: Marked) -> Lines:
+def _unclear(marked: Marked, sample_s: float) -> Lines:
     """Stretches that may or may not belong to a wave, since a boundary of it was not marked."""
     waves = marked.waves
     ends = np.stack([waves.onset_s, waves.peak_s, waves.offset_s])
@@ -143,9 +146,8 @@ def _unclear(marked: Marked) -> Lines:
     before = np.concatenate([[-np.inf], np.where(same, end_s[:-1], -np.inf)])
     after = np.concatenate([np.where(same, begin_s[1:], np.inf), [np.inf]])
     no_onset, no_offset = np.isnan(waves.onset_s), np.isnan(waves.offset_s)
-    step_s = 2 * _SAME_TIME_S  # the neighbour's own mark stays in
-    onset = np.where(no_onset, np.maximum(before + step_s, waves.peak_s - UNMARKED_REACH_S), waves.onset_s)
-    offset = np.where(no_offset, np.minimum(after - step_s, waves.peak_s + UNMARKED_REACH_S), waves.offset_s)
+    onset = np.where(no_onset, np.maximum(before + sample_s, waves.peak_s - UNMARKED_REACH_S), waves.onset_s)
+    offset = np.where(no_offset, np.minimum(after - sample_s, waves.peak_s + UNMARKED_REACH_S), waves.offset_s)
     some = no_onset | no_offset
     return Lines(waves.lead[some], waves.kind[some], onset[some], waves.peak_s[some], offset[some])
 
@@ -153,11 +155,12 @@ def _unclear(marked: Marked) -> Lines:
 def _painted(
     waves: Lines, first: Int64[np.ndarray, " lead"], count: Int64[np.ndarray, " lead"], fs_hz: float
 ) -> Bool[np.ndarray, " sample"]:
-    """Which samples of all leads, one after the other, lie in a wave; one that is cut reaches to the lead's end."""
-    some = np.isfinite(waves.onset_s) | np.isfinite(waves.offset_s)
-    lead, onset, offset = waves.lead[some], waves.onset_s[some], waves.offset_s[some]
-    begin = np.rint(np.nan_to_num(onset, nan=-1e6) * fs_hz).astype(np.int64) - first[lead]
-    end = np.rint(np.nan_to_num(offset, nan=1e6) * fs_hz).astype(np.int64) - first[lead] + 1
+    """Which samples of all leads, one after the other, lie in a wave; without a boundary, from or to the peak."""
+    begin_s, end_s = np.fmin(waves.onset_s, waves.peak_s), np.fmax(waves.offset_s, waves.peak_s)
+    some = np.isfinite(begin_s) & np.isfinite(end_s)
+    lead = waves.lead[some]
+    begin = np.rint(begin_s[some] * fs_hz).astype(np.int64) - first[lead]
+    end = np.rint(end_s[some] * fs_hz).astype(np.int64) - first[lead] + 1
     begin, end = np.clip(begin, 0, count[lead]), np.clip(end, 0, count[lead])
     some = begin < end
     at = (np.cumsum(count) - count)[lead]
