@@ -156,7 +156,7 @@ def _painted(
     waves: Lines, first: Int64[np.ndarray, " lead"], count: Int64[np.ndarray, " lead"], fs_hz: float
 ) -> Bool[np.ndarray, " sample"]:
     """Which samples of all leads, one after the other, lie in a wave; without a boundary, from or to the peak."""
-    begin_s, end_s = np.fmin(waves.onset_s, waves.peak_s), np.fmax(waves.offset_s, waves.peak_s)
+    begin_s, end_s = (np.where(np.isnan(ends), waves.peak_s, ends) for ends in (waves.onset_s, waves.offset_s))
     some = np.isfinite(begin_s) & np.isfinite(end_s)
     lead = waves.lead[some]
     begin = np.rint(begin_s[some] * fs_hz).astype(np.int64) - first[lead]
