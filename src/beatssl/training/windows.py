@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import Float32
 
 WINDOW_S, OVERLAP_S, EDGE_S = 10.0, 4.0, 1.0
-"""Length of a window, how far two reach over each other, and how much of a window's end does not count there."""
+"""Length of a window, how far two reach over each other at least, and how much of a window's end does not count."""
+
+WHOLE_STEPS = 32
+"""Windows begin at multiples of this many samples, the network's coarsest step: all cut time into the same steps."""
 
 Join = Callable[[Float32[np.ndarray, "window lead class part"]], Float32[np.ndarray, "lead class time"]]
 
@@ -18,7 +21,8 @@ def blended(samples: int, fs_hz: float) -> tuple[list[slice], Join]:
     weighted by how far inside each it lies: 0 in the outer `EDGE_S`, then rising evenly to 1 over the rest of the
     overlap. So the result is continuous, and at no place does a window's end count where another's middle does.
     """
-    length, step = round(WINDOW_S * fs_hz), round((WINDOW_S - OVERLAP_S) * fs_hz)
+    length = round(WINDOW_S * fs_hz)
+    step = max(1, int((WINDOW_S - OVERLAP_S) * fs_hz) // WHOLE_STEPS) * WHOLE_STEPS
     if samples <= 1.5 * length:
         return [slice(0, samples)], lambda parts: parts[0]
     starts = [*range(0, samples - length, step), samples - length]
