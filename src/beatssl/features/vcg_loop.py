@@ -71,7 +71,7 @@ def measure(waves: Waves) -> dict[str, Float32[np.ndarray, " row"]]:
     has_t = in_t.any(axis=1)
     of_t = {name: np.where(has_t, v, np.nan) for name, v in of_t.items()}
     p_net = _sum(waves.mv[:, (_I, _AVF)], in_p)
-    out |= of_t | {"p_axis_deg": np.where(in_p.any(axis=1), _frontal(p_net), np.nan)}
+    out |= of_t | {"p_axis_deg": np.where(in_p.any(axis=1), frontal_axis_deg(p_net), np.nan)}
     out |= _angles(out, qrs, t, waves.in_qrs, in_t)
     gradient = _sum(qrs, waves.in_qrs) * 1000 / FINE_HZ + _sum(t, in_t) * 1000 * step_s
     out["ventricular_gradient_mvms"] = np.where(has_t, np.linalg.norm(gradient, axis=1), np.nan)
@@ -104,7 +104,7 @@ def _loop_measures(
         f"{name}_loop_planarity": 1 - values[:, 0] ** 2 / (values**2).sum(axis=1),
         f"{name}_loop_roundness": values[:, 1] / values[:, 2],
         f"{name}_loop_area_mv2": np.linalg.norm(cross, axis=1).sum(axis=1),
-        f"{name}_axis_deg": _frontal(_sum(mv[:, (_I, _AVF)], mask)),
+        f"{name}_axis_deg": frontal_axis_deg(_sum(mv[:, (_I, _AVF)], mask)),
         f"{name}_no_dipole_share": energy[:, :5].sum(axis=1) / energy.sum(axis=1),
     }
 
@@ -138,8 +138,8 @@ def _ends(waves: Waves, qrs: Float32[np.ndarray, "row 3 fine"]) -> dict[str, np.
     swept = (x[:, :-1] * z[:, 1:] - x[:, 1:] * z[:, :-1]).sum(axis=1)
     size = (x**2 + z**2).sum(axis=1)
     return {
-        "qrs_initial_axis_deg": _frontal(_sum(limb, early)),
-        "qrs_terminal_axis_deg": _frontal(_sum(limb, late)),
+        "qrs_initial_axis_deg": frontal_axis_deg(_sum(limb, early)),
+        "qrs_terminal_axis_deg": frontal_axis_deg(_sum(limb, late)),
         "qrs_initial_azimuth_axis_deg": np.degrees(np.arctan2(first[:, 2], first[:, 0])),
         "qrs_terminal_azimuth_axis_deg": np.degrees(np.arctan2(last[:, 2], last[:, 0])),
         "qrs_turning_deg": np.degrees(np.arctan2(swept * 5, size)),
@@ -169,7 +169,7 @@ def _sum(values: Float32[np.ndarray, "row axis time"], mask: Bool[np.ndarray, "r
     return np.matmul(values, mask[:, :, None].astype(np.float32))[..., 0]
 
 
-def _frontal(net: np.ndarray) -> np.ndarray:
+def frontal_axis_deg(net: np.ndarray) -> np.ndarray:
     """Axis in degrees from I and aVF, aVF scaled by 2/√3 since augmented leads are that much shorter."""
     return np.degrees(np.arctan2(net[:, 1] * 2 / np.sqrt(3), net[:, 0]))
 
