@@ -86,14 +86,14 @@ def test_examples_are_the_clearest_rows_and_never_the_same(store: Store) -> None
 
 
 def test_the_demo_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
-    path = demo(DemoConfig(tmp_path / "demo", records=24, workers=1))
+    path = demo(DemoConfig(tmp_path / "demo", records=24, workers=1, epochs=0))
     text = path.read_text(encoding="utf-8")
     assert path == tmp_path / "demo" / "index.html"
     assert text.count("ecg-paper") > 3
     assert not re.search(r'(src|href)="(?!#)', text)
     assert "Found against true" in text
     assert list((tmp_path / "demo" / "pictures").glob("ecg-*.svg"))
-    demo(DemoConfig(tmp_path / "demo", records=8, workers=1))
+    demo(DemoConfig(tmp_path / "demo", records=8, workers=1, epochs=0))
     assert len(Store(tmp_path / "demo" / "store")) == 8  # an old demo is replaced
 
 
@@ -102,5 +102,5 @@ def test_the_demo_spares_a_folder_that_is_no_store(tmp_path: Path) -> None:
     mine = tmp_path / "store" / "mine.txt"
     mine.write_text("keep", encoding="utf-8")
     with pytest.raises(ValueError, match="no store"):
-        demo(DemoConfig(tmp_path, records=8))
+        demo(DemoConfig(tmp_path, records=8, epochs=0))
     assert mine.read_text(encoding="utf-8") == "keep"

@@ -15,7 +15,7 @@ from beatssl.dataset.layout import MANIFEST, PLAN
 from beatssl.dataset.prepare import prepare
 from beatssl.dataset.store import Store
 from beatssl.evaluation.demo_training import LEAST_RECORDS, train_demo
-from beatssl.evaluation.pretrain_page import ShownPretraining, show_pretraining
+from beatssl.evaluation.pretrain_page import ShownSections, show_pretraining
 from beatssl.evaluation.store_page import example_rows, store_page
 from beatssl.evaluation.store_pictures import draw_rows
 
@@ -72,12 +72,12 @@ def demo(config: DemoConfig) -> Path:
     drawn = draw_rows(store, example_rows(store, EXAMPLES))
     pictures = {f"ecg-{_stem(name)}": shown.ecg for name, shown in drawn.items()}
     pictures |= {f"vcg-{_stem(name)}": shown.vcg for name, shown in drawn.items()}
-    trained = ShownPretraining()
+    trained = ShownSections()
     if config.epochs:
         run = train_demo(store.path, config.out, config.epochs, _say)
         _say("drawing what was learnt")
         trained = show_pretraining(store, run)
-    _write_pictures(config.out / "pictures", pictures | trained.pictures)
+    _write_pictures(config.out / "pictures", {**pictures, **trained.pictures})
     path = config.out / "index.html"
     html = store_page(
         store,

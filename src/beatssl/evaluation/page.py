@@ -110,6 +110,11 @@ def decimal(value: float) -> str:
     return f"{round(float(value), 1) + 0.0:.1f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
+def percent(share: float) -> str:
+    """A share between 0 and 1 in whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
 def _cell(value: str | float | int | None) -> str:
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.ticker import MaxNLocator
 
 from beatssl.evaluation.figures import ACCENT, FAINT, drawing, svg_text
@@ -86,7 +85,7 @@ def loss_curves(curves: Sequence[LossCurve]) -> str:
                     1, curve.level, f"{curve.level_name} {curve.level:.2f}", transform=axes.get_yaxis_transform(),
                     ha="right", va="bottom", fontsize=8, color=_OTHER,
                 )  # fmt: skip
-            axes.set(title=curve.title, xlabel="epoch", ylabel=curve.unit, xlim=(0, None))
+            axes.set(title=curve.title, xlabel="epoch", ylabel=curve.unit, xlim=(0, curve.epoch.max()))
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid(axis="y", color="#e2e8f0", linewidth=0.7)
             axes.margins(y=0.12)
@@ -97,34 +96,43 @@ def loss_curves(curves: Sequence[LossCurve]) -> str:
 def target_maps(maps: Sequence[TargetMap], groups: Sequence[str]) -> str:
     """Targets side by side on one colour scale; `groups` names each record's class, equal ones in a row."""
     names, begin, end = _runs(groups)
-    with drawing(11.0, 4.15) as figure:
-        panels: list[Axes] = []
+    middle = (begin + end - 1) / 2
+    left, right, gap = 0.045, 0.94, 0.018
+    width = (right - left - gap * len(maps)) / len(maps)
+    width_in = 11.0
+    height_in = width * width_in + 0.95
+    low, high = 0.55 / height_in, width * width_in / height_in
+    with drawing(width_in, height_in) as figure:
         for at, one in enumerate(maps):
-            axes = figure.add_axes((0.045 + at * 0.303, 0.17, 0.27, 0.72))
-            panels.append(axes)
-            image = axes.imshow(one.targets, cmap=_SHADES, vmin=0, vmax=1, interpolation="none", aspect="equal")
+            axes = figure.add_axes((left + at * (width + gap), low, width, high))
+            image = axes.imshow(
+                one.targets, cmap=_SHADES, norm=PowerNorm(0.5, 0, 1), interpolation="none", aspect="equal"
+            )
             for edge in begin[1:]:
                 axes.axhline(edge - 0.5, color="#94a3b8", linewidth=0.6)
                 axes.axvline(edge - 0.5, color="#94a3b8", linewidth=0.6)
-            axes.set_xticks((begin + end - 1) / 2, names)
-            axes.set_yticks((begin + end - 1) / 2, names if at == 0 else [""] * len(names))
+            axes.set_xticks(middle, names)
+            axes.set_yticks(middle, names if at == 0 else [""] * len(names))
             axes.tick_params(length=0, labelsize=8)
             axes.set_title(one.title)
-            axes.set_xlabel(one.note, labelpad=6)
+            axes.set_xlabel(one.note, labelpad=5)
             if at == len(maps) - 1:
-                scale = figure.colorbar(image, cax=figure.add_axes((0.947, 0.17, 0.014, 0.72)))
-                scale.outline.set_visible(False)
+                scale = figure.colorbar(image, cax=figure.add_axes((right + 0.005, low, 0.013, high)))
+                scale.set_ticks(
+                    [0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1],
+                    labels=["0", ".01", ".05", ".1", ".2", ".4", ".6", ".8", "1"],
+                )
                 scale.ax.tick_params(length=0, labelsize=8)
-                scale.ax.set_title("target", loc="center", fontsize=8, fontweight="normal", pad=8)
+                scale.ax.set_title("target", loc="center", fontsize=8, fontweight="normal")
         return svg_text(figure)
 
 
 def embedding_maps(maps: Sequence[EmbeddingMap], groups: Shaped[np.ndarray, " record"]) -> str:
     """Maps of the same records side by side, a colour a class; `groups` are keys of GROUP_COLOURS."""
     shown = [name for name in GROUP_COLOURS if (groups == name).any()]
-    with drawing(11.0, 5.3) as figure:
+    with drawing(11.0, 5.0) as figure:
         for at, one in enumerate(maps):
-            axes = figure.add_axes((0.02 + at * 0.5, 0.19, 0.46, 0.74))
+            axes = figure.add_axes((0.02 + at * 0.5, 0.135, 0.46, 0.805))
             for name in shown:
                 x, y = one.points[groups == name].T
                 axes.scatter(x, y, s=26, color=GROUP_COLOURS[name], linewidths=0.4, edgecolors="white", label=name)
@@ -148,7 +156,7 @@ def embedding_maps(maps: Sequence[EmbeddingMap], groups: Shaped[np.ndarray, " re
 def interval_rows(figures: Mapping[str, Mapping[str, Interval]], unit: str) -> str:
     """A line a row name, and on it a point with its interval for each column: {column: {row: figure}}."""
     rows = list(next(iter(figures.values())))
-    with drawing(7.2, 1.0 + 0.42 * len(rows)) as figure:
+    with drawing(7.2, 1.0 + 0.36 * len(rows)) as figure:
         axes = figure.add_subplot()
         places = np.arange(len(rows), 0, -1)
         colours = ["#94a3b8", ACCENT, "#be123c"]
