@@ -15,6 +15,9 @@ from beatssl.models.pooling import pool, valid_steps
 from beatssl.models.projector import Projector
 from beatssl.training.saved import Contents, Kind, Preprocessing, Provenance, SavedModel
 
+_LEAST_VARIANCE = 1e-5
+"""Added to variances of embeddings, so that what hardly differs is not blown up."""
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class HeadConfig:
@@ -33,7 +36,7 @@ class ClassificationHead(nn.Module):
 
     def __init__(self, channels: int, config: HeadConfig) -> None:
         super().__init__()
-        self.scale = nn.BatchNorm1d(channels, affine=False)
+        self.scale = nn.BatchNorm1d(channels, eps=_LEAST_VARIANCE, affine=False)
         self.dropout = nn.Dropout(config.dropout)
         self.scores = Projector(channels, max(1, config.hidden), len(config.labels), int(config.hidden > 0))
 
@@ -49,6 +52,26 @@ class ClassificationHead(nn.Module):
         assert self.scale.running_var is not None
         self.scale.running_mean.copy_(torch.from_numpy(mean))
         self.scale.running_var.copy_(torch.from_numpy(variance))
+
+    @torch.no_grad()
+    def be_linear(self, weight: Float32[np.ndarray, "channels label"], bias: Float32[np.ndarray, " label"]) -> None:
+        """Give the scores embedding @ weight + bias, for embeddings divided by their deviation."""
+        assert self.scale.running_var is not None
+        variance = self.scale.running_var.double().numpy()
+        # Embeddings are divided by √(variance + ε): what that takes from them, the weights give back.
+        grown = np.sqrt(np.where(np.isfinite(variance), 1 + self.scale.eps / variance, 0))
+        self._last().weight.copy_(torch.from_numpy((weight * grown[:, None]).T))
+        self._last().bias.copy_(torch.from_numpy(bias))
+
+    @torch.no_grad()
+    def shift(self, by: Float64[np.ndarray, " label"]) -> None:
+        """Add a number to the score of each label."""
+        self._last().bias.add_(torch.from_numpy(by).to(self._last().bias))
+
+    def _last(self) -> nn.Linear:
+        last = self.scores.layers[-1]
+        assert isinstance(last, nn.Linear)
+        return last
 
 
 class EcgClassifier(SavedModel, pipeline_tag="audio-classification"):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -98,31 +97,25 @@ def scaled(
     values: Float32[np.ndarray, "row feature"], used: Bool[np.ndarray, " row"]
 ) -> Float32[np.ndarray, "row feature"]:
     """Mean 0 and variance 1 over the rows `used`; a feature that never differs there is 0."""
-    mean, deviation, alive = _scale(values[used])
-    return np.where(alive, (values - mean) / deviation, 0).astype(np.float32)
+    mean, variance = spread(values[used])
+    return ((values - mean) / np.sqrt(variance)).astype(np.float32)
 
 
-def _scale(
+def spread(
     values: Float32[np.ndarray, "row feature"],
-) -> tuple[Float64[np.ndarray, " feature"], Float64[np.ndarray, " feature"], Bool[np.ndarray, " feature"]]:
-    """Mean, deviation (1 where there is none), and which features differ at all."""
+) -> tuple[Float64[np.ndarray, " feature"], Float64[np.ndarray, " feature"]]:
+    """Mean and variance of every feature; infinite variance, so that it counts for nothing, where it never differs."""
     mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     alive = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
-    return mean, np.where(alive, deviation, 1), alive
+    return mean, np.where(alive, deviation**2, np.inf)
 
 
-@torch.no_grad()
 def _classifier(
     question: Question, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
 ) -> EcgClassifier:
     """The encoder with the regression as its head, which gives the scores that the regression gives."""
     model = EcgClassifier(encoder, HeadConfig(question.group.names), Preprocessing.of_store(question.store), {})
-    mean, deviation, alive = _scale(values)
-    model.head.standardise_as(mean, deviation**2)
-    # What the head adds to the variance, it must be paid back; a feature that never differs counts for nothing.
-    grown = np.sqrt(deviation**2 + model.head.scale.eps) / deviation
-    last = model.head.scores.layers[-1]
-    assert isinstance(last, nn.Linear)
-    last.weight.copy_(torch.from_numpy(np.where(alive[:, None], line.weight * grown[:, None], 0).T))
-    last.bias.copy_(torch.from_numpy(line.bias))
+    mean, variance = spread(values)
+    model.head.standardise_as(mean, variance)
+    model.head.be_linear(line.weight, line.bias)
     return model.eval()

@@ -135,7 +135,11 @@ def _mean_of(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for label, first in each[0]["per_class"].items():
         means = {kind: np.mean([one["per_class"][label][kind] for one in each]) for kind in ("auroc", "auprc", "f1")}
         per_class[label] = {kind: float(value) for kind, value in means.items()} | {"positives": first["positives"]}
-    return macro | {"per_class": per_class}
+    by_group = {
+        name: {kind: float(np.mean([one["by_group"][name][kind] for one in each])) for kind in first}
+        for name, first in each[0]["by_group"].items()
+    }
+    return macro | {"per_class": per_class, "by_group": by_group}
 
 
 def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> dict[str, Any]:

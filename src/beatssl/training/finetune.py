@@ -1,0 +1,189 @@
+"""Fine-tuning: an encoder and a head, or the head alone, learn the labels of a store."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from jaxtyping import Bool, Float32, Float64, Int64
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
+from torch import Tensor, nn
+
+from beatssl.training.classifier import EcgClassifier, HeadConfig
+from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude
+from beatssl.training.embedding import embed
+from beatssl.training.label_fit import Learner, Pace, learn, positive_weights, score
+from beatssl.training.loop import seeded
+from beatssl.training.optimiser import make_optimizer
+from beatssl.training.probe import spread
+from beatssl.training.row_signals import RowSignals, on_device
+from beatssl.training.saved import Preprocessing
+from beatssl.training.stream import WEIGHTS, seed_of
+from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.views.view import Composed
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid"))
+class FinetuneConfig(DiagnosisConfig):
+    """An encoder and a head learn the labels of a store, by gradient.
+
+    The choosing fold chooses the epoch, thresholds and temperatures; only the reported fold's figures are written. From
+    scratch is `--encoder random`.
+    """
+
+    train: Literal["all", "head"] = "all"
+    """all: every weight, those of the encoder at a lower rate; head: the encoder stays as it is."""
+    head: Literal["linear", "mlp"] = "linear"
+    """mlp: one hidden layer."""
+    hidden: Annotated[int, Field(ge=1)] = 256
+    """Width of the hidden layer, where there is one."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Share of the pooled embedding that is hidden from the head."""
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """How often every record is seen, and how often the choosing fold is looked at."""
+    least_updates: Annotated[int, Field(ge=1)] = 200
+    """Updates at least, however few records there are."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Records a weight update."""
+    rate: Annotated[float, Field(gt=0)] = 3e-3
+    """Highest learning rate of AdamW for the head."""
+    encoder_rate: Annotated[float, Field(gt=0)] = 0.3
+    """Factor on it for the encoder."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Of AdamW, on matrices and kernels alone."""
+    warmup: Share = 0.1
+    """Share of the updates over which the rate rises."""
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    """Longest gradient, over all weights; 0: no limit."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of a running average of the weights, which is then what is judged and kept; 0: none."""
+    balance: Share = 0.0
+    """A positive counts (negatives / positives)^balance times: 0 leaves labels as they are, 1 makes both sides weigh
+    the same. Its shift of the log odds is taken back, so that probabilities stay probabilities."""
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    """How records are changed while every weight is trained; by default not at all."""
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the network's arithmetic while it learns; losses and what is reported are always float32."""
+    cpu: bool = False
+    """Use no GPU, even where there is one."""
+
+    def __post_init__(self) -> None:
+        if self.train == "head" and self.views != ViewsConfig():
+            raise ValueError("views change what the encoder sees, and with train='head' it sees every record once; "
+                             "leave views out, or train='all'")  # fmt: skip
+
+
+def finetune(config: FinetuneConfig) -> dict[str, Any]:
+    """The figures of the encoder with the head it learnt, also written as `out`/metrics.json, with every record's
+    probabilities, and the model as `out`/head.
+
+    With a label share below 1, every draw begins anew from the same encoder; figures are the mean over the draws and
+    their intervals those of that mean; the model is the first draw's.
+
+    Raises ValueError where the store has no such labels, was prepared otherwise than the encoder expects, or leaves
+    fewer than two records to learn from; SplitError where folds overlap or share a patient; NotFinite where a loss or
+    gradient is not finite.
+    """
+    question = ask(config)
+    device = Accelerator(cpu=config.cpu).device
+    if config.train == "head":
+        values = embed(question.opened.encoder.to(device), question.store, question.group.row, device=device)
+        answers = [_head_alone(config, question, used, values, device) for used in question.draws]
+    else:
+        signals = RowSignals(question.store)
+        answers = [_everything(config, question, used, signals, device) for used in question.draws]
+    return conclude(config, question, answers)
+
+
+@dataclass(frozen=True)
+class _RecordInputs:
+    """Signals of a cohort's rows."""
+
+    signals: RowSignals
+    row: Int64[np.ndarray, " row"]
+    views: Composed
+    device: torch.device
+
+    def __call__(self, at: Int64[np.ndarray, " some_row"], generator: torch.Generator | None) -> tuple[Tensor, ...]:
+        read = on_device(self.signals(self.row[at]), self.device)
+        if generator is not None:
+            read = self.views(read, generator)
+        return read.ecg_mv, read.lead_mask, read.valid
+
+
+@dataclass(frozen=True)
+class _EmbeddedInputs:
+    """Embeddings of a cohort's rows, on one scale."""
+
+    values: Tensor
+
+    def __call__(self, at: Int64[np.ndarray, " some_row"], generator: torch.Generator | None) -> tuple[Tensor, ...]:
+        return (self.values[torch.from_numpy(at)],)
+
+
+def _everything(
+    config: FinetuneConfig,
+    question: Question,
+    used: Bool[np.ndarray, " row"],
+    signals: RowSignals,
+    device: torch.device,
+) -> Answer:
+    """The encoder and the head learn together; their embeddings are standardised batch by batch on the way."""
+    model = _classifier(config, question, copy.deepcopy(question.opened.encoder)).to(device)
+    optimizers = [
+        (make_optimizer(model.encoder, config.rate, config.weight_decay), config.rate * config.encoder_rate),
+        (make_optimizer(model.head, config.rate, config.weight_decay), config.rate),
+    ]
+    inputs = _RecordInputs(signals, question.group.row, build_views(config.views), device)
+    return _answer(config, question, used, model, Learner(model, optimizers, inputs, device))
+
+
+def _head_alone(
+    config: FinetuneConfig,
+    question: Question,
+    used: Bool[np.ndarray, " row"],
+    values: Float32[np.ndarray, "row feature"],
+    device: torch.device,
+) -> Answer:
+    """The head learns from embeddings that were made once, standardised by the rows used."""
+    model = _classifier(config, question, question.opened.encoder).to(device).eval()
+    model.head.standardise_as(*spread(values[used]))
+    with torch.no_grad():
+        inputs = _EmbeddedInputs(model.head.scale(torch.from_numpy(values).to(device)))
+    learning = nn.Sequential(model.head.dropout, model.head.scores)
+    optimizers = [(make_optimizer(learning, config.rate, config.weight_decay), config.rate)]
+    return _answer(config, question, used, model, Learner(learning, optimizers, inputs, device))
+
+
+def _answer(
+    config: FinetuneConfig, question: Question, used: Bool[np.ndarray, " row"], model: EcgClassifier, learner: Learner
+) -> Answer:
+    group = question.group
+    weights = positive_weights(group, used, config.balance)
+    looks = learn(learner, group, used, weights, _pace(config))
+    model.head.shift(-np.log(weights))
+    held_out = group.valid | group.test
+    scores: Float64[np.ndarray, "row label"] = np.full(group.labels.shape, np.nan)
+    scores[held_out] = score(learner.model, learner, group, held_out)
+    best = max(looks, key=lambda look: look["valid_macro_auroc"])
+    return Answer(scores, model.cpu().eval(), best | {"looks": looks})
+
+
+def _classifier(config: FinetuneConfig, question: Question, encoder: Any) -> EcgClassifier:
+    """The encoder with a fresh head."""
+    hidden = config.hidden if config.head == "mlp" else 0
+    head = HeadConfig(question.group.names, hidden, config.dropout)
+    with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
+        return EcgClassifier(encoder, head, Preprocessing.of_store(question.store), {})
+
+
+def _pace(config: FinetuneConfig) -> Pace:
+    return Pace(
+        config.epochs, config.least_updates, config.batch_size, config.warmup, config.clip, config.average,
+        config.precision, config.seed,
+    )  # fmt: skip
