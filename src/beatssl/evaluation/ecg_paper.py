@@ -24,6 +24,7 @@ CLASS_COLOURS = {"N": "#475569", "S": "#7C3AED", "V": "#BE123C", "F": "#B45309"}
 MM_PER_S, MM_PER_MV = 25.0, 10.0
 COLUMNS = (LEADS[0:3], LEADS[3:6], LEADS[6:9], LEADS[9:12])
 _LEFT_MM, _RIGHT_MM, _TOP_MM, _BOTTOM_MM, _ROW_GAP_MM, _TICKS_MM = 15.0, 5.0, 15.0, 10.0, 2.5, 3.5
+_BARS_MM = 2.5
 _TRACE, _INK, _MINOR, _MAJOR, _PAPER = "#1f2937", "#334155", "#f9dcd7", "#efb3aa", "#fffdfb"
 
 
@@ -34,6 +35,7 @@ class WaveSpan:
     wave: Literal["P", "QRS", "T"]
     onset_s: float
     offset_s: float
+    lead: str = ""  # "": every lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,19 @@ def ecg_paper(
     title: str = "",
     note: str = "",
     rhythm_lead: str = "II",
+    reference: Sequence[WaveSpan] = (),
 ) -> str:
     """An SVG of a 12-lead ECG with its waves coloured and its beats marked.
 
     Args:
         ecg_mv: the twelve leads in canonical order, in mV; a lead that is all NaN is written as missing.
         fs_hz: sampling rate in Hz.
-        waves: spans coloured on every lead (global boundaries).
+        waves: spans coloured on the trace, each on its own lead or on every lead.
         beats: R peaks marked above the rhythm strip.
         title: text at the top left; escaped.
         note: text at the bottom right, beside the paper speed and gain; escaped.
         rhythm_lead: the lead drawn over the whole length in the last row.
+        reference: spans drawn as bars under the trace, such as the marks that `waves` should meet.
 
     Returns:
         The SVG document as text, `width` and `height` in millimetres, to scale at 25 mm/s and 10 mm/mV.
@@ -83,14 +87,16 @@ def ecg_paper(
     if rhythm_lead not in LEADS:
         raise ValueError(f"rhythm_lead {rhythm_lead!r} is not a lead; choose one of {', '.join(LEADS)}")
     duration_s = ecg_mv.shape[1] / fs_hz
-    rows = _rows(ecg_mv, fs_hz, duration_s, rhythm_lead)
+    rows = _rows(ecg_mv, fs_hz, duration_s, rhythm_lead, _BARS_MM if reference else 0.0)
     width_mm = _LEFT_MM + duration_s * MM_PER_S + _RIGHT_MM
     height_mm = rows[-1].top_mm + rows[-1].height_mm + _BOTTOM_MM
-    parts = [_sheet(width_mm, height_mm), _heading(title, note, width_mm, height_mm, WAVE_COLOURS if waves else {})]
+    colours = WAVE_COLOURS if waves or reference else {}
+    parts = [_sheet(width_mm, height_mm), _heading(title, note, width_mm, height_mm, colours)]
     for row in rows:
         parts.append(_calibration(row))
         for lead, start_s, end_s in row.cells:
-            parts.append(_cell(ecg_mv[LEADS.index(lead)], fs_hz, lead, start_s, end_s, row, waves))
+            parts.append(_cell(ecg_mv[LEADS.index(lead)], fs_hz, lead, start_s, end_s, row, _on(lead, waves)))
+            parts.append(_bars(_on(lead, reference), start_s, end_s, row))
     parts.append(_beat_ticks(beats, rows[-1], duration_s))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ecg-paper" width="{width_mm:g}mm" height="{height_mm:g}mm" '
@@ -99,7 +105,14 @@ def ecg_paper(
     )
 
 
-def _rows(ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: float, rhythm_lead: str) -> list[_Row]:
+def _on(lead: str, spans: Iterable[WaveSpan]) -> list[WaveSpan]:
+    """The spans that belong on a lead."""
+    return [span for span in spans if span.lead in ("", lead)]
+
+
+def _rows(
+    ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: float, rhythm_lead: str, bars_mm: float
+) -> list[_Row]:
     """Three rows of four leads, each a quarter of the time, and the rhythm strip; as high as their signals need."""
     edges = np.linspace(0, duration_s, len(COLUMNS) + 1)
     cells = [
@@ -114,7 +127,7 @@ def _rows(ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: floa
         shown = shown[np.isfinite(shown)]
         above_mv, below_mv = (float(shown.max()), float(-shown.min())) if shown.size else (1.0, 0.5)
         above_mm = np.clip(above_mv * MM_PER_MV + 2, 11, 35)
-        below_mm = np.clip(below_mv * MM_PER_MV + 1, 6, 35)
+        below_mm = np.clip(below_mv * MM_PER_MV + 1, 6, 35) + bars_mm
         height_mm = 5.0 * ceil((above_mm + below_mm) / 5)
         if len(line) == 1:
             top_mm += _TICKS_MM
@@ -202,6 +215,21 @@ def _cell(
         )
         + tick
         + name
+    )
+
+
+def _bars(spans: Iterable[WaveSpan], start_s: float, end_s: float, row: _Row) -> str:
+    """Waves as bars along the foot of a row, those of one wave as one path."""
+    y_mm = row.top_mm + row.height_mm - _BARS_MM / 2
+    drawn: dict[str, str] = dict.fromkeys(WAVE_COLOURS, "")
+    for span in spans:
+        a, b = max(span.onset_s, start_s), min(span.offset_s, end_s)
+        if a < b:
+            drawn[span.wave] += f"M{_LEFT_MM + a * MM_PER_S:.2f} {y_mm:g}H{_LEFT_MM + b * MM_PER_S:.2f}"
+    return "".join(
+        f'<path class="bar" d="{d}" fill="none" stroke="{WAVE_COLOURS[wave]}" stroke-width="1.1"/>'
+        for wave, d in drawn.items()
+        if d
     )
 
 
