@@ -23,14 +23,16 @@ from beatssl.views.registry import ViewsConfig
 
 from .conftest import TINY
 
-FIT = FitConfig(decoder=DecoderConfig(width=0.25, kernel=5), epochs=1, batch_size=5, precision="float32")
+FIT = FitConfig(decoder=DecoderConfig(width=0.25, kernel=5), updates=3, batch_size=5, precision="float32")
 
 
 @pytest.fixture(scope="module")
 def learnt(store):
     """A small segmenter that has learnt the cohort a little; not to be changed."""
     encoder = open_encoder("random", TINY, 0, store).encoder
-    config = replace(FIT, epochs=14, batch_size=3, rate=1e-2, few=0.1, views=ViewsConfig(temporal_scaling=0.3))
+    config = replace(
+        FIT, updates=84, average=0.9, batch_size=3, rate=1e-2, few=0.1, views=ViewsConfig(temporal_scaling=0.3)
+    )
     data = marked_rows(store, range(18))
     return fit_segmenter(
         config, encoder, data, None, Preprocessing.of_store(store), {}, 0, torch.device("cpu")
@@ -92,20 +94,20 @@ def test_it_learns_waves_and_one_nameless_lead_will_do(store, learnt):
 
 def test_the_seed_decides_all(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
-    data = marked_rows(store, range(6))
+    config = replace(FIT, updates=2, views=VIEWS, train="all")
+    data, about = marked_rows(store, range(6)), Preprocessing.of_store(store)
     made = [
-        fit_segmenter(replace(FIT, epochs=1, views=VIEWS), encoder, data, None, Preprocessing.of_store(store), {}, seed,
-                      torch.device("cpu")).segmenter.state_dict() for seed in (3, 3, 4)
-    ]  # fmt: skip
+        fit_segmenter(config, encoder, data, None, about, {}, seed, torch.device("cpu")).segmenter.state_dict()
+        for seed in (3, 3, 4)
+    ]
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
     assert not torch.equal(made[0]["decoder.head.weight"], made[2]["decoder.head.weight"])
 
 
 def test_a_frozen_encoder_stays_as_it_is(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
-    config = replace(FIT, train="decoder", epochs=1)
     data, about = marked_rows(store, range(6)), Preprocessing.of_store(store)
-    fitted = fit_segmenter(config, encoder, data, None, about, {}, 0, torch.device("cpu"))
+    fitted = fit_segmenter(FIT, encoder, data, None, about, {}, 0, torch.device("cpu"))
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, fitted.segmenter.encoder.state_dict()[name])
 
@@ -172,8 +174,21 @@ def test_rows_of_a_long_record_are_joined(learnt, store, monkeypatch):
     records["start_s"] = np.tile(np.arange(12) * 10.0, 2)
     monkeypatch.setitem(other.__dict__, "records", records)
     found = list(of_store(learnt, other))
-    assert [str(waves["record_id"].iloc[0]) for waves in found] == ["a", "b"]
-    assert found[0]["offset_s"].max() > 110
+    assert [set(part.waves["record_id"]) for part in found] == [{"a"}, {"b"}]
+    assert found[0].waves["offset_s"].max() > 110
+
+
+def test_many_records_at_once_give_what_each_gives_alone(learnt, store):
+    found = list(of_store(learnt, store))
+    assert [part.records for part in found] == [16, 8]
+    together = pd.concat([part.waves for part in found])
+    for row in (0, 21):
+        about = store.records.iloc[row]
+        ecg_mv = store.ecg_mv([row])[0]
+        alone = waves_of_record(learnt, about["record_id"], ecg_mv, store.leads)
+        same = together[together["record_id"] == about["record_id"]].reset_index(drop=True)
+        assert same["wave"].tolist() == alone["wave"].tolist()
+        np.testing.assert_allclose(same["onset_s"], alone["onset_s"], atol=0.002)
 
 
 def test_files_are_segmented_and_what_cannot_be_is_listed(learnt, store, tmp_path: Path):

@@ -39,8 +39,8 @@ PROBABILITIES = "probabilities.npz"
 class SegmentConfig:
     """P, QRS and T waves in every lead: train and report a segmenter over folds, or use a saved one.
 
-    With a store of marked waves: one network a fold. Each is trained on all folds but two, its epoch is chosen on the
-    fold after the reported one, and every record is reported once. A run that was stopped goes on with the next fold.
+    With a store of marked waves: one network a fold. Each is trained on all folds but two, when to stop is chosen on
+    the fold after the reported one, and every record is reported once. A stopped run goes on with the next fold.
 
     With `apply`: the segmenter saved in `encoder` finds the waves of new records.
     """
@@ -62,7 +62,7 @@ class SegmentConfig:
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose marks are used, drawn at random."""
     final: bool = False
-    """Also train one segmenter on all records, for the mean of the folds' best epochs, and keep it for use."""
+    """Also train one segmenter on all records, and keep it for use."""
     apply: tuple[Path, ...] = ()
     """Files, folders of files or prepared stores to find the waves of."""
     files: FileOptions = field(default_factory=FileOptions)
@@ -105,7 +105,7 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     wanted = range(config.folds) if config.only is None else [config.only]
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
     open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
-    with progress("Segmenting", len(splits) * config.fit.epochs, "epochs") as advance:
+    with progress("Segmenting", len(splits) * config.fit.updates, "updates") as advance:
         for fold, split in splits.items():
             if not (config.out / f"fold-{fold}" / FOLD).exists():
                 _run_fold(config, store, opened, fold, split, advance)
@@ -145,7 +145,7 @@ def _run_fold(config: SegmentConfig, store: Store, opened: Opened, fold: int, sp
     np.savez_compressed(folder / PROBABILITIES, row=split.test, probability=probability.astype(np.float16))
     waves_of_rows(store, split.test, probability).assign(fold=fold).to_parquet(folder / WAVES, index=False)
     about = {
-        "test_fold": fold, "valid_fold": (fold + 1) % config.folds, "epoch": fitted.best.epoch,
+        "test_fold": fold, "valid_fold": (fold + 1) % config.folds, "updates": fitted.best.updates,
         "valid_sample_f1": fitted.best.f1 | {"macro": fitted.best.macro},
         "records": {"train": len(train), "valid": len(split.valid), "test": len(split.test)}, "training_s": trained_s,
         "history": [asdict(seen) for seen in fitted.history],
@@ -168,7 +168,7 @@ def _fit(
         return sample_f1(np.concatenate(list(_probabilities(segmenter, store, valid))), classes, store.fs_hz)
 
     provenance = {
-        "data": f"{store.kind}, {len(train)} records, {len(valid)} to choose the epoch", "seed": config.seed,
+        "data": f"{store.kind}, {len(train)} records, {len(valid)} to choose when to stop", "seed": config.seed,
         "encoder": opened.name, "pretraining": opened.provenance, "fit": asdict(config.fit),
     }  # fmt: skip
     return fit_segmenter(
@@ -205,10 +205,10 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
 
 
 def _final(config: SegmentConfig, store: Store, opened: Opened, figures: dict[str, Any]) -> None:
-    """One segmenter from all records: the epochs of the schedule stay, so that its rate comes down as it did there."""
+    """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
     folder = config.out / SEGMENTER
     rows = np.arange(len(store))
-    with progress("Training on all records", config.fit.epochs, "epochs") as advance:
+    with progress("Training on all records", config.fit.updates, "updates") as advance:
         fitted = _fit(config, store, opened, rows, rows[:0], config.folds, advance)
     shown = {name: figures[name] for name in ("records", "leads", "sample_f1", "iou", "boundaries")}
     fitted.segmenter.provenance["figures_over_folds"] = shown

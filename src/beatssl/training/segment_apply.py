@@ -1,10 +1,10 @@
 """A saved segmenter on records it has not seen: files of any kind that can be read, or the rows of a store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,16 @@ from beatssl.dataset.readers import make_reader
 from beatssl.dataset.store import Store
 from beatssl.progress import track
 from beatssl.training.saved import CheckpointError, Preprocessing
-from beatssl.training.segmenter import EcgSegmenter
+from beatssl.training.segmenter import EcgSegmenter, slots
 
 SHIPPED = "training/weights/ludb"
 """Where in the package the segmenter named "default" lies."""
 
 WAVES, REFUSED = "waves.parquet", "refused.parquet"
-_NOTHING = np.zeros((1, len(CLASSES), 1), np.float32)
+_TIMES = ("onset_s", "peak_s", "offset_s")
+
+BATCH_ROWS = 16
+"""Rows that are segmented and decoded at once."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -67,6 +70,7 @@ def apply_segmenter(
     segmenter = segmenter.to(device)
     waves: list[pd.DataFrame] = []
     refused: list[dict[str, str]] = []
+    records = 0
     for place in places:
         found = (
             of_store(segmenter, Store(place)) if (place / MANIFEST).is_file() else _of_files(segmenter, place, options)
@@ -75,18 +79,26 @@ def apply_segmenter(
             if isinstance(record, Reject):
                 refused.append(asdict(record))
             else:
-                waves.append(record)
-    table = pd.concat(waves, ignore_index=True) if waves else _named("", (), decode_waves(_NOTHING, 100.0))
+                waves.append(record.waves)
+                records += record.records
+    table = pd.concat(waves, ignore_index=True) if waves else _no_waves()
     out.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out / WAVES, index=False)
     columns = [field.name for field in fields(Reject)]
     pd.DataFrame(refused, columns=columns).to_parquet(out / REFUSED, index=False)
     counts = table["wave"].value_counts()
-    return {"records": len(waves), "refused": len(refused)} | {name: int(counts.get(name, 0)) for name in CLASSES[1:]}
+    return {"records": records, "refused": len(refused)} | {name: int(counts.get(name, 0)) for name in CLASSES[1:]}
 
 
-def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[pd.DataFrame]:
-    """Waves of each record of a store, the rows of a long one joined again, so that no wave is cut between two.
+class Found(NamedTuple):
+    """Waves of some records; a record without any is counted too."""
+
+    records: int
+    waves: pd.DataFrame
+
+
+def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
+    """Waves of all records of a store. Rows of a long record are joined again, so that no wave is cut between two.
 
     Raises CheckpointError where the store was prepared otherwise than the segmenter expects; its leads may be any.
     """
@@ -96,15 +108,20 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[pd.DataFrame]:
             f"store {store.path} was prepared otherwise than the signals this segmenter was trained on (store against "
             f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings"
         )
-    rows = pd.Series(np.arange(len(store))).groupby(store.records["record_id"].astype(str).to_numpy(), sort=False)
-    for record_id, row in track(list(rows), "Segmenting"):
-        about = store.records.iloc[row.to_numpy()]
-        parts = store.ecg_mv(row.to_numpy(np.int64))
-        ecg_mv = np.concatenate(
-            [part[:, :samples] for part, samples in zip(parts, about["samples"], strict=True)], axis=1
-        )
+    ids = store.records["record_id"].astype(str).to_numpy()
+    grouped = pd.Series(np.arange(len(store))).groupby(ids, sort=False)
+    rows_of = {str(record_id): rows.to_numpy(np.int64) for record_id, rows in grouped}
+    short = np.array([rows[0] for rows in rows_of.values() if len(rows) == 1], np.int64)
+    for start in track(range(0, len(short), BATCH_ROWS), "Segmenting", unit="batches"):
+        rows = short[start : start + BATCH_ROWS]
+        slot = np.stack([slots(list(names)) for names in store.records["lead_names"].iloc[rows]])
+        yield Found(len(rows), waves_of_rows(store, rows, segmenter.of_batch(store.ecg_mv(rows), slot)))
+    for record_id, rows in track([pair for pair in rows_of.items() if len(pair[1]) > 1], "Segmenting long records"):
+        about = store.records.iloc[rows]
+        parts = [part[:, :samples] for part, samples in zip(store.ecg_mv(rows), about["samples"], strict=True)]
         names = tuple(str(name) for name in about["lead_names"].iloc[0])
-        yield waves_of_record(segmenter, str(record_id), ecg_mv, names, float(about["start_s"].iloc[0]))
+        ecg_mv, start_s = np.concatenate(parts, axis=1), float(about["start_s"].iloc[0])
+        yield Found(1, waves_of_record(segmenter, record_id, ecg_mv, names, start_s))
 
 
 def waves_of_record(
@@ -120,23 +137,24 @@ def waves_of_record(
     gives them, in seconds of record time.
     """
     probability = segmenter.probabilities(ecg_mv, leads)
-    return _named(record_id, leads, decode_waves(probability, segmenter.preprocessing.fs_hz, ecg_mv), start_s)
+    about = pd.DataFrame({"record_id": [record_id], "start_s": start_s})
+    return _waves(about, [leads], probability[None], ecg_mv[None], segmenter.preprocessing.fs_hz)
 
 
 def waves_of_rows(
     store: Store, rows: Int64[np.ndarray, " row"], probability: Float32[np.ndarray, "row lead 4 time"]
 ) -> pd.DataFrame:
     """Waves of some rows of a store from their probabilities, as `waves_of_record` gives them."""
-    about = store.records.iloc[rows]
-    each = zip(about["record_id"].astype(str), about["start_s"], store.ecg_mv(rows), probability, strict=True)
-    parts = [
-        _named(record_id, store.leads, decode_waves(of_row, store.fs_hz, ecg_mv), float(start_s))
-        for record_id, start_s, ecg_mv, of_row in each
-    ]
+    parts: list[pd.DataFrame] = []
+    for start in range(0, len(rows), BATCH_ROWS):
+        some = slice(start, start + BATCH_ROWS)
+        about = store.records.iloc[rows[some]]
+        names = [list(of_row) for of_row in about["lead_names"]]
+        parts.append(_waves(about, names, probability[some], store.ecg_mv(rows[some]), store.fs_hz))
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions) -> Iterator[pd.DataFrame | Reject]:
+def _of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions) -> Iterator[Found | Reject]:
     """Waves of every record of a file or folder, each read, filtered and resampled as `prepare` does."""
     wanted = segmenter.preprocessing
     config = PrepareConfig(
@@ -149,13 +167,29 @@ def _of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions) -> Ite
         if isinstance(ready, Reject):
             yield ready
         else:
-            yield waves_of_record(segmenter, ready.record.id, ready.ecg_mv, ready.lead_names)
+            yield Found(1, waves_of_record(segmenter, ready.record.id, ready.ecg_mv, ready.lead_names))
 
 
-def _named(record_id: str, leads: Sequence[str], waves: pd.DataFrame, start_s: float = 0.0) -> pd.DataFrame:
-    """Leads by name, times from the record's start."""
-    names = np.array([*leads, ""], object)
-    moved = {name: waves[name] + start_s for name in ("onset_s", "peak_s", "offset_s")}
-    named = waves.assign(lead=names[waves["lead"].to_numpy(np.int64)], **moved)
-    named.insert(0, "record_id", record_id)
-    return named
+def _waves(
+    about: pd.DataFrame,
+    leads: Iterable[Sequence[str]],
+    probability: Float32[np.ndarray, "row lead 4 time"],
+    ecg_mv: Float32[np.ndarray, "row lead time"],
+    fs_hz: float,
+) -> pd.DataFrame:
+    """Waves of some rows, all their leads decoded at once; `about` holds each row's record_id and start_s."""
+    count = probability.shape[1]
+    waves = decode_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, ecg_mv.reshape(-1, ecg_mv.shape[2]))
+    row, lead = np.divmod(waves["lead"].to_numpy(np.int64), max(count, 1))
+    names = np.array([list(of_row) for of_row in leads], object)
+    start_s = about["start_s"].to_numpy(np.float64)[row]
+    waves = waves.assign(lead=names[row, lead], **{name: waves[name] + start_s for name in _TIMES})
+    waves.insert(0, "record_id", about["record_id"].astype(str).to_numpy(object)[row])
+    return waves
+
+
+def _no_waves() -> pd.DataFrame:
+    nothing = pd.DataFrame({"record_id": [""], "start_s": 0.0})
+    return _waves(
+        nothing, [[""]], np.zeros((1, 1, len(CLASSES), 1), np.float32), np.zeros((1, 1, 1), np.float32), 100.0
+    )

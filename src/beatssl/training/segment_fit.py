@@ -1,7 +1,6 @@
-"""Training one segmenter: batches with their marks moved along, the loss over what is marked, the best epoch kept."""
+"""Training one segmenter: batches with their marks moved along, the loss over what is marked, the best weights kept."""
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -40,11 +39,11 @@ class FitConfig:
 
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     """The network on top of the encoder."""
-    train: Literal["all", "decoder"] = "all"
-    """all: the encoder too, at a lower rate; decoder: the encoder stays as it is."""
-    epochs: Annotated[int, Field(ge=1)] = 40
-    """How often every record is seen."""
-    batch_size: Annotated[int, Field(ge=1)] = 6
+    train: Literal["all", "decoder"] = "decoder"
+    """decoder: the encoder stays as it is; all: it is trained too, at a lower rate."""
+    updates: Annotated[int, Field(ge=1)] = 2000
+    """Weight updates, however many records there are."""
+    batch_size: Annotated[int, Field(ge=1)] = 4
     """Records a weight update, all their leads."""
     rate: Annotated[float, Field(gt=0)] = 3e-3
     """Highest learning rate of AdamW for the decoder."""
@@ -54,7 +53,7 @@ class FitConfig:
     """Of AdamW, on kernels alone."""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of the updates over which the rate rises."""
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     """Decay of the running average of the weights, which is what is judged and kept."""
     views: ViewsConfig = VIEWS
     """How records are changed in training; where a view moves time, the marks move too."""
@@ -64,15 +63,15 @@ class FitConfig:
     """Share of the records of a batch that keep one to three leads alone."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Of the network's arithmetic; the loss is always float32."""
-    judge_every: Annotated[int, Field(ge=1)] = 4
-    """Epochs between two looks at the choosing records."""
+    judge_every: Annotated[int, Field(ge=1)] = 200
+    """Updates between two looks at the choosing records."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How well the choosing records went after an epoch: sample F1 on the grid of marks, by the likeliest class."""
+    """How well the choosing records went after some updates: sample F1 on the grid of marks, by the likeliest class."""
 
-    epoch: int
+    updates: int
     f1: dict[str, float]
 
     @property
@@ -82,7 +81,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The segmenter of the best epoch, and what was seen on the way."""
+    """The segmenter after its best number of updates, and what was seen on the way."""
 
     segmenter: EcgSegmenter
     best: Judged
@@ -102,8 +101,8 @@ def fit_segmenter(
 ) -> Fitted:
     """Train a decoder on `encoder` (and the encoder with it) on marked rows; the encoder given is not changed.
 
-    `judge` gives sample F1 by wave of the running average on other rows; the best epoch by their mean is kept, without
-    a judge the last. The result depends on the seed alone.
+    `judge` gives sample F1 by wave of the running average on other rows; the best by their mean is kept, without a
+    judge the last. The result depends on the seed alone.
 
     Raises NotFinite where the loss is not finite.
     """
@@ -111,23 +110,20 @@ def fit_segmenter(
     model = EcgSegmenter(encoder, build_decoder(config.decoder, encoder, seed), preprocessing, provenance).to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimizer = _optimizer(model, config)
-    updates = config.epochs * math.ceil(len(data) / config.batch_size)
     batches = _batches(config, data, seed, device)
     best, kept, history = Judged(0, dict.fromkeys(_WAVES, float("nan"))), copy.deepcopy(average.state_dict()), []
-    update = 0
-    for epoch in range(1, config.epochs + 1):
-        _set_training(model, config)
-        for _ in range(math.ceil(len(data) / config.batch_size)):
-            _set_rates(optimizer, update, updates, config)
-            with seeded(_seed(seed, 3, update), device):
-                _step(model, optimizer, next(batches), config)
-            follow(average, model, config.average, update)
-            update += 1
-        if judge is not None and (epoch % config.judge_every == 0 or epoch == config.epochs):
-            history.append(Judged(epoch, judge(average)))
+    _set_training(model, config)
+    for update in range(config.updates):
+        _set_rates(optimizer, update, config)
+        with seeded(_seed(seed, 3, update), device):
+            _step(model, optimizer, next(batches), config)
+        follow(average, model, config.average, update)
+        advance(1)
+        done = update + 1
+        if judge is not None and (done % config.judge_every == 0 or done == config.updates):
+            history.append(Judged(done, judge(average)))
             if not history[-1].macro <= best.macro:
                 best, kept = history[-1], copy.deepcopy(average.state_dict())
-        advance(1)
     if judge is None:
         kept = average.state_dict()
     average.load_state_dict(kept)
@@ -276,8 +272,8 @@ def _optimizer(model: EcgSegmenter, config: FitConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, update: int, updates: int, config: FitConfig) -> None:
-    rate = rate_at(update, updates, round(config.warmup * updates), config.rate)
+def _set_rates(optimizer: torch.optim.Optimizer, update: int, config: FitConfig) -> None:
+    rate = rate_at(update, config.updates, round(config.warmup * config.updates), config.rate)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["of"]
 
