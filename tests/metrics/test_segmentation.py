@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatssl.metrics.boundaries import Score, mark_span, matched_errors, score_times
-from beatssl.metrics.segmentation import SIDES, TOLERANCES_MS, WAVES, record_f1, sample_counts, segmentation_figures
+from beatssl.metrics.segmentation import (
+    SIDES,
+    TOLERANCES_MS,
+    WAVES,
+    confidence_figures,
+    record_f1,
+    sample_counts,
+    segmentation_figures,
+)
 from beatssl.records.ludb import LudbReader
 
 FS_HZ = 500.0
@@ -41,7 +49,7 @@ def random_waves(seed: int, spoil: bool) -> pd.DataFrame:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_boundaries_are_the_pooled_scores_of_each_lead(seed: int) -> None:
     reference, found = random_waves(seed, spoil=True), random_waves(seed + 1, spoil=False)
     figures = segmentation_figures(reference, found, FS_HZ)["boundaries"]
@@ -140,6 +148,28 @@ def test_leads_without_marks_and_records_without_predictions() -> None:
     assert nothing["sample_f1"]["macro"] == 0.0
     with pytest.raises(ValueError, match="no P, QRS or T wave"):
         segmentation_figures(reference.iloc[:0], found, FS_HZ)
+
+
+def test_confidence_that_is_true_is_calibrated_and_that_is_not_is_not() -> None:
+    rng = np.random.default_rng(0)
+    reference = pd.concat([table(late(ONE_BEAT, beat), "1", f"lead {n}") for n in range(100) for beat in range(8)])
+    sure = rng.choice([0.35, 0.65, 0.95], (len(reference), 2))
+    # A boundary is right as often as is said, else 60 ms late; the first and last marks of a lead bound its span.
+    wrong_s = 0.06 * (rng.random(sure.shape) > sure)
+    found = reference.assign(
+        onset_s=reference["onset_s"] + wrong_s[:, 0], offset_s=reference["offset_s"] - wrong_s[:, 1],
+        onset_confidence=sure[:, 0], offset_confidence=sure[:, 1],
+    )  # fmt: skip
+    figures = confidence_figures(reference, found, 0.04)
+    assert [line["confidence"] for line in figures["bins"]] == pytest.approx([0.35, 0.65, 0.95])
+    for line in figures["bins"]:
+        assert line["right"] == pytest.approx(line["confidence"], abs=0.04)
+    assert figures["expected_calibration_error"] < 0.03
+    bold = found.assign(onset_confidence=1.0, offset_confidence=1.0)
+    assert confidence_figures(reference, bold, 0.04)["expected_calibration_error"] == pytest.approx(0.35, abs=0.04)
+    # What lies outside the marks of its lead is neither right nor false.
+    outside = table(late(ONE_BEAT, 20), "1", "lead 0").assign(onset_confidence=0.1, offset_confidence=0.1)
+    assert confidence_figures(reference, pd.concat([found, outside]), 0.04) == figures
 
 
 def test_ludb_jittered_by_10_ms(data_root: Path) -> None:

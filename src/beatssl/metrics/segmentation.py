@@ -111,6 +111,61 @@ def record_f1(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> pd.
     return pd.Series(total / np.where(known.any(axis=1), known.sum(axis=1), np.nan), index=counts.index, name="f1")
 
 
+def confidence_figures(
+    reference: pd.DataFrame, found: pd.DataFrame, tolerance_s: float, bins: int = 10
+) -> dict[str, Any]:
+    """Whether boundaries said to be right with confidence c are right that often.
+
+    A boundary is right if it matches a mark within `tolerance_s`. Counted are the matched ones, and those
+    inside the span of the lead's marks and at no wave whose boundary was not marked.
+
+    Args:
+        reference: as of `segmentation_figures`.
+        found: likewise, with `onset_confidence` and `offset_confidence`.
+        tolerance_s: the time that the confidences speak of.
+        bins: of equal width between 0 and 1.
+
+    Returns:
+        `expected_calibration_error`: the mean over boundaries of |confidence − share right| of their bin; `bins`: of
+        each that is not empty `from`, `to`, `boundaries`, `confidence` (mean) and `right` (share).
+
+    Raises:
+        ValueError: the reference has no waves.
+    """
+    marked = _marked(reference)
+    lines = _lines(found, marked.leads)
+    sure: list[Float64[np.ndarray, " counted"]] = []
+    right: list[Bool[np.ndarray, " counted"]] = []
+    for kind, _ in enumerate(WAVES):
+        true = _of_kind(marked.waves, kind)
+        mine = (lines.kind == kind) & (lines.lead >= 0)
+        for side in SIDES:
+            ends_s = lines.onset_s if side == "on" else lines.offset_s
+            some = mine & np.isfinite(ends_s)
+            said = Lines(*(column[some] for column in lines))
+            true_s = true.onset_s if side == "on" else true.offset_s
+            pairs = _pairs(marked, true, true_s, said, ends_s[some], tolerance_s)
+            hit = np.isin(np.arange(some.sum()), pairs[1])
+            counted = hit | _false(marked, true, true_s, said, ends_s[some], hit)
+            column = "onset_confidence" if side == "on" else "offset_confidence"
+            sure.append(found[column].to_numpy(np.float64)[some][counted])
+            right.append(hit[counted])
+    return _reliability(np.concatenate(sure), np.concatenate(right), bins)
+
+
+def _reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int) -> dict[str, Any]:
+    which = np.minimum((sure * bins).astype(np.int64), bins - 1)
+    lines = [
+        {
+            "from": at / bins, "to": (at + 1) / bins, "boundaries": int((which == at).sum()),
+            "confidence": float(sure[which == at].mean()), "right": float(right[which == at].mean()),
+        }
+        for at in np.unique(which).tolist()
+    ]  # fmt: skip
+    off = sum(line["boundaries"] * abs(line["confidence"] - line["right"]) for line in lines)
+    return {"expected_calibration_error": off / len(sure) if len(sure) else float("nan"), "bins": lines}
+
+
 def _marked(reference: pd.DataFrame) -> Marked:
     """The reference's waves sorted by lead and time. Raises ValueError where there are none."""
     reference = reference[reference["wave"].isin(WAVES)]
@@ -219,13 +274,27 @@ def _score(
     pairs: tuple[Int64[np.ndarray, " match"], Int64[np.ndarray, " match"]],
 ) -> Score:
     """As `boundaries.score_times` on each lead, the counts pooled."""
-    left = np.ones(len(said_s), bool)
-    left[pairs[1]] = False
-    unmarked = Lines(*(column[np.isnan(true_s)] for column in true))
-    rest = Lines(*(column[left] for column in said))
-    rest_s = said_s[left]
-    excused = _pairs(marked, unmarked, unmarked.peak_s, rest, rest_s, UNMARKED_REACH_S)[1]
-    false = (rest_s > marked.first_s[rest.lead] + _SAME_TIME_S) & (rest_s < marked.last_s[rest.lead] - _SAME_TIME_S)
-    false[excused] = False
+    hit = np.zeros(len(said_s), bool)
+    hit[pairs[1]] = True
+    false = _false(marked, true, true_s, said, said_s, hit)
     known = int(np.count_nonzero(np.isfinite(true_s)))
     return Score(len(pairs[0]), known - len(pairs[0]), int(np.count_nonzero(false)))
+
+
+def _false(
+    marked: Marked,
+    true: Lines,
+    true_s: Float64[np.ndarray, " true"],
+    said: Lines,
+    said_s: Float64[np.ndarray, " said"],
+    hit: Bool[np.ndarray, " said"],
+) -> Bool[np.ndarray, " said"]:
+    """Predictions left unmatched strictly inside the lead's marks, but for those at a wave without this boundary."""
+    rest = np.flatnonzero(~hit)
+    unmarked = Lines(*(column[np.isnan(true_s)] for column in true))
+    lines = Lines(*(column[rest] for column in said))
+    excused = _pairs(marked, unmarked, unmarked.peak_s, lines, said_s[rest], UNMARKED_REACH_S)[1]
+    first_s, last_s = marked.first_s[said.lead], marked.last_s[said.lead]
+    out = ~hit & (said_s > first_s + _SAME_TIME_S) & (said_s < last_s - _SAME_TIME_S)
+    out[rest[excused]] = False
+    return out
