@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.dataset.store import Store
 
-What = Literal["peaks", "fiducials", "features", "beat-classes", "targets"]
+What = Literal["peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets"]
 CHECKS: tuple[What, ...] = get_args(What)
 
 
@@ -26,6 +26,7 @@ class CheckConfig:
     - fiducials: P, QRS and T boundaries against reference marks (LUDB, QTDB, synthetic).
     - features: diagnoses predicted from the record features alone (PTB-XL).
     - beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
+    - beat-embeddings: beat classes as a linear probe reads them from an encoder's beats (MIT-BIH).
     - targets: whether records that soft targets call alike share a diagnosis (PTB-XL).
     """
 
@@ -35,6 +36,8 @@ class CheckConfig:
     """Which figures to measure."""
     out: Path | None = None
     """Folder for check-WHAT.json; None: the store's own."""
+    encoder: str = "default"
+    """For beat-embeddings: run or checkpoint; "default": the shipped weights; "random": an untrained network."""
 
 
 def check(config: CheckConfig) -> dict[str, Any]:
@@ -47,9 +50,10 @@ def check(config: CheckConfig) -> dict[str, Any]:
         ValueError: where the store has no marks or labels to check against.
     """
     module = import_module(f"beatssl.evaluation.check_{config.what.replace('-', '_')}")
-    measure: Callable[[Store], dict[str, Any]] = getattr(module, f"check_{config.what.replace('-', '_')}")
+    measure: Callable[..., dict[str, Any]] = getattr(module, f"check_{config.what.replace('-', '_')}")
     store = Store(config.store)
-    figures = as_plain(measure(store))
+    options = {"encoder": config.encoder} if config.what == "beat-embeddings" else {}
+    figures = as_plain(measure(store, **options))
     made_by = {key: store.manifest[key] for key in ("config", "versions", "inputs", "counts") if key in store.manifest}
     folder = config.out or config.store
     folder.mkdir(parents=True, exist_ok=True)
