@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.evaluation import demo_training
+from beatssl.evaluation import demo_segmenting, demo_training
 from beatssl.evaluation.demo import DemoConfig, demo
 from beatssl.models.encoded import EncoderConfig
 from beatssl.training.run import read_log
+from beatssl.training.segment_apply import open_segmenter
 
-SECTIONS = ("What counts as alike", "The loss while pretraining", "What the encoder has learnt")
-PICTURES = ("targets", "loss", "embedding-map", "probe")
+SECTIONS = (
+    "What counts as alike",
+    "The loss while pretraining",
+    "What the encoder has learnt",
+    "Waves found in single leads",
+)
+PICTURES = ("targets", "loss", "embedding-map", "probe", "waves-best", "waves-median", "waves-worst")
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +28,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a demo."""
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_segmenting, "TRAINING_ROWS", 4)
+        patch.setattr(demo_segmenting, "TEST_ROWS", 3)
         patch.setattr(demo_training, "NETWORK", EncoderConfig(width=0.25, depth=0.5))
-        path = demo(DemoConfig(folder, records=demo_training.LEAST_RECORDS, workers=1, epochs=1))
+        path = demo(DemoConfig(folder, records=demo_training.LEAST_RECORDS, workers=1, epochs=1, segment_updates=2))
     assert path == folder / "index.html"
     return folder
 
@@ -54,6 +62,7 @@ def test_targets_on_the_page_are_hard_flat_and_sharp(made: Path) -> None:
 
 def test_the_run_is_one_that_any_verb_can_take(made: Path) -> None:
     assert (made / "pretraining" / "checkpoint" / "config.json").exists()
+    assert open_segmenter(str(made / "segmenter")).preprocessing.fs_hz == 100
     assert read_log(made / "pretraining")[-1]["epoch"] == 1
 
 
@@ -72,10 +81,10 @@ def test_too_few_records_to_pretrain_on_are_refused() -> None:
     assert DemoConfig(Path("demo"), records=8, epochs=0).records == 8
 
 
-def test_a_folder_that_is_no_run_is_spared(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_spared(made: Path, tmp_path: Path) -> None:
     mine = tmp_path / "pretraining" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("keep", encoding="utf-8")
     with pytest.raises(ValueError, match="no run"):
-        demo(DemoConfig(tmp_path, records=demo_training.LEAST_RECORDS, workers=1, epochs=1))
+        demo_training.train_demo(made / "store", tmp_path, 1, lambda step: None)
     assert mine.read_text(encoding="utf-8") == "keep"

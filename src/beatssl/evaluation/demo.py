@@ -14,10 +14,13 @@ from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.layout import MANIFEST, PLAN
 from beatssl.dataset.prepare import prepare
 from beatssl.dataset.store import Store
+from beatssl.evaluation.demo_segmenting import segment_demo
 from beatssl.evaluation.demo_training import LEAST_RECORDS, train_demo
-from beatssl.evaluation.pretrain_page import ShownSections, show_pretraining
+from beatssl.evaluation.page import Section
+from beatssl.evaluation.pretrain_page import show_pretraining
 from beatssl.evaluation.store_page import example_rows, store_page
 from beatssl.evaluation.store_pictures import draw_rows
+from beatssl.evaluation.wave_section import wave_section
 
 EXAMPLES = {
     "Normal": ("normal", "sinus-rhythm"),
@@ -39,7 +42,7 @@ class DemoConfig:
     """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs but a browser.
 
     Writes OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read, OUT/pretraining, a run that
-    `--encoder` takes, and OUT/probes.
+    `--encoder` takes, OUT/probes, and OUT/segmenter, which `segment --apply` takes.
     """
 
     out: Path = Path("demo")
@@ -49,7 +52,9 @@ class DemoConfig:
     workers: Annotated[int, Field(ge=1)] | None = None
     """Processes that prepare; None: one a core."""
     epochs: Annotated[int, Field(ge=0)] = 12
-    """How often pretraining sees every record; 0: leave pretraining out."""
+    """How often pretraining sees every record; 0: leave pretraining out, and what follows from it."""
+    segment_updates: Annotated[int, Field(ge=0)] = 150
+    """Weight updates of the segmenter on top of the encoder; 0: leave it out."""
 
     def __post_init__(self) -> None:
         if self.epochs and self.records < LEAST_RECORDS:
@@ -72,12 +77,8 @@ def demo(config: DemoConfig) -> Path:
     drawn = draw_rows(store, example_rows(store, EXAMPLES))
     pictures = {f"ecg-{_stem(name)}": shown.ecg for name, shown in drawn.items()}
     pictures |= {f"vcg-{_stem(name)}": shown.vcg for name, shown in drawn.items()}
-    trained = ShownSections()
-    if config.epochs:
-        run = train_demo(store.path, config.out, config.epochs, _say)
-        _say("drawing what was learnt")
-        trained = show_pretraining(store, run)
-    _write_pictures(config.out / "pictures", {**pictures, **trained.pictures})
+    sections, learnt = _learn(config, store) if config.epochs else ([], {})
+    _write_pictures(config.out / "pictures", {**pictures, **learnt})
     path = config.out / "index.html"
     html = store_page(
         store,
@@ -86,7 +87,7 @@ def demo(config: DemoConfig) -> Path:
         f"{config.records:,} synthetic twelve-lead records, made from a moving dipole with known truth, read, "
         "filtered, marked, measured and stored by one command" + (", then learnt from." if config.epochs else "."),
         seconds,
-        trained.sections,
+        sections,
     )
     path.write_text(html, encoding="utf-8")
     return path
@@ -101,6 +102,15 @@ def _prepare(config: DemoConfig) -> tuple[Store, float]:
     source = Path(str(config.records))
     prepare(PrepareConfig("synthetic", source, folder, shard_records=_SHARD_RECORDS, workers=config.workers))
     return Store(folder), time.perf_counter() - began
+
+
+def _learn(config: DemoConfig, store: Store) -> tuple[list[Section], dict[str, str]]:
+    """Pretraining and what stands on it, as sections and pictures by name."""
+    run = train_demo(store.path, config.out, config.epochs, _say)
+    made = show_pretraining(store, run)
+    if config.segment_updates:
+        made.append(wave_section(store, segment_demo(store, run, config.out, config.segment_updates, _say)))
+    return [section for section, _ in made], {name: svg for _, drawn in made for name, svg in drawn.items()}
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:

@@ -1,7 +1,6 @@
 """A finished pretraining run as sections of a page: what counts as alike, the loss, what the encoder has learnt."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,23 +23,13 @@ _PARTS = {
 """Parts of the loss as metrics.jsonl names them, with title and unit."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSections:
-    """Sections of a page, and every picture of theirs as SVG text by name."""
-
-    sections: Sequence[Section] = ()
-    pictures: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def show_pretraining(store: Store, run: DemoRun) -> ShownSections:
-    """Three sections on a finished run: targets, loss, embeddings."""
-    made = (
+def show_pretraining(store: Store, run: DemoRun) -> list[tuple[Section, dict[str, str]]]:
+    """Targets, loss and embeddings of a finished run: three sections, each with its pictures as SVG text by name."""
+    return [
         target_section(store, run.config),
         _loss_section(store, run),
         embedding_section(store, run.config, run.probes, run.gain),
-    )
-    pictures = {name: svg for _, drawn in made for name, svg in drawn.items()}
-    return ShownSections([section for section, _ in made], pictures)
+    ]
 
 
 def _loss_section(store: Store, run: DemoRun) -> tuple[Section, dict[str, str]]:

@@ -43,7 +43,13 @@ def choose_examples(store: Store, waves: pd.DataFrame) -> dict[str, tuple[str, f
     return {name: (str(ordered.index[at]), float(ordered.iloc[at])) for name, at in zip(EXAMPLES, places, strict=True)}
 
 
-def draw_record(store: Store, waves: pd.DataFrame, record_id: str, title: str = "") -> str:
+def draw_record(
+    store: Store,
+    waves: pd.DataFrame,
+    record_id: str,
+    title: str = "",
+    note: str = "coloured: found; bars: marked by hand",
+) -> str:
     """SVG of one record's first row: the found waves coloured on each lead's trace, the reference as bars beneath.
 
     Raises ValueError for a record that the store does not have, or a store whose leads are not the twelve.
@@ -62,7 +68,7 @@ def draw_record(store: Store, waves: pd.DataFrame, record_id: str, title: str = 
         waves=_spans(waves, record_id, start_s),
         reference=_spans(store.waves, record_id, start_s),
         title=title or f"Record {record_id}",
-        note="coloured: found; bars: marked by hand",
+        note=note,
     )
 
 
