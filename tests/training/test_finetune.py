@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from beatssl.models.encoder import build_encoder
 from beatssl.training.checkpoint import BeatEncoder, Preprocessing, save_checkpoint
 from beatssl.training.classifier import ClassificationHead, EcgClassifier, HeadConfig
 from beatssl.training.finetune import FinetuneConfig, finetune
-from beatssl.training.label_fit import label_loss, positive_weights
+from beatssl.training.label_fit import label_loss, negatives_per_positive
 from beatssl.training.labels import cohort
 from beatssl.training.probe import ProbeConfig, probe
 from beatssl.training.row_signals import RowSignals
@@ -113,12 +114,13 @@ def test_the_loss_against_a_loop():
     assert float(label_loss(scores, labels, torch.zeros_like(known), weight)) == 0
 
 
-def test_weights_of_positives(folded):
+def test_how_rare_positives_are(folded):
     group = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
-    share = group.labels[group.train].mean(axis=0)
-    for balance in (0.0, 0.5, 1.0):
-        expected = np.clip(((1 - share) / share) ** balance, 0.05, 20)
-        assert np.allclose(positive_weights(group, group.train, balance), expected)
+    unknown = replace(group, known=group.known & (np.arange(len(group.row)) % 3 > 0)[:, None])
+    for one in (group, unknown):
+        for k, found in enumerate(negatives_per_positive(one, one.train)):
+            labels = one.labels[one.train & one.known[:, k], k]
+            assert found == pytest.approx(((~labels).sum() + 0.5) / (labels.sum() + 0.5))
 
 
 def test_a_linear_head_gives_the_scores_it_was_given():

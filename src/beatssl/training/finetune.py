@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from beatssl.training.classifier import EcgClassifier, HeadConfig
 from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude
 from beatssl.training.embedding import embed
-from beatssl.training.label_fit import Learner, Pace, learn, positive_weights, score
+from beatssl.training.label_fit import Learner, Pace, learn, negatives_per_positive, score
 from beatssl.training.loop import seeded
 from beatssl.training.optimiser import make_optimizer
 from beatssl.training.probe import spread
@@ -26,6 +26,9 @@ from beatssl.views.registry import ViewsConfig, build_views
 from beatssl.views.view import Composed
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+_MOST_WEIGHT = 20.0
+"""Of a positive, and of a negative, beside the other."""
 
 
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
@@ -164,7 +167,9 @@ def _answer(
     config: FinetuneConfig, question: Question, used: Bool[np.ndarray, " row"], model: EcgClassifier, learner: Learner
 ) -> Answer:
     group = question.group
-    weights = positive_weights(group, used, config.balance)
+    rarity = negatives_per_positive(group, used)
+    weights = np.clip(rarity**config.balance, 1 / _MOST_WEIGHT, _MOST_WEIGHT)
+    model.head.shift(np.log(weights / rarity))  # begin at how frequent labels are
     looks = learn(learner, group, used, weights, _pace(config))
     model.head.shift(-np.log(weights))
     held_out = group.valid | group.test

@@ -20,7 +20,6 @@ from beatssl.training.probe_figures import macro_auroc
 from beatssl.training.stream import NETWORK, ORDER, VIEWS, seed_of
 
 _JUDGED_AT_ONCE = 256
-_MOST_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
@@ -125,13 +124,11 @@ def label_loss(
     return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)
 
 
-def positive_weights(group: Cohort, used: Bool[np.ndarray, " row"], balance: float) -> Float64[np.ndarray, " label"]:
-    """(negatives / positives)^balance of every label among the known rows `used`, within 1/20 to 20."""
+def negatives_per_positive(group: Cohort, used: Bool[np.ndarray, " row"]) -> Float64[np.ndarray, " label"]:
+    """Of every label among the known rows `used`; half a record more on both sides, so that it is finite."""
     known = group.known[used]
-    positives = (group.labels[used] & known).sum(axis=0).astype(np.float64)
-    negatives = known.sum(axis=0) - positives
-    ratio = np.where((positives > 0) & (negatives > 0), negatives / np.maximum(positives, 1), 1.0)
-    return np.clip(ratio**balance, 1 / _MOST_WEIGHT, _MOST_WEIGHT)
+    positives = (group.labels[used] & known).sum(axis=0)
+    return (known.sum(axis=0) - positives + 0.5) / (positives + 0.5)
 
 
 def _step(
