@@ -21,6 +21,9 @@ def slow(z_a, z_b, targets, form, temperature, bias=-10.0):
         share = {j: 1.0 if item[i] == item[j] else float(targets[item[i], item[j]]) for j in others}
         if form == "hard":
             share = {j: float(s >= 0.5) for j, s in share.items()}
+        if form == "spectral":
+            total += sum((float(z[i] @ z[j]) - share[j]) ** 2 for j in others)
+            continue
         if form == "sigmoid":
             for j in others:
                 right = 1 / (1 + math.exp(-(logit[j] + bias)))
@@ -58,6 +61,7 @@ def test_two_records_by_hand():
     assert float(contrast(z, z, None, "hard", 1.0)) == pytest.approx(log_norm - 1)
     assert float(contrast(z, z, soft, "soft_1", 1.0)) == pytest.approx(1.5 * log_norm - 1)
     assert float(contrast(z, z, soft, "soft_2", 1.0)) == pytest.approx(log_norm - 1 / 1.5)
+    assert float(contrast(z, z, soft, "spectral")) == pytest.approx(2 * 0.25**2)
     log_one, log_two = math.log1p(math.exp(-1)), math.log(2)  # −log σ(1), −log σ(0)
     expected = log_one + 2 * (0.25 * log_two + 0.75 * log_two)
     assert float(contrast(z, z, soft, "sigmoid", 1.0, bias=0.0)) == pytest.approx(expected)
@@ -72,6 +76,32 @@ def test_three_beats_of_two_classes_by_hand():
     assert float(contrast(z, z, targets, "hard", 1.0)) == pytest.approx((4 * of_n + 2 * of_v) / 6)
     assert float(contrast(z, z, targets, "soft_2", 1.0)) == pytest.approx((4 * of_n + 2 * of_v) / 6)
     assert float(contrast(z, z, targets, "soft_1", 1.0)) == pytest.approx((4 * 3 * of_n + 2 * of_v) / 6)
+
+
+def test_spectral_cosines_become_the_targets_where_a_softmax_takes_the_exponent_back():
+    """Free embeddings of three records: the cosine of each pair ends at S, and with a softmax at a line in log S."""
+    targets = torch.tensor([[1.0, 0.7, 0.2], [0.7, 1, 0.4], [0.2, 0.4, 1]], dtype=torch.float64)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+
+    def trained(form, temperature):
+        z = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        optimizer = torch.optim.LBFGS([z], max_iter=500, tolerance_change=1e-14, line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            loss = contrast(z, z, targets, form, temperature)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        unit = torch.nn.functional.normalize(z.detach(), dim=1)
+        return torch.stack([unit[i] @ unit[j] for i, j in pairs])
+
+    wanted = torch.stack([targets[i, j] for i, j in pairs])
+    torch.testing.assert_close(trained("spectral", 1.0), wanted, atol=1e-4, rtol=0)
+    softmax = trained("soft_2", 1.0)
+    assert (softmax - wanted).abs().max() > 0.2
+    torch.testing.assert_close(softmax, 1 + wanted.log(), atol=2e-3, rtol=0)
 
 
 def test_hard_without_others_is_nt_xent():

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Form = Literal["hard", "soft_1", "soft_2", "sigmoid"]
+Form = Literal["hard", "soft_1", "soft_2", "sigmoid", "spectral"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 _SMALLEST_NORM = 1e-6
@@ -31,7 +31,10 @@ def contrast(
     - soft_2: the same over Σ_j S_ij (cross-entropy of normalised rows: X-Sample Contrastive, arXiv 2407.18134);
     - hard: soft_2 of targets rounded to 0 or 1 (SupCon's L_out, Khosla et al. 2020); where no two items are alike it is
       NT-Xent (SimCLR);
-    - sigmoid: −Σ_j≠i [S_ij log σ(l_ij + bias) + (1 − S_ij) log σ(−l_ij − bias)] (SigLIP, Zhai et al. 2023, soft).
+    - sigmoid: −Σ_j≠i [S_ij log σ(l_ij + bias) + (1 − S_ij) log σ(−l_ij − bias)] (SigLIP, Zhai et al. 2023, soft);
+    - spectral: Σ_j≠i (cos(z_i, z_j) − S_ij)², so that cosines become the targets themselves and embeddings the leading
+      components of the targets' matrix (HaoChen et al. 2021, with soft targets). A softmax instead makes cosines follow
+      log S, which takes the exponent back; here what the exponent bends stays bent. No temperature.
 
     `targets` None: no two items are alike. Computed in float32 (float64 for float64), whatever autocast says. No item
     gives 0. Memory: some four float32 arrays of 2n × 2n, so 4 MB at n = 256 and 270 MB at n = 2,048. A zero embedding
@@ -47,6 +50,8 @@ def contrast(
         if len(a) == 0:
             return a.sum() + b.sum()
         z = torch.cat([a, b])
+        if form == "spectral":
+            return _spectral(z, targets)
         logits = ((z / temperature) @ z.T).fill_diagonal_(-torch.inf)
         pulled, weight = _attraction(a, b, targets, form)
         pulled = pulled / temperature
@@ -57,6 +62,14 @@ def contrast(
         if form == "soft_1":
             return (weight * spread - pulled).mean()
         return (spread - pulled / weight).mean()
+
+
+def _spectral(z: Float[Tensor, "views d"], targets: Float[Tensor, "n n"] | None) -> Float[Tensor, ""]:
+    """Mean over views i of Σ_j≠i (cos(z_i, z_j) − S_ij)²."""
+    n = len(z) // 2
+    wanted = torch.eye(n, dtype=z.dtype, device=z.device) if targets is None else targets.to(z.dtype, copy=True)
+    errors = z @ z.T - wanted.fill_diagonal_(1).repeat(2, 2)
+    return errors.fill_diagonal_(0).square().sum() / len(z)
 
 
 def _attraction(

@@ -176,8 +176,9 @@ def versions(batch: Batch, views: Composed, objective: Objective, seed: int) -> 
     config = objective.config
     made: tuple[Signals, ...] = ()
     if config.contrasts or config.regress_from == "views":
-        made = (views(signals, generator), views(signals, generator))
-    return (*made, signals) if config.regresses and config.regress_from == "signal" else made
+        first = signals if config.anchor == "signal" else views(signals, generator)
+        made = (first,) if config.anchor == "self" else (first, views(signals, generator))
+    return (*made, signals) if config.signal_apart else made
 
 
 @contextmanager

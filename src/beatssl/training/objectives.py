@@ -59,8 +59,14 @@ class ObjectiveConfig:
     """Weight of telling the record features from the pooled embedding, linearly."""
     beat_regression: Weight = 0.0
     """Weight of telling each chosen beat's features from its part of the feature map, linearly."""
+    anchor: Literal["view", "signal", "self"] = "view"
+    """What a view is contrasted with: another view of its record, or the untouched signal, on which the features were
+    measured; self: there is one view of each record, and other records alone tell what it should be like."""
     regress_from: Literal["views", "signal"] = "views"
-    """Embeddings that features are told from: the views, or the untouched signal (one more pass of the encoder)."""
+    """Embeddings that features are told from: all that are contrasted, or the untouched signal (one more pass of the
+    encoder where it is not the anchor)."""
+    projector_layers: Annotated[int, Field(ge=0)] = 1
+    """Hidden layers of the projectors; 0: the embedding itself must hold what is contrasted, linearly."""
     projector_hidden: Annotated[int, Field(ge=1)] = 512
     projector_out: Annotated[int, Field(ge=1)] = 128
     beat_bins: Annotated[int, Field(ge=1)] = 8
@@ -69,6 +75,9 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if self.rhythm.targets in ("classes", "clusters"):
             raise ValueError(f"rhythm targets {self.rhythm.targets!r} are of beats; choose features or identity")
+        hard = any(c.weight and c.targets == "identity" for c in (self.rhythm, self.beat))
+        if self.anchor == "self" and hard:
+            raise ValueError("with anchor 'self' an item has no other view to be like; choose anchor view or signal")
         if not any((self.rhythm.weight, self.beat.weight, self.regression, self.beat_regression)):
             raise ValueError("every part of the objective has weight 0; give one of them a weight")
 
@@ -76,6 +85,11 @@ class ObjectiveConfig:
     def contrasts(self) -> bool:
         """Whether two views of each record are needed."""
         return bool(self.rhythm.weight or self.beat.weight)
+
+    @property
+    def signal_apart(self) -> bool:
+        """Whether the untouched signal is encoded beside the two that are contrasted, or alone."""
+        return self.regresses and self.regress_from == "signal" and not (self.contrasts and self.anchor == "signal")
 
     @property
     def regresses(self) -> bool:
@@ -122,11 +136,11 @@ class Objective(nn.Module):
         channels = encoder.channels
         self.config = config
         self.encoder: Encoder = encoder
-        hidden, out = config.projector_hidden, config.projector_out
+        sizes = config.projector_hidden, config.projector_out, config.projector_layers
         if config.rhythm.weight:
-            self.project_rhythm = Projector(2 * channels, hidden, out)
+            self.project_rhythm = Projector(2 * channels, *sizes)
         if config.beat.weight:
-            self.project_beat = Projector(channels * config.beat_bins, hidden, out)
+            self.project_beat = Projector(channels * config.beat_bins, *sizes)
         if config.regression:
             self.regress = nn.Linear(2 * channels, record_features)
         if config.beat_regression:
@@ -135,17 +149,21 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, views: tuple[Signals, ...]) -> Outcome:
         """Losses of a batch, the same in every process: embeddings are gathered over processes with their gradients.
 
-        `views`: two for a contrast; then, for regression from the signal, the untouched one; see `versions`.
+        `views`: two for a contrast; then, for regression from the signal, the untouched one where it is not among
+        them; see `training.loop.versions`.
         """
         passed = self._encode(views)
         losses: dict[str, Tensor] = {}
         contrasted: dict[str, Contrasted] = {}
-        regressed = passed[-1:] if self.config.regress_from == "signal" else passed
+        regressed = passed
+        if self.config.regress_from == "signal":
+            regressed = passed[-1:] if self.config.signal_apart else passed[:1]
+        pair = (passed[:1] * 2 if self.config.anchor == "self" else passed)[:2]
         kept = self._beats_seen(batch, passed)
         if self.config.rhythm.weight:
-            contrasted["rhythm"] = self._contrast_records(batch, passed)
+            contrasted["rhythm"] = self._contrast_records(batch, pair)
         if self.config.beat.weight:
-            contrasted["beat"] = self._contrast_beats(batch, passed, kept)
+            contrasted["beat"] = self._contrast_beats(batch, pair, kept)
         for name, pairs in contrasted.items():
             how = self.config.rhythm if name == "rhythm" else self.config.beat
             losses[name] = contrast(pairs.z_a, pairs.z_b, pairs.targets, how.form, how.temperature, how.bias)
@@ -177,16 +195,16 @@ class Objective(nn.Module):
         parts = zip(views, feature_map.chunk(len(views)), pooled.chunk(len(views)), strict=True)
         return [_Passed(view, of_map, of_pool, encoded.stride) for view, of_map, of_pool in parts]
 
-    def _contrast_records(self, batch: Batch, passed: list[_Passed]) -> Contrasted:
-        z = self.project_rhythm(torch.cat([passed[0].pooled, passed[1].pooled]))
+    def _contrast_records(self, batch: Batch, pair: list[_Passed]) -> Contrasted:
+        z = self.project_rhythm(torch.cat([one.pooled for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.chunk(2))
         how = self.config.rhythm
         if how.targets == "identity":
             return Contrasted(z_a, z_b, None)
         return Contrasted(z_a, z_b, how.soft(gather(batch.record_target), gather(batch.record_certain)))
 
-    def _contrast_beats(self, batch: Batch, passed: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Contrasted:
-        z = self.project_beat(torch.cat([self._beat_parts(batch, one)[kept] for one in passed[:2]]))
+    def _contrast_beats(self, batch: Batch, pair: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Contrasted:
+        z = self.project_beat(torch.cat([self._beat_parts(batch, one)[kept] for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.tensor_split(2))
         how = self.config.beat
         targets: Tensor | None = None

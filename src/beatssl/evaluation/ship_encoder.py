@@ -1,0 +1,173 @@
+"""A pretrained encoder made into the weights that the package ships, with its model card.
+
+python -m beatssl.evaluation.ship_encoder runs/beatssl --name beatssl --store STORE --comparison results/encoders
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tyro
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from beatssl.dataset.store import Store
+from beatssl.evaluation.compare import COMPARISON
+from beatssl.training.checkpoint import BeatEncoder
+from beatssl.training.labels import cohort
+from beatssl.training.probe import valid_auroc
+from beatssl.training.saved import CARD, WEIGHTS, save_model
+from beatssl.training.source import CHECKPOINT, SHIPPED
+
+LARGEST_MB = 12.0
+_SAME_AUROC = 0.0005
+"""Half precision is kept where the choosing fold's macro AUROC moves less than this: no figure of three digits does."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ShipEncoderConfig:
+    """Keep a run's encoder as the weights named "default": half precision if no figure changes, and a model card."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder of `pretrain`."""
+    name: str
+    """What the comparison calls it."""
+    store: Path
+    """The labelled store that it was compared on."""
+    comparison: Path
+    """Folder where `compare` wrote compare.json."""
+    out: Path = Path(__file__).parents[1] / SHIPPED
+    """Folder of the weights."""
+
+
+def ship_encoder(config: ShipEncoderConfig) -> Path:
+    """Write weights, config and card, and return their folder.
+
+    Raises ValueError where the comparison has no such encoder, or the file would be larger than the package takes.
+    """
+    comparison = json.loads((config.comparison / COMPARISON).read_text(encoding="utf-8"))
+    if config.name not in comparison["encoders"]:
+        known = ", ".join(comparison["encoders"])
+        raise ValueError(f"{config.comparison / COMPARISON} has no encoder {config.name!r}; it has {known}")
+    model = BeatEncoder.from_pretrained(config.run / CHECKPOINT)
+    config.out.mkdir(parents=True, exist_ok=True)
+    save_model(config.out, model, half=True)
+    half = BeatEncoder.from_pretrained(config.out)
+    auroc = {"float32": _auroc(model, config.store), "float16": _auroc(half, config.store)}
+    same = abs(auroc["float32"] - auroc["float16"]) < _SAME_AUROC
+    if not same:
+        save_model(config.out, model)
+    size_mb = (config.out / WEIGHTS).stat().st_size / 1e6
+    if size_mb > LARGEST_MB:
+        raise ValueError(f"{config.out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {LARGEST_MB:g} at most")
+    card = card_of(comparison, config.name, model.provenance, auroc, "float16" if same else "float32", size_mb)
+    (config.out / CARD).write_text(card, encoding="utf-8")
+    return config.out
+
+
+def card_of(
+    comparison: Mapping[str, Any],
+    name: str,
+    provenance: Mapping[str, Any],
+    auroc: Mapping[str, float],
+    kept_as: str,
+    size_mb: float,
+) -> str:
+    """The model card in Markdown, its figures those of the comparison."""
+    made_on = provenance["pretraining"][0]
+    records = comparison["records"]
+    return _CARD.format(
+        rows=f"{sum(one['rows'] for one in provenance['pretraining']):,}",
+        data=made_on["store"],
+        folds=provenance["folds"],
+        epochs=provenance["epochs"],
+        seed=provenance["seed"],
+        kept_as=kept_as,
+        size=f"{size_mb:.1f}",
+        before=f"{auroc['float32']:.4f}",
+        after=f"{auroc['float16']:.4f}",
+        fold=comparison["folds"]["test"],
+        train=records["train"],
+        test=records["test"],
+        table="\n".join(comparison_lines(comparison, name)),
+        recipe=json.dumps(provenance["recipe"], indent=1),
+    )
+
+
+def comparison_lines(comparison: Mapping[str, Any], name: str) -> list[str]:
+    """A Markdown table of encoders: figures with 95 % intervals, and how far the encoder `name` is above each other.
+
+    Differences are those of the comparison's first encoder; for another one there is no such column.
+    """
+    first = comparison["first"] == name
+    lines = [
+        "| encoder | macro AUROC | macro F1 |" + (f" {name} less this, AUROC |" if first else ""),
+        "| --- | --- | --- |" + (" --- |" if first else ""),
+    ]
+    for other, line in comparison["encoders"].items():
+        cells = [other, _with_interval(line, "macro_auroc"), _with_interval(line, "macro_f1")]
+        if first:
+            less = comparison["first_less_other"].get(other)
+            cells.append("" if less is None else _with_interval(less, "macro_auroc", "+.4f"))
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _with_interval(line: Mapping[str, Any], kind: str, form: str = ".3f") -> str:
+    low, high = line["ci95"][kind]
+    return f"{line[kind]:{form}} ({low:{form}} to {high:{form}})"
+
+
+def _auroc(model: BeatEncoder, store: Path) -> float:
+    opened = Store(store)
+    model.check_store(opened)
+    return valid_auroc(model.encoder, opened, cohort(opened, "superclass", range(1, 8), 8, 9), (3e-3, 1e-2, 3e-2))
+
+
+_CARD = """---
+library_name: beatssl
+pipeline_tag: feature-extraction
+license: apache-2.0
+tags: [ECG, electrocardiogram, self-supervised learning]
+---
+
+# beatssl default encoder
+
+Written by `python -m beatssl.evaluation.ship_encoder`; do not edit.
+
+**Use.** Embeddings of 12-lead ECG records and of their single beats, for probes, fine-tuning, segmentation and search:
+`--encoder default`, or `BeatEncoder.from_pretrained(...)`. Missing leads are allowed. A research tool, no medical
+device; not for diagnosis or treatment.
+
+**Data.** {rows} records of the store `{data}`, folds {folds}: waveforms and what was measured on them, no labels.
+PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0. The records are from one
+institute in Germany, 1989–1996, Schiller
+devices, ten seconds each; half of the patients are over 60.
+
+**Training.** {epochs} epochs, seed {seed}; what was asked of the encoder stands below, and in `config.json`.
+
+**Weights.** {kept_as}, {size} MB. Choosing fold, linear probe, macro AUROC: {before} in float32, {after} in float16.
+
+## Figures
+
+Linear probe on frozen embeddings, PTB-XL superclasses, {train:,} records to learn from, fold {fold} ({test:,} records)
+reported; 95 % intervals over bootstrap draws of patients. Configurations were chosen on fold 8.
+
+{table}
+
+## What was asked
+
+```json
+{recipe}
+```
+"""
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    print(ship_encoder(tyro.cli(ShipEncoderConfig, description=ShipEncoderConfig.__doc__)))
+
+
+if __name__ == "__main__":
+    main()
