@@ -5,7 +5,7 @@ from beatssl.evaluation.demo_segmenting import DemoWaves
 from beatssl.evaluation.page import Section, cards, decimal, figure, table, tabs
 from beatssl.evaluation.segment_pictures import choose_examples, draw_record
 
-_HEAD = ("boundary", "F1 within 150 ms", "within 40 ms", "mean error", "SD")
+_HEAD = ("boundary", "F1 within 150 ms", "within 40 ms", "mean error (ms)", "SD (ms)")
 _NAMES = {
     "P_on": "P onset",
     "P_off": "P offset",
@@ -37,7 +37,7 @@ def wave_section(store: Store, found: DemoWaves) -> tuple[Section, dict[str, str
     )
     caption = (
         "Sample F1 counts every instant: 1 where all that is a wave was found, and nothing else. A boundary is found "
-        "where one lies within 150 (or 40) ms of the true one. Errors in ms, found less true."
+        "where one lies within 150 (or 40) ms of the true one. Errors are found less true."
     )
     body = cards(facts) + tabs("waves", panes) + table(_HEAD, _rows(found), "dense", "Boundaries, all leads together")
     return Section("waves", "Waves found in single leads", lead, body + f"<p>{caption}</p>"), pictures
