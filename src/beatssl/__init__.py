@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from beatssl.evaluation.bench import bench as bench
     from beatssl.evaluation.check import CheckConfig as CheckConfig
     from beatssl.evaluation.check import check as check
+    from beatssl.evaluation.classification_pictures import draw_classification as draw_classification
     from beatssl.evaluation.compare import CompareConfig as CompareConfig
     from beatssl.evaluation.compare import compare as compare
     from beatssl.evaluation.demo import DemoConfig as DemoConfig
@@ -67,6 +68,7 @@ _HOME = {
     "demo": "evaluation.demo",
     "DemoConfig": "evaluation.demo",
     "download": "records.download",
+    "draw_classification": "evaluation.classification_pictures",
     "ecg_paper": "evaluation.ecg_paper",
     "EcgClassifier": "training.classifier",
     "EcgSegmenter": "training.segmenter",
@@ -124,6 +126,7 @@ __all__ = [
     "compare",
     "demo",
     "download",
+    "draw_classification",
     "ecg_paper",
     "finetune",
     "open_stores",

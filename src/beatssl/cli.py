@@ -18,6 +18,8 @@ USER_ERROR = 2
 """Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
 
 _LONGEST_LIST = 12
+_LONG = ("pretraining", "trained", "draws", "chosen", "reliability", "unmapped_codes")
+"""Parts of figures that are for files, not for the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,13 @@ def show_figures(figures: Mapping[str, Any]) -> None:
             _show_group(console, name, group)
 
 
-def show_probe(figures: Mapping[str, Any]) -> None:
-    """Figures of a probe; what the encoder was made of and each draw of labels stay in metrics.json."""
-    show_figures({name: value for name, value in figures.items() if name not in ("pretraining", "draws", "chosen")})
+def show_model(figures: Mapping[str, Any]) -> None:
+    """Figures of a model; what it was made of, each draw and fold, and curves stay in metrics.json."""
+    show_figures({name: value for name, value in figures.items() if name not in _LONG and not _is_table(value)})
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(line, Mapping) for line in value)
 
 
 def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
@@ -209,7 +215,7 @@ VERBS: dict[str, Verb] = {
         "check",
         "CheckConfig",
         "beatssl check stores/ludb --what fiducials",
-        show_figures,
+        show_model,
     ),
     "views": Verb(
         "what views do to a record, as a page, or to a store, as a table",
@@ -233,7 +239,7 @@ VERBS: dict[str, Verb] = {
         "probe",
         "ProbeConfig",
         "beatssl probe stores/ptb-xl --encoder runs/beatssl --out runs/beatssl/probe",
-        show_probe,
+        show_model,
     ),
     "finetune": Verb(
         "train a classifier on an encoder: its head alone, or all weights",
@@ -241,7 +247,7 @@ VERBS: dict[str, Verb] = {
         "finetune",
         "FinetuneConfig",
         "beatssl finetune stores/ptb-xl --encoder default --out runs/finetune",
-        show_probe,
+        show_model,
     ),
     "segment": Verb(
         "train a segmenter of P, QRS and T on marked records, or apply one to any",
@@ -249,6 +255,14 @@ VERBS: dict[str, Verb] = {
         "segment",
         "SegmentConfig",
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
+        show_model,
+    ),
+    "draw": Verb(
+        "ROC, precision-recall and reliability pictures of a probe or finetune",
+        "beatssl.evaluation.classification_pictures",
+        "draw_classification",
+        None,
+        "beatssl draw runs/finetune",
         show_figures,
     ),
     "compare": Verb(
@@ -265,7 +279,7 @@ VERBS: dict[str, Verb] = {
         "transfer",
         "TransferConfig",
         "beatssl transfer stores/cinc --head runs/finetune --out runs/transfer",
-        show_figures,
+        show_model,
     ),
     "recalibrate": Verb(
         "fit a classifier's temperatures and thresholds anew for another site",
@@ -292,7 +306,7 @@ VERBS: dict[str, Verb] = {
         show_line,
     ),
     "demo": Verb(
-        "a synthetic cohort, prepared and drawn as one page",
+        "a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
         "beatssl.evaluation.demo",
         "demo",
         "DemoConfig",

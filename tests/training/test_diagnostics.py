@@ -38,6 +38,7 @@ def test_warnings_name_a_remedy():
     assert list(collapsed) == ["rhythm collapse"]
     assert "raise the temperature" in collapsed["rhythm collapse"]
     assert "weak views" in warnings_of({"rhythm_recognised_share": 1.0}, 128)
+    assert "weak views" not in warnings_of({"rhythm_recognised_share": 1.0, "rhythm_alignment": 1e-8}, 128)
     strong = {"epoch": 2.0, "rhythm_same_cosine": 0.51, "rhythm_other_cosine": 0.5}
     assert "strong views" in warnings_of(strong, 128)
     assert warnings_of(strong | {"epoch": 0.1}, 128) == {}

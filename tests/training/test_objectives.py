@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from beatssl.losses.contrast import contrast
+from beatssl.losses.regression import masked_regression
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.loop import versions
@@ -123,7 +124,44 @@ def test_poor_records_give_finite_losses_and_gradients(data, preset, spoilt):
         assert torch.isfinite(weight.grad).all(), name
 
 
+@pytest.mark.parametrize(("anchor", "passes"), [("view", 3), ("signal", 2), ("self", 2)])
+def test_the_encoder_sees_no_version_more_than_the_anchor_needs(data, anchor, passes):
+    """Regression from the untouched signal shares its pass where that signal is contrasted."""
+    batch = batch_of(data)
+    which = small("beatssl", f"objective.anchor={anchor}", "objective.regression=1", "objective.regress_from=signal")
+    objective = made(data, which.objective)
+    seen = versions(batch, build_views(which.views), objective, 0)
+    assert len(seen) == passes
+    untouched = batch.signals().ecg_mv
+    assert [torch.equal(one.ecg_mv, untouched) for one in seen].index(True) == {"view": 2, "signal": 0, "self": 1}[
+        anchor
+    ]
+    objective.eval()
+    told = objective.regress(objective.embed(batch.signals()))
+    expected = masked_regression(told, batch.record_values, batch.record_measured)
+    torch.testing.assert_close(objective(batch, seen).losses["regression"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_with_itself_as_anchor_only_other_records_pull(data):
+    batch = batch_of(data)
+    which = small("beatssl", "objective.anchor=self", "objective.beat.weight=0")
+    objective, outcome = outcome_of(data, which, batch)
+    pairs = outcome.contrasted["rhythm"]
+    assert torch.equal(pairs.z_a, pairs.z_b)
+    assert pairs.targets is not None
+    how = objective.config.rhythm
+    expected = contrast(pairs.z_a, pairs.z_a, pairs.targets, how.form, how.temperature)
+    torch.testing.assert_close(outcome.losses["rhythm"], expected)
+
+
+def test_a_linear_projector_is_one_matrix(data):
+    objective = made(data, small("beatssl", "objective.projector_layers=0").objective)
+    assert [type(layer) for layer in objective.project_rhythm.layers] == [torch.nn.Linear]
+
+
 def test_configs_that_ask_for_nothing_or_nonsense():
+    with pytest.raises(ValueError, match="no other view to be like"):
+        ObjectiveConfig(rhythm=Contrast(targets="identity"), anchor="self")
     with pytest.raises(ValueError, match="weight 0"):
         ObjectiveConfig(rhythm=Contrast(weight=0.0), beat=Contrast(weight=0.0))
     with pytest.raises(ValueError, match="are of beats"):

@@ -133,3 +133,25 @@ def test_compose_applies_in_order(cohort: Signals, seeded: Seeded) -> None:
     expected = noise(amplitude(cohort, generator), generator)
     assert same(compose([amplitude, noise])(cohort, seeded(9)), expected)
     assert same(compose([])(cohort, seeded(9)), cohort)
+
+
+def test_a_share_of_the_records_is_changed_the_others_stay_as_measured(cohort: Signals, seeded: Seeded) -> None:
+    views = [made("temporal_scaling"), made("noise"), made("lead_mask", 0.5)]
+    everything, part = compose(views)(cohort, seeded(3)), compose(views, 0.5)(cohort, seeded(3))
+    records = range(len(cohort.valid))
+
+    def record(signals: Signals, row: int) -> tuple[Tensor, ...]:
+        own = signals.beat_record == row
+        return signals.ecg_mv[row], signals.lead_mask[row], signals.valid[row], signals.beat_at[own]
+
+    def equal(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+    kept = [row for row in records if equal(record(part, row), record(cohort, row))]
+    changed = [row for row in records if equal(record(part, row), record(everything, row))]
+    assert sorted(kept + changed) == list(records)
+    assert kept
+    assert changed
+    assert same(compose(views, 0.0)(cohort, seeded(3)), cohort)
+    with pytest.raises(ValueError, match="outside 0 to 1"):
+        compose(views, 1.5)

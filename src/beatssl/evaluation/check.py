@@ -14,8 +14,14 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.dataset.store import Store
 
-What = Literal["peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets"]
+What = Literal[
+    "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points"
+]
 CHECKS: tuple[What, ...] = get_args(What)
+
+
+_OPTIONS = {"beat-embeddings": ("encoder",), "marked-points": ("encoder",), "delineation": ("source",)}
+"""What a check is told beside its store."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -28,6 +34,8 @@ class CheckConfig:
     - beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
     - beat-embeddings: beat classes as a linear probe reads them from an encoder's beats (MIT-BIH).
     - targets: whether records that soft targets call alike share a diagnosis (PTB-XL).
+    - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
+    - marked-points: a saved segmenter at marks that name no lead (QTDB).
     """
 
     store: tyro.conf.Positional[Path]
@@ -37,7 +45,10 @@ class CheckConfig:
     out: Path | None = None
     """Folder for check-WHAT.json; None: the store's own."""
     encoder: str = "default"
-    """For beat-embeddings: run or checkpoint; "default": the shipped weights; "random": an untrained network."""
+    """For beat-embeddings: run or checkpoint; "default": the shipped weights; "random": an untrained network. For
+    marked-points: folder of a segmenter, or "default"."""
+    source: Path | None = None
+    """For delineation: folder that the store was prepared from, so that NeuroKit2 gets the records as recorded."""
 
 
 def check(config: CheckConfig) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def check(config: CheckConfig) -> dict[str, Any]:
     module = import_module(f"beatssl.evaluation.check_{config.what.replace('-', '_')}")
     measure: Callable[..., dict[str, Any]] = getattr(module, f"check_{config.what.replace('-', '_')}")
     store = Store(config.store)
-    options = {"encoder": config.encoder} if config.what == "beat-embeddings" else {}
+    options = {name: getattr(config, name) for name in _OPTIONS.get(config.what, ())}
     figures = as_plain(measure(store, **options))
     made_by = {key: store.manifest[key] for key in ("config", "versions", "inputs", "counts") if key in store.manifest}
     folder = config.out or config.store

@@ -8,6 +8,7 @@ from torch import Tensor
 
 _FEW = 2
 _FLAT_RANK, _ALL_KNOWN, _NO_MARGIN = 4.0, 0.995, 0.05
+_ITSELF = 1e-5
 _MANY = 32
 """Rows of a batch from which being recognised among them, or not, says something."""
 
@@ -74,7 +75,9 @@ def warnings_of(figures: dict[str, float], batch_size: int) -> dict[str, str]:
                 f"{name} embeddings span {rank:.1f} dimensions (collapse): raise the temperature, lower the learning "
                 "rate, or make the targets sharper (exponent)"
             )
-    known = figures.get("rhythm_recognised_share", 0.5)
+    # An embedding contrasted with itself (anchor "self") says nothing of views.
+    pairs = figures.get("rhythm_alignment", 1.0) > _ITSELF
+    known = figures.get("rhythm_recognised_share", 0.5) if pairs else 0.5
     if batch_size >= _MANY and known > _ALL_KNOWN:
         said["weak views"] = (
             f"{known:.1%} of records are nearest to their own other view (views too weak): raise their strength, or "

@@ -15,10 +15,11 @@ from jaxtyping import Float32, Int64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from beatssl.beats.wave_decoding import CONFIDENCE_S
 from beatssl.dataset.layout import read_json
 from beatssl.dataset.splits import Split, SplitError, check_split, patients, split_ludb, take_share
 from beatssl.dataset.store import Store
-from beatssl.metrics.segmentation import segmentation_figures
+from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
 from beatssl.models.encoded import EncoderConfig
 from beatssl.progress import progress
 from beatssl.training.probe_figures import plain
@@ -197,6 +198,7 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
     figures = plain({
         "encoder": opened.name, "train": config.fit.train, "seed": config.seed, "label_share": config.label_share,
         **segmentation_figures(reference, waves, fs_hz),
+        "confidence": confidence_figures(reference, waves, CONFIDENCE_S),
         "folds": [read_json(config.out / f"fold-{fold}" / FOLD) for fold in folds],
         "pretraining": opened.provenance,
     })  # fmt: skip

@@ -20,6 +20,7 @@ from beatssl.dataset.layout import MANIFEST
 from beatssl.dataset.manifest import differences
 from beatssl.dataset.readers import make_reader
 from beatssl.dataset.store import Store
+from beatssl.features.wave_intervals import wave_intervals
 from beatssl.progress import track
 from beatssl.training.saved import CheckpointError, Preprocessing
 from beatssl.training.segmenter import EcgSegmenter, slots
@@ -27,7 +28,7 @@ from beatssl.training.segmenter import EcgSegmenter, slots
 SHIPPED = "training/weights/ludb"
 """Where in the package the segmenter named "default" lies."""
 
-WAVES, REFUSED = "waves.parquet", "refused.parquet"
+WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
 _TIMES = ("onset_s", "peak_s", "offset_s")
 
 BATCH_ROWS = 16
@@ -65,10 +66,12 @@ def apply_segmenter(
 ) -> dict[str, Any]:
     """Waves of every record at `places` (files, folders, stores), written to `out`/waves.parquet, and their counts.
 
+    `out`/intervals.parquet holds PR, QRS, QT, QTc, rate and axes measured from them; see `features.wave_intervals`.
     What could not be used is listed with its reason in `out`/refused.parquet.
     """
     segmenter = segmenter.to(device)
     waves: list[pd.DataFrame] = []
+    intervals: list[pd.DataFrame] = []
     refused: list[dict[str, str]] = []
     records = 0
     for place in places:
@@ -80,10 +83,13 @@ def apply_segmenter(
                 refused.append(asdict(record))
             else:
                 waves.append(record.waves)
+                intervals.append(record.intervals)
                 records += record.records
     table = pd.concat(waves, ignore_index=True) if waves else _no_waves()
     out.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out / WAVES, index=False)
+    if intervals:
+        pd.concat(intervals, ignore_index=True).to_parquet(out / INTERVALS, index=False)
     columns = [field.name for field in fields(Reject)]
     pd.DataFrame(refused, columns=columns).to_parquet(out / REFUSED, index=False)
     counts = table["wave"].value_counts()
@@ -95,6 +101,8 @@ class Found(NamedTuple):
 
     records: int
     waves: pd.DataFrame
+    intervals: pd.DataFrame
+    """A line a record and measure: record_id, measure, value, spread, count."""
 
 
 def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
@@ -115,13 +123,22 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
     for start in track(range(0, len(short), BATCH_ROWS), "Segmenting", unit="batches"):
         rows = short[start : start + BATCH_ROWS]
         slot = np.stack([slots(list(names)) for names in store.records["lead_names"].iloc[rows]])
-        yield Found(len(rows), waves_of_rows(store, rows, segmenter.of_batch(store.ecg_mv(rows), slot)))
+        ecg_mv, about = store.ecg_mv(rows), store.records.iloc[rows]
+        waves = waves_of_rows(store, rows, segmenter.of_batch(ecg_mv, slot))
+        measured = [
+            _intervals(waves, record_id, signal, names, store.fs_hz, start_s)
+            for record_id, signal, names, start_s in zip(
+                ids[rows], ecg_mv, about["lead_names"], about["start_s"], strict=True
+            )
+        ]
+        yield Found(len(rows), waves, pd.concat(measured, ignore_index=True))
     for record_id, rows in track([pair for pair in rows_of.items() if len(pair[1]) > 1], "Segmenting long records"):
         about = store.records.iloc[rows]
         parts = [part[:, :samples] for part, samples in zip(store.ecg_mv(rows), about["samples"], strict=True)]
         names = tuple(str(name) for name in about["lead_names"].iloc[0])
         ecg_mv, start_s = np.concatenate(parts, axis=1), float(about["start_s"].iloc[0])
-        yield Found(1, waves_of_record(segmenter, record_id, ecg_mv, names, start_s))
+        waves = waves_of_record(segmenter, record_id, ecg_mv, names, start_s)
+        yield Found(1, waves, _intervals(waves, record_id, ecg_mv, names, store.fs_hz, start_s))
 
 
 def waves_of_record(
@@ -167,7 +184,25 @@ def _of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions) -> Ite
         if isinstance(ready, Reject):
             yield ready
         else:
-            yield Found(1, waves_of_record(segmenter, ready.record.id, ready.ecg_mv, ready.lead_names))
+            record_id, signal, names = ready.record.id, ready.ecg_mv, ready.lead_names
+            waves = waves_of_record(segmenter, record_id, signal, names)
+            yield Found(1, waves, _intervals(waves, record_id, signal, names, wanted.fs_hz))
+
+
+def _intervals(
+    waves: pd.DataFrame,
+    record_id: str,
+    ecg_mv: Float32[np.ndarray, "lead time"],
+    leads: Sequence[str],
+    fs_hz: float,
+    start_s: float = 0.0,
+) -> pd.DataFrame:
+    """Measures of one record among `waves`, whose times are of the record."""
+    own = waves[waves["record_id"] == record_id]
+    own = own.assign(**{name: own[name] - start_s for name in _TIMES})
+    table = wave_intervals(own, ecg_mv, tuple(leads), fs_hz).rename_axis("measure").reset_index()
+    table.insert(0, "record_id", record_id)
+    return table
 
 
 def _waves(

@@ -66,6 +66,10 @@ class FitConfig:
     judge_every: Annotated[int, Field(ge=1)] = 200
     """Updates between two looks at the choosing records."""
 
+    def __post_init__(self) -> None:
+        if self.views.share != 1:
+            raise ValueError(f"views.share {self.views.share}: marks move with every record here; leave it at 1")
+
 
 @dataclass(frozen=True)
 class Judged:

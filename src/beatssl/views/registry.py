@@ -62,6 +62,8 @@ class ViewsConfig:
     """Leads taken out, each with a chance of up to one half."""
     time_mask: Strength = 0.0
     """Half of each lead hidden, one contiguous stretch."""
+    share: Strength = 1.0
+    """Chance of a record to be changed at all: below 1 the encoder goes on seeing records as they were measured."""
 
 
 _PRESETS: dict[Preset, ViewsConfig] = {
@@ -101,4 +103,4 @@ def build_views(config: ViewsConfig) -> Composed:
     on = [name for name in VIEWS if getattr(config, name) > 0 or (name == "rotation" and config.rank == "low")]
     retiming = Retiming(tuple(v for v in (views[name] for name in on) if isinstance(v, TimeView)))
     others = [views[name] for name in on if not isinstance(views[name], TimeView)]
-    return compose([*([retiming] if retiming.views else []), *others])
+    return compose([*([retiming] if retiming.views else []), *others], config.share)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -55,17 +55,34 @@ class Composed:
     """Views one after another."""
 
     views: tuple[View, ...]
+    share: float = 1.0
+    """Chance of a record to be changed at all."""
 
     def __call__(self, signals: Signals, generator: torch.Generator) -> Signals:
-        """The batch changed by every view in turn."""
+        """The batch changed by every view in turn; records that are not to be changed stay as they were, to the bit."""
+        changed = signals
         for view in self.views:
-            signals = view(signals, generator)
-        return signals
+            changed = view(changed, generator)
+        if self.share == 1 or not self.views:
+            return changed
+        touched = torch.rand(len(signals.valid), generator=generator, device=signals.valid.device) < self.share
+        return replace(
+            changed,
+            ecg_mv=torch.where(touched[:, None, None], changed.ecg_mv, signals.ecg_mv),
+            lead_mask=torch.where(touched[:, None], changed.lead_mask, signals.lead_mask),
+            valid=torch.where(touched, changed.valid, signals.valid),
+            beat_at=torch.where(touched[signals.beat_record], changed.beat_at, signals.beat_at),
+        )
 
 
-def compose(views: Sequence[View]) -> Composed:
-    """One view out of several, applied in the order given; of none, the identity."""
-    return Composed(tuple(views))
+def compose(views: Sequence[View], share: float = 1.0) -> Composed:
+    """One view out of several, applied in the order given to a share of the records; of none, the identity.
+
+    Raises ValueError for a share outside [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share {share} of the records is outside 0 to 1; pass one within")
+    return Composed(tuple(views), share)
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor, generator: torch.Generator) -> Tensor:
