@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: help demo figures test lint types imports pytest format clean
 
 help:
-	@echo "make demo    a synthetic cohort, prepared and drawn: demo/index.html"
+	@echo "make demo    a synthetic cohort prepared, an encoder pretrained on it, all drawn: demo/index.html"
 	@echo "make test    lint, types, import direction and the whole test suite"
 	@echo "make lint types imports pytest    one of these alone"
 	@echo "make figures DATA=data    every figure of the README from real data, into results/ and the README"
@@ -33,6 +33,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
+	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
 	$(BIN)/beatssl tables results

@@ -12,7 +12,7 @@ from beatssl.evaluation import demo_segmenting, demo_training
 from beatssl.evaluation.demo import DemoConfig, demo
 from beatssl.models.encoded import EncoderConfig
 from beatssl.training.run import read_log
-from beatssl.training.segment_apply import open_segmenter
+from beatssl.training.segmenter import EcgSegmenter
 
 SECTIONS = (
     "What counts as alike",
@@ -62,7 +62,7 @@ def test_targets_on_the_page_are_hard_flat_and_sharp(made: Path) -> None:
 
 def test_the_run_is_one_that_any_verb_can_take(made: Path) -> None:
     assert (made / "pretraining" / "checkpoint" / "config.json").exists()
-    assert open_segmenter(str(made / "segmenter")).preprocessing.fs_hz == 100
+    assert EcgSegmenter.from_pretrained(made / "segmenter").preprocessing.fs_hz == 100
     assert read_log(made / "pretraining")[-1]["epoch"] == 1
 
 

@@ -49,16 +49,24 @@ def test_every_weight_of_every_preset_gets_a_gradient(data, preset):
     for name, weight in objective.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name
-    expected = {"simclr": {"rhythm"}, "regression": {"regression"}}.get(preset, {"rhythm", "beat"})
+    three = {"rhythm", "beat", "regression"}
+    expected = {"simclr": {"rhythm"}, "regression": {"regression"}, "beatssl": three}.get(preset, {"rhythm", "beat"})
     assert outcome.losses.keys() == expected
     assert math.isclose(
-        float(outcome.total.detach()), sum(float(loss.detach()) for loss in outcome.losses.values()), rel_tol=1e-5
+        float(outcome.total.detach()),
+        sum(objective.weight_of(name) * float(loss.detach()) for name, loss in outcome.losses.items()),
+        rel_tol=1e-5,
     )
 
 
 def test_weights_weigh(data):
     batch = batch_of(data)
-    changes = ["objective.beat.weight=0.25", "objective.regression=2", "objective.beat_regression=0.5"]
+    changes = [
+        "objective.rhythm.weight=1",
+        "objective.beat.weight=0.25",
+        "objective.regression=2",
+        "objective.beat_regression=0.5",
+    ]
     _, outcome = outcome_of(data, small("beatssl", *changes), batch)
     weights = {"rhythm": 1.0, "beat": 0.25, "regression": 2.0, "beat_regression": 0.5}
     assert outcome.losses.keys() == weights.keys()
@@ -84,12 +92,12 @@ def test_clusters_and_identity_as_beat_targets(data):
     batch = batch_of(data)
     _, clustered = outcome_of(data, small("beatssl", "objective.beat.targets=clusters"), batch)
     assert torch.equal(clustered.contrasted["beat"].targets.bool(), batch.beat_cluster[:, None] == batch.beat_cluster)
-    _, own = outcome_of(data, small("beatssl", "objective.beat.targets=identity"), batch)
+    _, own = outcome_of(data, small("beatssl", "objective.beat.targets=identity", "objective.anchor=view"), batch)
     assert own.contrasted["beat"].targets is None
 
 
 def test_a_beat_that_a_view_moved_out_does_not_count(data):
-    which = small("beatssl", "views.time_mask=0")
+    which = small("beatssl", "views.time_mask=0", "objective.anchor=view")
     objective = made(data, which.objective)
     batch = batch_of(data)
     views = versions(batch, build_views(which.views), objective, 0)

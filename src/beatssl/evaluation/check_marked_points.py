@@ -7,7 +7,8 @@ import pandas as pd
 from beatssl.dataset.store import Store
 from beatssl.evaluation.delineation_rivals import rule_waves
 from beatssl.metrics.marked_points import marked_point_figures
-from beatssl.training.segment_apply import of_store, open_segmenter
+from beatssl.training.segment_apply import of_store
+from beatssl.training.segmenter import EcgSegmenter
 
 
 def check_marked_points(store: Store, encoder: str = "default") -> dict[str, Any]:
@@ -27,7 +28,8 @@ def check_marked_points(store: Store, encoder: str = "default") -> dict[str, Any
     """
     if store.waves.empty or (store.waves["lead"] != "").any():
         raise ValueError(f"{store.path} has no marks that name no lead; prepare qtdb, or pass what='delineation'")
-    segmented = pd.concat([found.waves for found in of_store(open_segmenter(encoder), store)], ignore_index=True)
+    segmenter = EcgSegmenter.from_pretrained(encoder)
+    segmented = pd.concat([found.waves for found in of_store(segmenter, store)], ignore_index=True)
     ruled = rule_waves(store, each_lead=True)
     about = store.records.drop_duplicates("record_id")
     first = {str(record): str(names[0]) for record, names in zip(about["record_id"], about["lead_names"], strict=True)}

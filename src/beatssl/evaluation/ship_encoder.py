@@ -17,8 +17,7 @@ from beatssl.evaluation.compare import COMPARISON
 from beatssl.training.checkpoint import BeatEncoder
 from beatssl.training.labels import cohort
 from beatssl.training.probe import valid_auroc
-from beatssl.training.saved import CARD, WEIGHTS, save_model
-from beatssl.training.source import CHECKPOINT, SHIPPED
+from beatssl.training.saved import CARD, WEIGHTS, save_model, shipped
 
 LARGEST_MB = 12.0
 _SAME_AUROC = 0.0005
@@ -37,7 +36,7 @@ class ShipEncoderConfig:
     """The labelled store that it was compared on."""
     comparison: Path
     """Folder where `compare` wrote compare.json."""
-    out: Path = Path(__file__).parents[1] / SHIPPED
+    out: Path = shipped(BeatEncoder.kind)
     """Folder of the weights."""
 
 
@@ -50,7 +49,7 @@ def ship_encoder(config: ShipEncoderConfig) -> Path:
     if config.name not in comparison["encoders"]:
         known = ", ".join(comparison["encoders"])
         raise ValueError(f"{config.comparison / COMPARISON} has no encoder {config.name!r}; it has {known}")
-    model = BeatEncoder.from_pretrained(config.run / CHECKPOINT)
+    model = BeatEncoder.from_pretrained(config.run)
     config.out.mkdir(parents=True, exist_ok=True)
     save_model(config.out, model, half=True)
     half = BeatEncoder.from_pretrained(config.out)

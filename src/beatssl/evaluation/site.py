@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,6 @@ from beatssl.training.classifier import EcgClassifier
 from beatssl.training.labels import Labels, labels_of_csv, labels_of_set
 from beatssl.training.row_signals import RowSignals
 
-SHIPPED = "training/weights/superclass"
-"""Where in the package the classifier named "default" lies."""
 SNOMED, PTBXL = "snomed", "ptb-xl"
 _AT_ONCE = 256
 
@@ -41,12 +38,7 @@ def open_classifier(head: str, store: Store) -> EcgClassifier:
 
     Raises CheckpointError where there is none, or where the store was prepared otherwise than it expects.
     """
-    place: Path | str = head
-    if head == "default":
-        place = Path(str(files("beatssl"))) / SHIPPED
-    elif (Path(head) / "head").is_dir():
-        place = Path(head) / "head"
-    classifier = EcgClassifier.from_pretrained(place)
+    classifier = EcgClassifier.from_pretrained(head)
     classifier.check_store(store)
     return classifier
 

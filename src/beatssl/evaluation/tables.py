@@ -91,6 +91,48 @@ def _against_neurokit(f: Json) -> str:
     return f"{f['times_faster_than_neurokit']:.0f} times faster per record and core"
 
 
+def _probed(name: str) -> Callable[[Json], str]:
+    return lambda f: _auroc(name)(f["encoders"])
+
+
+def _above(name: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        less = f["first_less_other"][name]
+        low, high = less["ci95"]["macro_auroc"]
+        return f"{less['macro_auroc']:+.4f} ({low:+.4f} to {high:+.4f})"
+
+    return show
+
+
+def _at(*keys: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
+    def inner(f: Json) -> str:
+        for key in keys:
+            f = f[key]
+        return show(f)
+
+    return inner
+
+
+def _sample_f1(f: Json) -> str:
+    return " / ".join(f"{f['sample_f1'][wave]:.3f}" for wave in ("P", "QRS", "T", "macro"))
+
+
+def _boundary_f1(f: Json) -> str:
+    return " / ".join(f"{f['boundaries'][name]['150']['f1']:.3f}" for name in _BOUNDARIES)
+
+
+def _boundary_sd(f: Json) -> str:
+    return " / ".join(f"{f['boundaries'][name]['sd_ms']:.1f}" for name in _BOUNDARIES) + " ms"
+
+
+_ENCODERS = ("beatssl", "regression", "simclr", "random")
+_BOUNDARIES = ("P_on", "P_off", "QRS_on", "QRS_off", "T_on", "T_off")
+
+
+def _step(f: Json) -> str:
+    return f"{f['ratio']:.2f} times; loading and views {f['loading_and_views_share']:.1%} of a step"
+
+
 _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
     (
         "ludb/check-peaks.json", "LUDB, 200 records", "check STORE --what peaks",
@@ -116,6 +158,13 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         (
             ("record features, logistic regression: macro AUROC", _auroc("logistic_regression")),
             ("record features, boosted trees: macro AUROC", _auroc("boosted_trees")),
+        ),
+    ),
+    (
+        "ptb-xl/encoders/compare.json", "PTB-XL superclass, fold 9", "compare STORE --encoders …",
+        (
+            *((f"linear probe, {name}: macro AUROC", _probed(name)) for name in _ENCODERS),
+            *((f"beatssl less {name}: macro AUROC", _above(name)) for name in _ENCODERS[1:]),
         ),
     ),
     (

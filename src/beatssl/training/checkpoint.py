@@ -46,6 +46,8 @@ from beatssl.training.checkpoint import BeatEncoder
 encoder = BeatEncoder.from_pretrained(FOLDER_OR_REPOSITORY)
 encoded = encoder.encode(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
 """,
+        inside="checkpoint",
+        shipped="default",
     )
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:

@@ -90,6 +90,8 @@ from beatssl.training.classifier import EcgClassifier
 classifier = EcgClassifier.from_pretrained(FOLDER_OR_REPOSITORY)
 classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
 """,
+        inside="head",
+        shipped="superclass",
     )
     temperatures: Tensor
     thresholds: Tensor

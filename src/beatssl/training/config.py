@@ -43,13 +43,13 @@ class PretrainConfig:
     """Rows to train on, drawn at random from these folds; None: all."""
     epochs: Count = 20
     """How often every row is seen."""
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Annotated[int, Field(ge=2)] = 64
     """Rows contrasted with each other, over all processes."""
     accumulate: Count = 1
     """Batches a weight update; they are not contrasted with each other."""
     beats_per_record: Annotated[int, Field(ge=0)] = 4
     """Beats of a row that are contrasted, drawn at random; 0: all. Their similarities need (2 · batch · beats)² numbers
-    a few times over: 16 MB with 128 rows and 4 beats, 150 MB with about 12."""
+    a few times over: 4 MB with 64 rows and 4 beats, 38 MB with about 12."""
     rate: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate of AdamW."""
     weight_decay: NotNegative = 0.05

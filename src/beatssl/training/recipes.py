@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -21,13 +21,22 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 class Recipe:
     """What is asked of the encoder, and of which views."""
 
-    views: ViewsConfig = field(default_factory=lambda: views_preset("beatssl"))
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    views: ViewsConfig
+    objective: ObjectiveConfig
 
 
 _OFF = Contrast(weight=0.0)
+_SOFT = SoftTargets("cosine", 15.0, own_weight=0.5)
 _RECIPES: dict[Preset, Recipe] = {
-    "beatssl": Recipe(),
+    "beatssl": Recipe(
+        views_preset("beatssl"),
+        ObjectiveConfig(
+            rhythm=Contrast(weight=0.1, soft=_SOFT, components=64),
+            beat=Contrast(weight=0.05, soft=_SOFT),
+            anchor="self",
+            regression=1.0,
+        ),
+    ),
     "paper": Recipe(
         views_preset("3kg"),
         ObjectiveConfig(
@@ -45,7 +54,8 @@ _RECIPES: dict[Preset, Recipe] = {
 def recipe(preset: str, changes: Sequence[str] = ()) -> Recipe:
     """A named recipe with some values changed, each as "path=value".
 
-    - beatssl: soft targets for rhythm and for beats, from measured features.
+    - beatssl: measured features told from the embedding, and soft contrast of records and of beats by the same
+      features, at weights that leave the regression its way; one view of each record.
     - paper: soft_1 rhythm, hard beats by class, exponent 50, 3KG views of rank three, temperature 0.1, λ = 1.
     - simclr: 3KG views, every record like itself alone, no beats.
     - regression: the measured features told from the untouched signal, no contrast.

@@ -5,6 +5,7 @@ The encoder, the classifier and the segmenter are kept the same way; what differ
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -33,6 +34,9 @@ from beatssl.training.state import write_json, write_tensors
 
 FORMAT_VERSION = 1
 """Raised whenever a reader of the old layout would misread the new one."""
+
+SHIPPED = "training/weights"
+"""Where in the package the models lie that ship with it."""
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _UNIT = "mV"
@@ -94,6 +98,10 @@ class Kind:
     """Of the model card."""
     usage: str
     """Lines of Python on the model card."""
+    inside: str
+    """Folder of such a model within that of the run that made it."""
+    shipped: str
+    """Folder of the one named "default" in `SHIPPED`."""
 
 
 @dataclass(frozen=True)
@@ -182,13 +190,17 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         local_files_only: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """A model's folder, or a repository of the hub ("name/repository"), as a model in evaluation mode.
+        """ "default" (the weights that come with the package), the folder of a model or of the run that made it, or a
+        repository of the hub ("name/repository"), as a model in evaluation mode.
 
         Raises CheckpointError where there is none of this kind, or it is damaged or newer than this version of beatssl.
         """
         source = str(pretrained_model_name_or_path)
-        if Path(source).is_dir():
-            return cls._load(Path(source))
+        folder = shipped(cls.kind) if source == "default" else Path(source)
+        if folder.is_dir():
+            return cls._load(folder / cls.kind.inside if (folder / cls.kind.inside).is_dir() else folder)
+        if source == "default":
+            raise CheckpointError(f"this version of beatssl ships no {cls.kind.name}; pass the folder of one")
         try:
             files = [
                 hf_hub_download(
@@ -222,6 +234,11 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(save_directory, self)
+
+
+def shipped(kind: Kind) -> Path:
+    """Where the model of a kind lies that ships with the package."""
+    return Path(str(files("beatssl"))) / SHIPPED / kind.shipped
 
 
 def save_model(folder: Path, model: SavedModel, half: bool = False) -> None:

@@ -25,7 +25,7 @@ from beatssl.progress import progress
 from beatssl.training.probe_figures import plain
 from beatssl.training.run import open_run
 from beatssl.training.saved import Preprocessing
-from beatssl.training.segment_apply import FileOptions, apply_segmenter, open_segmenter, waves_of_rows
+from beatssl.training.segment_apply import FileOptions, apply_segmenter, waves_of_rows
 from beatssl.training.segment_data import classes_of, marked_rows
 from beatssl.training.segment_fit import FitConfig, Fitted, fit_segmenter, sample_f1
 from beatssl.training.segmenter import EcgSegmenter
@@ -100,7 +100,9 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     the encoder or segmenter is none or expects signals prepared otherwise.
     """
     if config.store is None:
-        return apply_segmenter(open_segmenter(config.encoder), config.apply, config.out, config.files, config.device())
+        return apply_segmenter(
+            EcgSegmenter.from_pretrained(config.encoder), config.apply, config.out, config.files, config.device()
+        )
     store = Store(config.store)
     opened = open_encoder(config.encoder, config.network, config.seed, store)
     wanted = range(config.folds) if config.only is None else [config.only]

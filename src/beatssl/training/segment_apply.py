@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +24,6 @@ from beatssl.progress import track
 from beatssl.training.saved import CheckpointError, Preprocessing
 from beatssl.training.segmenter import EcgSegmenter, slots
 
-SHIPPED = "training/weights/ludb"
-"""Where in the package the segmenter named "default" lies."""
-
 WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
 _TIMES = ("onset_s", "peak_s", "offset_s")
 
@@ -45,20 +41,6 @@ class FileOptions:
     """Their unit, such as mV or uV."""
     lead_names: tuple[str, ...] = ()
     """Their leads, in order; any name will do, one of the twelve is understood."""
-
-
-def open_segmenter(source: str) -> EcgSegmenter:
-    """ "default", the folder of a segmenter or of a run that has one, or a repository of the hub.
-
-    Raises CheckpointError where there is none.
-    """
-    if source != "default":
-        inner = Path(source) / "segmenter"
-        return EcgSegmenter.from_pretrained(inner if inner.is_dir() else source)
-    place = Path(str(package_files("beatssl"))) / SHIPPED
-    if not place.is_dir():
-        raise CheckpointError("this version of beatssl ships no segmenter; pass the folder that segment has written")
-    return EcgSegmenter.from_pretrained(place)
 
 
 def apply_segmenter(

@@ -36,6 +36,8 @@ from beatssl.training.segmenter import EcgSegmenter
 segmenter = EcgSegmenter.from_pretrained(FOLDER_OR_REPOSITORY)
 probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), prepared -> (lead, class, time)
 """,
+        inside="segmenter",
+        shipped="ludb",
     )
 
     def __init__(

@@ -1,7 +1,6 @@
 """Where an encoder comes from, and where it is kept: a run, a checkpoint, the shipped weights, or chance."""
 
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from beatssl.dataset.manifest import differences
@@ -9,9 +8,7 @@ from beatssl.dataset.store import Store
 from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
 from beatssl.training.checkpoint import BeatEncoder, CheckpointError, Preprocessing, Provenance, save_checkpoint
 
-CHECKPOINT = "checkpoint"
-SHIPPED = "training/weights/default"
-"""Where in the package the weights named "default" lie."""
+CHECKPOINT = BeatEncoder.kind.inside
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -
         return Opened(
             build_encoder(network, seed), f"random {network.name}", {"encoder": asdict(network), "seed": seed}
         )
-    model = BeatEncoder.from_pretrained(_place(source))
+    model = BeatEncoder.from_pretrained(source)
     model.check_store(store)
     return Opened(model.encoder, source, model.provenance)
 
@@ -56,12 +53,3 @@ def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: i
 def keep_encoder(out: Path, encoder: Encoder, store: Store, provenance: Provenance) -> None:
     """The encoder as `out`/checkpoint, with how its input is prepared."""
     save_checkpoint(out / CHECKPOINT, BeatEncoder(encoder, Preprocessing.of_store(store), provenance))
-
-
-def _place(source: str) -> Path | str:
-    if source == "default":
-        place = Path(str(files("beatssl"))) / SHIPPED
-        if not place.is_dir():
-            raise CheckpointError("this version of beatssl ships no weights yet; pass a run, a checkpoint, or random")
-        return place
-    return Path(source) / CHECKPOINT if (Path(source) / CHECKPOINT).is_dir() else source

@@ -70,16 +70,15 @@ _PRESETS: dict[Preset, ViewsConfig] = {
     "none": ViewsConfig(),
     "3kg": ViewsConfig(rotation=1.0, rank="low", time_mask=1.0),
     "beatssl": ViewsConfig(
-        rotation=0.5,
+        rotation=0.3,
         rank="full",
-        temporal_scaling=0.25,
-        beat_warp=0.3,
-        wave_amplitude=0.5,
-        amplitude=1.0,
+        temporal_scaling=0.1,
+        amplitude=0.3,
         noise=0.3,
         wander=0.3,
-        lead_mask=0.5,
-        time_mask=0.5,
+        lead_mask=0.4,
+        time_mask=0.2,
+        share=0.5,
     ),
 }
 
@@ -89,7 +88,8 @@ def preset(name: str) -> ViewsConfig:
 
     - none: the identity.
     - 3kg: rotation, scale and time mask as 3KG has them, of rank three.
-    - beatssl: all that the paper names, milder, and what is no dipole kept.
+    - beatssl: milder, what is no dipole kept, and half of the records as they were measured. Stronger views, or views
+      of every record, cost the linear probe more than they taught (PTB-XL, fold 8).
     """
     if name not in PRESETS:
         raise ValueError(f"there are no views {name!r}; choose one of {', '.join(PRESETS)}")
