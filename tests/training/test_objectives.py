@@ -61,14 +61,10 @@ def test_every_weight_of_every_preset_gets_a_gradient(data, preset):
 
 def test_weights_weigh(data):
     batch = batch_of(data)
-    changes = [
-        "objective.rhythm.weight=1",
-        "objective.beat.weight=0.25",
-        "objective.regression=2",
-        "objective.beat_regression=0.5",
-    ]
-    _, outcome = outcome_of(data, small("beatssl", *changes), batch)
     weights = {"rhythm": 1.0, "beat": 0.25, "regression": 2.0, "beat_regression": 0.5}
+    paths = {"rhythm": "rhythm.weight", "beat": "beat.weight"}
+    changes = [f"objective.{paths.get(name, name)}={weight}" for name, weight in weights.items()]
+    _, outcome = outcome_of(data, small("beatssl", *changes), batch)
     assert outcome.losses.keys() == weights.keys()
     expected = sum(weights[name] * float(loss.detach()) for name, loss in outcome.losses.items())
     assert math.isclose(float(outcome.total.detach()), expected, rel_tol=1e-5)
