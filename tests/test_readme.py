@@ -52,10 +52,10 @@ def test_extras_that_pip_is_told_of_exist() -> None:
 
 
 def test_python_examples_run_as_shown_one_after_the_other(tmp_path: Path) -> None:
-    first, second = blocks("python")
+    first, *others = blocks("python")
     assert len([line for line in first.splitlines() if line.strip()]) <= 12
     printed: list[str] = []
-    for example in (first, second):
+    for example in (first, *others):
         (tmp_path / "example.py").write_text(example, encoding="utf-8")
         done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -63,6 +63,7 @@ def test_python_examples_run_as_shown_one_after_the_other(tmp_path: Path) -> Non
     assert "(8, 12, 1000)" in printed[0]
     assert "qtc_fridericia_ms" in printed[0]
     assert re.search(r"\(\d+, 521\) \{'CD': \d+", printed[1])
+    assert "[1, 256, 125]" in printed[2]
 
 
 def test_the_table_of_figures_is_that_of_the_results() -> None:
@@ -72,9 +73,12 @@ def test_the_table_of_figures_is_that_of_the_results() -> None:
 def test_commands_on_the_synthetic_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [line for line in BEATSSL if "synthetic" in line or line == "--help"]
-    assert len(lines) == 5
+    assert len(lines) == 13
     run(lines)
     assert len(list(tmp_path.glob("stores/synthetic/check-*.json"))) == 3
+    assert len(list(tmp_path.glob("runs/synthetic/probe/*.svg"))) == 3
+    assert (tmp_path / "results-synthetic" / "compare.json").exists()
+    assert (tmp_path / "waves-synthetic" / "intervals.parquet").exists()
 
 
 def test_commands_on_ludb(
