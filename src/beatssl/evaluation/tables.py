@@ -50,6 +50,11 @@ def figures_table(results: Path) -> str:
     return "\n".join(lines)
 
 
+def wave_lines(figures: Json) -> list[str]:
+    """Figures of a segmenter as a Markdown table."""
+    return ["| what | figure |", "| --- | --- |", *(f"| {what} | {show(figures)} |" for what, show in _WAVE_ROWS)]
+
+
 def _peaks(f: Json) -> str:
     return f"{f['sensitivity']:.4f} / {f['ppv']:.4f} ({f['beats']:,} beats)"
 
@@ -104,13 +109,8 @@ def _above(name: str) -> Callable[[Json], str]:
     return show
 
 
-def _at(*keys: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
-    def inner(f: Json) -> str:
-        for key in keys:
-            f = f[key]
-        return show(f)
-
-    return inner
+def _of(name: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
+    return lambda f: show(f[name])
 
 
 def _sample_f1(f: Json) -> str:
@@ -132,6 +132,12 @@ _BOUNDARIES = ("P_on", "P_off", "QRS_on", "QRS_off", "T_on", "T_off")
 def _step(f: Json) -> str:
     return f"{f['ratio']:.2f} times; loading and views {f['loading_and_views_share']:.1%} of a step"
 
+
+_WAVE_ROWS = (
+    ("sample F1 of P / QRS / T / mean", _sample_f1),
+    ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
+    ("boundary error SD, onset and offset of P, QRS, T", _boundary_sd),
+)
 
 _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
     (
@@ -175,6 +181,22 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             ("beat classes: macro F1", _macro_f1("DS2")),
             ("clusters of beat shape, mapped on DS1: macro F1", _macro_f1("clusters_mapped_on_DS1")),
         ),
+    ),
+    (
+        "ludb/segment/metrics.json", "LUDB, 200 records, five folds", "segment STORE --encoder default",
+        tuple((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
+    ),
+    (
+        "ludb/check-delineation.json", "LUDB, 200 records", "check STORE --what delineation",
+        tuple(
+            (f"{title}: {what}", _of(name, show))
+            for name, title in (("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"))
+            for what, show in _WAVE_ROWS
+        ),
+    ),
+    (
+        "bench-step.json", "a training step", "bench step STORE",
+        (("soft records and soft beats against plain SimCLR, same network, batch and views", _step),),
     ),
     (
         "bench-prepare.json", "PTB-XL, 19,601 records", "bench prepare SOURCE",

@@ -1,0 +1,147 @@
+"""A classifier or segmenter made into the weights that the package ships, with its model card.
+
+python -m beatssl.evaluation.ship_head runs/finetune --store stores/ptb-xl
+python -m beatssl.evaluation.ship_head runs/ludb --store stores/ludb
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Float32
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from beatssl.dataset.store import Store
+from beatssl.evaluation.ship_encoder import LARGEST_MB
+from beatssl.evaluation.tables import wave_lines
+from beatssl.training.classifier import EcgClassifier
+from beatssl.training.saved import CARD, WEIGHTS, save_model, shipped
+from beatssl.training.segmenter import EcgSegmenter
+
+METRICS = "metrics.json"
+_SAME_PROBABILITY = 0.01
+"""Half precision is kept where no probability moves more than this: no figure of three digits does."""
+_LOOKED_AT = 128
+
+Head = EcgClassifier | EcgSegmenter
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ShipHeadConfig:
+    """Keep a run's classifier or segmenter as the one named "default"."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder that probe, finetune or segment (with final) has written."""
+    store: Path
+    """The store that it was trained on."""
+
+
+def ship_head(config: ShipHeadConfig) -> Path:
+    """Write weights, config and card, and return their folder.
+
+    Raises ValueError where the folder holds no head, or the file would be larger than the package takes.
+    """
+    kind = next((one for one in (EcgClassifier, EcgSegmenter) if (config.run / one.kind.inside).is_dir()), None)
+    if kind is None:
+        raise ValueError(f"{config.run} holds neither a classifier nor a segmenter; pass --final to segment")
+    model, out = kind.from_pretrained(config.run), shipped(kind.kind)
+    out.mkdir(parents=True, exist_ok=True)
+    save_model(out, model, half=True)
+    store = Store(config.store)
+    moved = float(np.abs(_probabilities(model, store) - _probabilities(kind.from_pretrained(out), store)).max())
+    if moved > _SAME_PROBABILITY:
+        save_model(out, model)
+    size_mb = (out / WEIGHTS).stat().st_size / 1e6
+    if size_mb > LARGEST_MB:
+        raise ValueError(f"{out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {LARGEST_MB:g} at most")
+    figures = json.loads((config.run / METRICS).read_text(encoding="utf-8"))
+    card = _CARD.format(
+        title=model.kind.title,
+        what=_CLASSIFIER.format(labels=", ".join(model.labels)) if isinstance(model, EcgClassifier) else _SEGMENTER,
+        kept_as="float32" if moved > _SAME_PROBABILITY else "float16",
+        size=f"{size_mb:.1f}",
+        moved=f"{moved:.4f}",
+        figures="\n".join(_classes(figures) if isinstance(model, EcgClassifier) else wave_lines(figures)),
+        settings=json.dumps(_settings(model.provenance), indent=1),
+    )
+    (out / CARD).write_text(card, encoding="utf-8")
+    return out
+
+
+@torch.inference_mode()
+def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
+    ecg_mv = store.ecg_mv(range(min(_LOOKED_AT, len(store))))
+    if isinstance(model, EcgSegmenter):
+        return model.of_batch(ecg_mv, np.broadcast_to(np.arange(len(store.leads)), ecg_mv.shape[:2]))
+    known = torch.from_numpy(~np.isnan(ecg_mv).all(axis=2))
+    return model.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), known).numpy()
+
+
+def _classes(figures: Mapping[str, Any]) -> list[str]:
+    """Figures of a probe or finetune as a Markdown table."""
+    lines = ["| label | AUROC | F1 | threshold |", "| --- | --- | --- | --- |"]
+    for name, line in figures["per_class"].items():
+        lines.append(f"| {name} | {line['auroc']:.3f} | {line['f1']:.3f} | {line['threshold']:.3f} |")
+    low, high = figures["ci95"]["macro_auroc"]
+    macro = f"{figures['macro_auroc']:.3f} ({low:.3f} to {high:.3f})"
+    lines.append(f"| macro | {macro} | {figures['macro_f1']:.3f} | |")
+    records = figures["records"]
+    about = f"Fold {figures['folds']['test']}, {records['test']:,} records; {records['train']:,} to learn from."
+    return [*lines, "", about]
+
+
+def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What training was told; the figures stand above, and what the encoder was made of in config.json."""
+    return {name: value for name, value in provenance.items() if name not in ("pretraining", "figures_over_folds")}
+
+
+_CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, some leads of which may be missing.
+**Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; folds 1–7 to learn from, fold 8 to choose
+thresholds, temperatures and when to stop. Any statement counts, whatever its likelihood."""
+
+_SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads with or without their names, of any length.
+**Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
+records. The figures are those of five networks trained alike, each on three fifths of the records and reported on one."""
+
+_CARD = """---
+library_name: beatssl
+license: apache-2.0
+tags: [ECG, electrocardiogram]
+---
+
+# {title}
+
+Written by `python -m beatssl.evaluation.ship_head`; do not edit.
+
+{what}
+A research tool, no medical device; not for diagnosis or treatment.
+
+**Encoder.** The one that ships as `default`, trained further where the settings below say so; its own card names its
+data.
+
+**Weights.** {kept_as}, {size} MB. Between half and single precision no probability differed by more than {moved}.
+
+## Figures
+
+{figures}
+
+## Settings
+
+```json
+{settings}
+```
+"""
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    print(ship_head(tyro.cli(ShipHeadConfig, description=ShipHeadConfig.__doc__)))
+
+
+if __name__ == "__main__":
+    main()
