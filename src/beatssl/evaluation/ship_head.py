@@ -104,9 +104,10 @@ _CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, so
 **Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; folds 1–7 to learn from, fold 8 to choose
 thresholds, temperatures and when to stop. Any statement counts, whatever its likelihood."""
 
-_SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads with or without their names, of any length.
+_SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, named or not, of any length.
 **Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
-records. The figures are those of five networks trained alike, each on three fifths of the records and reported on one."""
+records. The figures are those of five networks trained alike, each on three fifths of the records and reported on
+one fifth."""
 
 _CARD = """---
 library_name: beatssl
