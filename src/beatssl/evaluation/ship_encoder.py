@@ -53,7 +53,7 @@ def ship_encoder(config: ShipEncoderConfig) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     save_model(config.out, model, half=True)
     half = BeatEncoder.from_pretrained(config.out)
-    auroc = {"float32": _auroc(model, config.store), "float16": _auroc(half, config.store)}
+    auroc = {"float32": _auroc(model, config.store, comparison), "float16": _auroc(half, config.store, comparison)}
     same = abs(auroc["float32"] - auroc["float16"]) < _SAME_AUROC
     if not same:
         save_model(config.out, model)
@@ -118,10 +118,13 @@ def _with_interval(line: Mapping[str, Any], kind: str, form: str = ".3f") -> str
     return f"{line[kind]:{form}} ({low:{form}} to {high:{form}})"
 
 
-def _auroc(model: BeatEncoder, store: Path) -> float:
+def _auroc(model: BeatEncoder, store: Path, comparison: Mapping[str, Any]) -> float:
+    """Of a linear probe on the comparison's choosing fold."""
     opened = Store(store)
     model.check_store(opened)
-    return valid_auroc(model.encoder, opened, cohort(opened, "superclass", range(1, 8), 8, 9), (3e-3, 1e-2, 3e-2))
+    folds = comparison["folds"]
+    group = cohort(opened, comparison["labels"], folds["train"], folds["valid"], folds["test"])
+    return valid_auroc(model.encoder, opened, group, (3e-3, 1e-2, 3e-2))
 
 
 _CARD = """---

@@ -86,7 +86,8 @@ def _classes(figures: Mapping[str, Any]) -> list[str]:
     """Figures of a probe or finetune as a Markdown table."""
     lines = ["| label | AUROC | F1 | threshold |", "| --- | --- | --- | --- |"]
     for name, line in figures["per_class"].items():
-        lines.append(f"| {name} | {line['auroc']:.3f} | {line['f1']:.3f} | {line['threshold']:.3f} |")
+        cells = ("–" if line[kind] is None else f"{line[kind]:.3f}" for kind in ("auroc", "f1", "threshold"))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     low, high = figures["ci95"]["macro_auroc"]
     macro = f"{figures['macro_auroc']:.3f} ({low:.3f} to {high:.3f})"
     lines.append(f"| macro | {macro} | {figures['macro_f1']:.3f} | |")
