@@ -110,7 +110,7 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
         measured = [
             _intervals(waves, record_id, signal, names, store.fs_hz, start_s)
             for record_id, signal, names, start_s in zip(
-                ids[rows], ecg_mv, about["lead_names"], about["start_s"], strict=True
+                ids[rows], ecg_mv, map(tuple, about["lead_names"]), about["start_s"], strict=True
             )
         ]
         yield Found(len(rows), waves, pd.concat(measured, ignore_index=True))
