@@ -144,8 +144,7 @@ device; not for diagnosis or treatment.
 
 **Data.** {rows} records of the store `{data}`, folds {folds}: waveforms and what was measured on them, no labels.
 PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0. The records are from one
-institute in Germany, 1989–1996, Schiller
-devices, ten seconds each; half of the patients are over 60.
+institute in Germany, 1989–1996, ten seconds each; half of the patients are over 60.
 
 **Training.** {epochs} epochs, seed {seed}; what was asked of the encoder stands below, and in `config.json`.
 

@@ -66,7 +66,7 @@ def ship_head(config: ShipHeadConfig) -> Path:
         kept_as="float32" if moved > _SAME_PROBABILITY else "float16",
         size=f"{size_mb:.1f}",
         moved=f"{moved:.4f}",
-        figures="\n".join(_classes(figures) if isinstance(model, EcgClassifier) else wave_lines(figures)),
+        figures="\n".join(_classes(figures, model) if isinstance(model, EcgClassifier) else wave_lines(figures)),
         settings=json.dumps(_settings(model.provenance), indent=1),
     )
     (out / CARD).write_text(card, encoding="utf-8")
@@ -82,12 +82,13 @@ def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
     return model.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), known).numpy()
 
 
-def _classes(figures: Mapping[str, Any]) -> list[str]:
-    """Figures of a probe or finetune as a Markdown table."""
+def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:
+    """Figures of a probe or finetune as a Markdown table, with the thresholds of the calibrated probabilities."""
+    thresholds = dict(zip(model.labels, model.thresholds.tolist(), strict=True))
     lines = ["| label | AUROC | F1 | threshold |", "| --- | --- | --- | --- |"]
     for name, line in figures["per_class"].items():
-        cells = ("–" if line[kind] is None else f"{line[kind]:.3f}" for kind in ("auroc", "f1", "threshold"))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells = ["–" if line[kind] is None else f"{line[kind]:.3f}" for kind in ("auroc", "f1")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {thresholds[name]:.3f} |")
     low, high = figures["ci95"]["macro_auroc"]
     macro = f"{figures['macro_auroc']:.3f} ({low:.3f} to {high:.3f})"
     lines.append(f"| macro | {macro} | {figures['macro_f1']:.3f} | |")

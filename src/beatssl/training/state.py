@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 STATE = "state.safetensors"
@@ -72,7 +72,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     plain = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
-    save_file(plain, str(scratch), metadata={name: str(value) for name, value in about.items()})
+    # Written by Python, so that the file may be read by whom the user's umask lets; save_file keeps it to its owner.
+    scratch.write_bytes(save(plain, metadata={name: str(value) for name, value in about.items()}))
     _flush(scratch)
     os.replace(scratch, path)
     _flush(path.parent)
