@@ -34,9 +34,12 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
+	$(BIN)/beatssl segment stores/ludb --encoder default --fit.updates 2500 --out runs/ludb
+	mkdir -p results/ludb/segment && cp runs/ludb/metrics.json results/ludb/segment/
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
+	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json
 	$(BIN)/beatssl tables results
 
 # The encoders that are compared, each of 278,000 views of PTB-XL, folds 1-8; about an hour and a half on two cores.

@@ -49,8 +49,9 @@ def _loss_section(store: Store, run: DemoRun) -> tuple[Section, dict[str, str]]:
         (f"{run.seconds:.0f} s", "of training"),
     ]
     lead = (
-        "A small network sees two altered views of every record (turned in space, stretched, noisy, partly hidden) and "
-        "learns which belong together. This is a demo of a minute; real runs take hours and real records."
+        "A small network sees every record, half of them altered (turned in space, stretched, noisy, partly hidden), "
+        "and learns what was measured on each and which are alike. This is a demo of a minute; real runs take hours "
+        "and real records."
     )
     svg = loss_curves(curves)
     body = cards(facts) + figure(svg, _caption(lines[0], run), 48)

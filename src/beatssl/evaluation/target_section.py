@@ -79,7 +79,7 @@ def _caption(groups: Shaped[np.ndarray, " n"]) -> str:
     return (
         f"The same {len(groups)} records in every panel, sorted by diagnosis: {names}. Each line and each column is a "
         "record; the darker a field, the more the two are to be drawn together (shades are finer near 0). In training "
-        f"every record is there in two altered views, so each view has {2 * len(groups) - 1} others; the effective "
+        f"a loss compares two views of every record, so each view has {2 * len(groups) - 1} others; the effective "
         "number of positives says among how many of them its weight is shared, and below stands how much of what other "
         "records get goes to those with the same diagnosis."
     )
