@@ -18,7 +18,7 @@ USER_ERROR = 2
 """Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
 
 _LONGEST_LIST = 12
-_LONG = ("pretraining", "trained", "draws", "chosen", "reliability", "unmapped_codes")
+_LONG = ("pretraining", "trained", "draws", "chosen", "reliability", "confidence", "unmapped_codes")
 """Parts of figures that are for files, not for the screen."""
 
 
