@@ -16,7 +16,7 @@ Seeded = Callable[[int], torch.Generator]
 
 def test_every_view_has_its_strength_in_the_config() -> None:
     names = {field.name for field in fields(ViewsConfig)}
-    assert names == {*VIEWS, "rank", "vcg"}
+    assert names == {*VIEWS, "rank", "vcg", "share"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
