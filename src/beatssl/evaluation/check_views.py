@@ -1,6 +1,6 @@
 """How real views are: what they move in real records, and what the way through the vectorcardiogram costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -85,7 +85,10 @@ def check_views(store: Store, config: ViewsCheckConfig = ViewsCheckConfig()) -> 
 
 
 def made_views(signals: Signals, strengths: tuple[float, ...]) -> dict[str, View]:
-    """Every view at every strength, and every preset, by name. Mains is left out where it cannot be sampled."""
+    """Every view at every strength, and every preset, by name; presets change every record here, whatever their share.
+
+    Mains is left out where it cannot be sampled.
+    """
     out: dict[str, View] = {}
     for name, kind in VIEWS.items():
         if kind is Mains and signals.fs_hz <= 2 * Mains().mains_hz:
@@ -97,7 +100,7 @@ def made_views(signals: Signals, strengths: tuple[float, ...]) -> dict[str, View
             else:
                 out[f"{name} {strength:g}"] = kind(strength=strength)
     out["round trip"] = Rotation(0.0, rank="low")
-    return out | {f"preset {name}": build_views(preset(name)) for name in PRESETS if name != "none"}
+    return out | {f"preset {name}": build_views(replace(preset(name), share=1.0)) for name in PRESETS if name != "none"}
 
 
 def _drawn_rows(rows: int, wanted: int, rng: np.random.Generator) -> ChosenRows:

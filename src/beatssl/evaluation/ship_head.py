@@ -20,10 +20,10 @@ from beatssl.dataset.store import Store
 from beatssl.evaluation.ship_encoder import LARGEST_MB
 from beatssl.evaluation.tables import wave_lines
 from beatssl.training.classifier import EcgClassifier
+from beatssl.training.diagnosis import METRICS
 from beatssl.training.saved import CARD, WEIGHTS, save_model, shipped
 from beatssl.training.segmenter import EcgSegmenter
 
-METRICS = "metrics.json"
 _SAME_PROBABILITY = 0.01
 """Half precision is kept where no probability moves more than this: no figure of three digits does."""
 _LOOKED_AT = 128
