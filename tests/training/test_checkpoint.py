@@ -243,9 +243,15 @@ def test_a_repository_without_safetensors_is_refused(monkeypatch: pytest.MonkeyP
         BeatEncoder.from_pretrained("someone/ecg")
 
 
-def test_a_path_that_does_not_exist_is_no_repository_name(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no folder here"):
-        BeatEncoder.from_pretrained(tmp_path / "a" / "b" / "none")
+@pytest.mark.parametrize("source", ["a/b/none", "runs/typo", "/nowhere", "typo"])
+def test_a_path_that_does_not_exist_is_not_asked_of_the_hub(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(saved, "hf_hub_download", lambda *args, **options: pytest.fail("the hub was asked"))
+    with pytest.raises(CheckpointError, match=f"there is no folder '{source}'"):
+        BeatEncoder.from_pretrained(source)
 
 
 def test_push_uploads_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

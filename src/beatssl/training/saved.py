@@ -201,6 +201,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
             return cls._load(folder / cls.kind.inside if (folder / cls.kind.inside).is_dir() else folder)
         if source == "default":
             raise CheckpointError(f"this version of beatssl ships no {cls.kind.name}; pass the folder of one")
+        if source.count("/") != 1 or folder.is_absolute() or folder.parent.is_dir():
+            raise CheckpointError(
+                f'there is no folder {source!r}; pass the folder of a checkpoint or run, "default", or name/repository'
+            )
         try:
             files = [
                 hf_hub_download(
