@@ -1,7 +1,7 @@
 """From an encoder's stages to the waves of each lead: a U-Net that sees a lead alone, its neighbours and the record."""
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,9 +16,13 @@ from beatssl.models.encoded import Encoded, Encoder
 from beatssl.signals.leads import LEADS
 
 _LEVELS = {2: 32, 4: 48, 8: 64, 16: 96, 32: 128}
-"""Channels by stride."""
+"""Channels by stride in samples of the encoder."""
 
-_FINEST = min(_LEVELS)
+_FINER = 24
+"""Channels of the levels that leads at a higher rate have beside them."""
+
+_FINEST = 2
+"""Samples of a lead to a step of the finest level."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -33,10 +37,16 @@ class DecoderConfig:
     """Each lead also sees the mean of all measured leads, at every level."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Chance of a channel of the coarsest level to be left out in training."""
+    untold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Chance of a record's leads to be told nothing by the encoder in training; and, apart from it, by each other."""
+    rate: Literal[1, 2, 4] = 1
+    """Samples of a lead to one of the encoder's; `segment` sets it."""
 
     def channels(self) -> dict[int, int]:
-        """Channels of each level by its stride, from fine to coarse."""
-        return {stride: max(8, 8 * round(channels * self.width / 8)) for stride, channels in _LEVELS.items()}
+        """Channels of each level by its stride in samples of a lead, from fine to coarse."""
+        finer = {_FINEST * 2**level: _FINER for level in range(self.rate.bit_length() - 1)}
+        levels = finer | {self.rate * stride: channels for stride, channels in _LEVELS.items()}
+        return {stride: max(8, 8 * round(channels * self.width / 8)) for stride, channels in levels.items()}
 
 
 class WaveDecoder(nn.Module):
@@ -50,6 +60,9 @@ class WaveDecoder(nn.Module):
 
     The finest level keeps two samples a step, which at 100 samples/s and 40 Hz loses nothing, and its last convolution
     writes both (Shi et al. 2016, sub-pixel convolution): half the work of a level at full rate.
+
+    Leads may come at two or four times the encoder's rate: then one or two levels more stand below its stages. In
+    training some records are told nothing, so that a lead's own signal must do (`untold`).
     """
 
     def __init__(self, config: DecoderConfig, encoder: Encoder) -> None:
@@ -64,7 +77,9 @@ class WaveDecoder(nn.Module):
         self.start = nn.Sequential(nn.BatchNorm2d(finest), nn.ReLU(inplace=True))
         pairs = list(pairwise(channels.values()))
         self.down = nn.ModuleList([conv_norm_relu(norm, *pair, kernel, 2) for pair in pairs])
-        stages = dict(zip(encoder.stage_strides, encoder.stage_channels, strict=True))
+        self.strides = tuple(channels)
+        self.stage_strides = tuple(config.rate * stride for stride in encoder.stage_strides)
+        stages = dict(zip(self.stage_strides, encoder.stage_channels, strict=True))
         self.fused = nn.ModuleList(
             [_Fusion(wide, stages.get(stride), config.share_leads) for stride, wide in channels.items()]
         )
@@ -73,7 +88,6 @@ class WaveDecoder(nn.Module):
         self.reduce = nn.ModuleList([convolution(coarse, fine, 1) for fine, coarse in pairs])
         self.up = nn.ModuleList([conv_norm_relu(norm, fine, fine, kernel) for fine, _ in pairs])
         self.head = nn.Conv2d(finest, len(CLASSES) * _FINEST, (1, 3), padding=(0, 1))
-        self.stage_strides = encoder.stage_strides
 
     def forward(
         self,
@@ -88,9 +102,9 @@ class WaveDecoder(nn.Module):
             ecg_mv: any number of leads; what one that is not measured holds does not count.
             measured: which leads there are.
             slot: each lead's place among the twelve, −1 for one without a name there.
-            encoded: the same records through the encoder.
+            encoded: the same records, at the encoder's rate, through it.
         """
-        time, coarsest = ecg_mv.shape[2], max(_LEVELS)
+        time, coarsest = ecg_mv.shape[2], self.strides[-1]
         of = measured.nonzero()[:, 0]
         signal = functional.pad(ecg_mv[measured], (0, -time % coarsest))[:, None, None] * self.gain_per_mv
         names = self.name(slot[measured] + 1)[:, :, None, None]
@@ -111,9 +125,10 @@ class WaveDecoder(nn.Module):
     ) -> Float[Tensor, "measured c 1 step"]:
         """Down the U-Net and up again."""
         skips: list[Tensor] = []
-        for level, stride in enumerate(_LEVELS):
+        told = torch.rand((2, records, 1, 1, 1), device=x.device) >= self.config.untold if self.training else None
+        for level, stride in enumerate(self.strides):
             x = self.down[level - 1](x) if level else x
-            x = self.body[level](self.fused[level](x, of, records, stages.get(stride)))
+            x = self.body[level](self.fused[level](x, of, records, stages.get(stride), told))
             skips.append(x)
         x = self.drop(skips.pop())
         for reduce, up, skip in zip(reversed(list(self.reduce)), reversed(list(self.up)), reversed(skips), strict=True):
@@ -130,19 +145,26 @@ class _Fusion(nn.Module):
         self.of_stage = _silent(stage_channels, channels) if stage_channels else None
 
     def forward(
-        self, x: Float[Tensor, "measured c 1 step"], of: Int[Tensor, " measured"], records: int, stage: Tensor | None
+        self,
+        x: Float[Tensor, "measured c 1 step"],
+        of: Int[Tensor, " measured"],
+        records: int,
+        stage: Tensor | None,
+        told: Bool[Tensor, "2 record 1 1 1"] | None,
     ) -> Float[Tensor, "measured c 1 step"]:
-        told: Tensor | None = None
-        if self.of_leads is not None:
-            told = self.of_leads(_mean_of_leads(x, of, records))
+        """`told`: whether each record's leads hear of the encoder's stage, and of each other; None: all do."""
+        parts: list[Tensor] = []
         if self.of_stage is not None and stage is not None:
             image = functional.pad(stage, (0, x.shape[3] - stage.shape[2]))[:, :, None]
-            seen = self.of_stage(image.contiguous(memory_format=torch.channels_last))
-            told = seen if told is None else told + seen
-        if told is None:
+            parts.append(self.of_stage(image.contiguous(memory_format=torch.channels_last)))
+            parts[-1] = parts[-1] if told is None else parts[-1] * told[0]
+        if self.of_leads is not None:
+            parts.append(self.of_leads(_mean_of_leads(x, of, records)))
+            parts[-1] = parts[-1] if told is None else parts[-1] * told[1]
+        if not parts:
             return x
         # With the channels last, a record's map is one block of memory, copied whole to each of its leads.
-        return x + told.movedim(1, 3).index_select(0, of).movedim(3, 1)
+        return x + sum(parts[1:], parts[0]).movedim(1, 3).index_select(0, of).movedim(3, 1)
 
 
 def _mean_of_leads(

@@ -29,7 +29,7 @@ from beatssl.training.segment_apply import FileOptions, apply_segmenter, waves_o
 from beatssl.training.segment_data import classes_of, marked_rows
 from beatssl.training.segment_fit import FitConfig, Fitted, fit_segmenter, sample_f1
 from beatssl.training.segmenter import EcgSegmenter
-from beatssl.training.source import Opened, open_encoder
+from beatssl.training.source import Opened, open_encoder_beneath
 from beatssl.training.state import write_json
 
 METRICS, WAVES, SEGMENTER, FOLD = "metrics.json", "waves.parquet", "segmenter", "fold.json"
@@ -104,7 +104,7 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
             EcgSegmenter.from_pretrained(config.encoder), config.apply, config.out, config.files, config.device()
         )
     store = Store(config.store)
-    opened = open_encoder(config.encoder, config.network, config.seed, store)
+    opened = open_encoder_beneath(config.encoder, config.network, config.seed, store)
     wanted = range(config.folds) if config.only is None else [config.only]
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
     open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
@@ -177,6 +177,7 @@ def _fit(
     return fit_segmenter(
         config.fit, opened.encoder, marked_rows(store, train), judge if len(valid) else None,
         Preprocessing.of_store(store), provenance, config.seed + 1000 * fold, config.device(), advance,
+        opened.preprocessing,
     )  # fmt: skip
 
 

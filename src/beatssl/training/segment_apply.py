@@ -21,6 +21,7 @@ from beatssl.dataset.readers import make_reader
 from beatssl.dataset.store import Store
 from beatssl.features.wave_intervals import wave_intervals
 from beatssl.progress import track
+from beatssl.signals.filters import resample
 from beatssl.training.saved import CheckpointError, Preprocessing
 from beatssl.training.segmenter import EcgSegmenter, slots
 
@@ -90,14 +91,12 @@ class Found(NamedTuple):
 def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
     """Waves of all records of a store. Rows of a long record are joined again, so that no wave is cut between two.
 
+    A store as the segmenter's encoder takes it will do too: its rows are resampled to the segmenter's rate.
+
     Raises CheckpointError where the store was prepared otherwise than the segmenter expects; its leads may be any.
     """
-    theirs, mine = Preprocessing.of_store(store), segmenter.preprocessing
-    if lines := differences(asdict(replace(theirs, leads=mine.leads)), asdict(mine)):
-        raise CheckpointError(
-            f"store {store.path} was prepared otherwise than the signals this segmenter was trained on (store against "
-            f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings"
-        )
+    _check_store(segmenter, store)
+    fs_hz = segmenter.preprocessing.fs_hz
     ids = store.records["record_id"].astype(str).to_numpy()
     grouped = pd.Series(np.arange(len(store))).groupby(ids, sort=False)
     rows_of = {str(record_id): rows.to_numpy(np.int64) for record_id, rows in grouped}
@@ -105,10 +104,11 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
     for start in track(range(0, len(short), BATCH_ROWS), "Segmenting", unit="batches"):
         rows = short[start : start + BATCH_ROWS]
         slot = np.stack([slots(list(names)) for names in store.records["lead_names"].iloc[rows]])
-        ecg_mv, about = store.ecg_mv(rows), store.records.iloc[rows]
-        waves = waves_of_rows(store, rows, segmenter.of_batch(ecg_mv, slot))
+        ecg_mv, about = _at_rate(store.ecg_mv(rows), store.fs_hz, fs_hz), store.records.iloc[rows]
+        names = [list(of_row) for of_row in about["lead_names"]]
+        waves = _waves(about, names, segmenter.of_batch(ecg_mv, slot), ecg_mv, fs_hz)
         measured = [
-            _intervals(waves, record_id, signal, names, store.fs_hz, start_s)
+            _intervals(waves, record_id, signal, names, fs_hz, start_s)
             for record_id, signal, names, start_s in zip(
                 ids[rows], ecg_mv, map(tuple, about["lead_names"]), about["start_s"], strict=True
             )
@@ -119,8 +119,28 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
         parts = [part[:, :samples] for part, samples in zip(store.ecg_mv(rows), about["samples"], strict=True)]
         names = tuple(str(name) for name in about["lead_names"].iloc[0])
         ecg_mv, start_s = np.concatenate(parts, axis=1), float(about["start_s"].iloc[0])
+        ecg_mv = resample(ecg_mv, store.fs_hz, fs_hz)
         waves = waves_of_record(segmenter, record_id, ecg_mv, names, start_s)
-        yield Found(1, waves, _intervals(waves, record_id, ecg_mv, names, store.fs_hz, start_s))
+        yield Found(1, waves, _intervals(waves, record_id, ecg_mv, names, fs_hz, start_s))
+
+
+def _check_store(segmenter: EcgSegmenter, store: Store) -> None:
+    mine = segmenter.preprocessing
+    theirs = replace(Preprocessing.of_store(store), leads=mine.leads)
+    rate = segmenter.decoder.config.rate
+    if rate > 1 and theirs.fs_hz * rate == mine.fs_hz and theirs.high_hz <= mine.high_hz:
+        theirs = replace(theirs, fs_hz=mine.fs_hz, high_hz=mine.high_hz)
+    if lines := differences(asdict(theirs), asdict(mine)):
+        raise CheckpointError(
+            f"store {store.path} was prepared otherwise than the signals this segmenter was trained on (store against "
+            f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings"
+        )
+
+
+def _at_rate(
+    ecg_mv: Float32[np.ndarray, "row lead time"], fs_hz: float, to_hz: float
+) -> Float32[np.ndarray, "row lead new_time"]:
+    return resample(ecg_mv.reshape(-1, ecg_mv.shape[2]), fs_hz, to_hz).reshape(*ecg_mv.shape[:2], -1)
 
 
 def waves_of_record(

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from beatssl.training.optimiser import follow, rate_at
 from beatssl.training.saved import Preprocessing, Provenance
 from beatssl.training.segment_data import MARK_HZ, MarkedRows, targets
 from beatssl.training.segmenter import EcgSegmenter, build_decoder
+from beatssl.training.thinning import Thinning, thinning_factor
 from beatssl.views.registry import ViewsConfig, build_views
 from beatssl.views.timing import Retiming
 from beatssl.views.view import Composed, Signals
@@ -61,6 +62,8 @@ class FitConfig:
     """Share of the records of a batch that lose the names of some or all of their leads."""
     few: Annotated[float, Field(ge=0, le=1)] = 0.15
     """Share of the records of a batch that keep one to three leads alone."""
+    smooth: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Of the network's arithmetic; the loss is always float32."""
     judge_every: Annotated[int, Field(ge=1)] = 200
@@ -102,19 +105,31 @@ def fit_segmenter(
     seed: int,
     device: torch.device,
     advance: Callable[[float], None] = lambda steps: None,
+    encoder_takes: Preprocessing | None = None,
 ) -> Fitted:
     """Train a decoder on `encoder` (and the encoder with it) on marked rows; the encoder given is not changed.
+
+    Where the rows (prepared as `preprocessing`) have twice or four times the rate of what `encoder_takes`, the
+    segmenter thins them for it. Without `encoder_takes` the rows are what it takes.
 
     `judge` gives sample F1 by wave of the running average on other rows; the best by their mean is kept, without a
     judge the last. The result depends on the seed alone.
 
-    Raises NotFinite where the loss is not finite.
+    Raises NotFinite where the loss is not finite, ValueError where the encoder takes what the rows cannot give.
     """
     encoder = copy.deepcopy(encoder)
-    model = EcgSegmenter(encoder, build_decoder(config.decoder, encoder, seed), preprocessing, provenance).to(device)
+    encoder_takes = encoder_takes or preprocessing
+    factor = thinning_factor(preprocessing, encoder_takes)
+    if factor is None:
+        raise ValueError(
+            f"rows prepared as {preprocessing} give no signals as {encoder_takes}, which the encoder takes"
+        )
+    decoder = build_decoder(replace(config.decoder, rate=factor), encoder, seed)
+    thinning = Thinning(factor).design(preprocessing, encoder_takes) if factor != 1 else None
+    model = EcgSegmenter(encoder, decoder, preprocessing, provenance, thinning).to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimizer = _optimizer(model, config)
-    batches = _batches(config, data, seed, device)
+    batches = _batches(config, data, model.thinning, seed, device)
     best, kept, history = Judged(0, dict.fromkeys(_WAVES, float("nan"))), copy.deepcopy(average.state_dict()), []
     _set_training(model, config)
     for update in range(config.updates):
@@ -185,7 +200,9 @@ def sample_f1(
     return {name: float(2 * both[k] / either[k]) if either[k] else float("nan") for k, name in enumerate(CLASSES) if k}
 
 
-def _batches(config: FitConfig, data: MarkedRows, seed: int, device: torch.device) -> Iterator[_Batch]:
+def _batches(
+    config: FitConfig, data: MarkedRows, thinning: Thinning | None, seed: int, device: torch.device
+) -> Iterator[_Batch]:
     """Batches without end: all rows in random order, then again in another."""
     views, number = build_views(config.views), 0
     while True:
@@ -193,7 +210,7 @@ def _batches(config: FitConfig, data: MarkedRows, seed: int, device: torch.devic
         for start in range(0, len(order), config.batch_size):
             rows = np.sort(order[start : start + config.batch_size])
             generator = torch.Generator(device).manual_seed(_seed(seed, 2, number * len(data) + start))
-            yield _batch(config, data, rows, views, generator, device)
+            yield _smoothed(_batch(config, data, rows, views, generator, device), thinning, config.smooth, generator)
         number += 1
 
 
@@ -220,6 +237,15 @@ def _batch(
     return _Batch(
         signals.ecg_mv, signals.lead_mask, _slots(len(rows), config.nameless, generator, device), share, counts
     )
+
+
+def _smoothed(batch: _Batch, thinning: Thinning | None, share: float, generator: torch.Generator) -> _Batch:
+    """Some records as if they had been sampled at the encoder's rate."""
+    if thinning is None:
+        return batch
+    device = batch.ecg_mv.device
+    some = torch.rand((len(batch.ecg_mv), 1, 1), generator=generator, device=device) < share
+    return replace(batch, ecg_mv=torch.where(some, thinning.smoothed(batch.ecg_mv), batch.ecg_mv))
 
 
 def _signals(data: MarkedRows, rows: Int[np.ndarray, " some"], device: torch.device) -> Signals:

@@ -15,6 +15,7 @@ from beatssl.models.decoder import DecoderConfig, WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.leads import LEADS, canonical_lead
 from beatssl.training.saved import Contents, Kind, Preprocessing, Provenance, SavedModel
+from beatssl.training.thinning import Thinning
 from beatssl.training.windows import blended
 
 _BATCH_WINDOWS = 16
@@ -23,7 +24,8 @@ _BATCH_WINDOWS = 16
 class EcgSegmenter(SavedModel):
     """The probability of no wave, P, QRS and T for every sample of every lead, from any set of leads.
 
-    The encoder sees the leads that have one of the twelve names, together; the decoder sees every lead.
+    The encoder sees the leads that have one of the twelve names, together; the decoder sees every lead, at twice or
+    four times the encoder's rate if it was trained so.
     """
 
     kind: ClassVar[Kind] = Kind(
@@ -41,17 +43,25 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
     )
 
     def __init__(
-        self, encoder: Encoder, decoder: WaveDecoder, preprocessing: Preprocessing, provenance: Provenance
+        self,
+        encoder: Encoder,
+        decoder: WaveDecoder,
+        preprocessing: Preprocessing,
+        provenance: Provenance,
+        thinning: Thinning | None = None,
     ) -> None:
         super().__init__(encoder, preprocessing, provenance)
         self.decoder = decoder
+        self.thinning = thinning
+        """From the signal as `preprocessing` says to that of the encoder; None where they are the same."""
 
     @classmethod
     def build(cls, contents: Contents) -> "EcgSegmenter":
         """The network that config.json describes, with fresh weights."""
         encoder = build_encoder(contents.encoder)
         decoder = build_decoder(TypeAdapter(DecoderConfig).validate_python(contents.head), encoder)
-        return cls(encoder, decoder, contents.preprocessing, contents.provenance)
+        thinning = Thinning(decoder.config.rate) if decoder.config.rate > 1 else None
+        return cls(encoder, decoder, contents.preprocessing, contents.provenance, thinning)
 
     def head_settings(self) -> dict[str, Any]:
         return asdict(self.decoder.config)
@@ -73,7 +83,8 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         there = measured.new_zeros((records, len(LEADS)))
         twelve[record, place] = ecg_mv[record, lead]
         there[record, place] = True
-        return self.decoder(ecg_mv, measured, slot, self.encoder(twelve, there))
+        seen = twelve if self.thinning is None else self.thinning(twelve)
+        return self.decoder(ecg_mv, measured, slot, self.encoder(seen, there))
 
     @torch.inference_mode()
     def probabilities(
@@ -85,7 +96,7 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         What is not measured, and where a lead is silent, there is no wave.
         """
         slot = slots(leads)
-        windows, joined = blended(ecg_mv.shape[1], self.preprocessing.fs_hz)
+        windows, joined = blended(ecg_mv.shape[1], self.preprocessing.fs_hz, self.decoder.strides[-1])
         parts = [
             self.of_batch(
                 np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),

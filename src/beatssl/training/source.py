@@ -1,12 +1,14 @@
 """Where an encoder comes from, and where it is kept: a run, a checkpoint, the shipped weights, or chance."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from beatssl.dataset.config import PrepareConfig
 from beatssl.dataset.manifest import differences
 from beatssl.dataset.store import Store
 from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
 from beatssl.training.checkpoint import BeatEncoder, CheckpointError, Preprocessing, Provenance, save_checkpoint
+from beatssl.training.thinning import thinning_factor
 
 CHECKPOINT = BeatEncoder.kind.inside
 
@@ -18,6 +20,8 @@ class Opened:
     encoder: Encoder
     name: str
     provenance: Provenance
+    preprocessing: Preprocessing
+    """What it takes."""
 
 
 def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
@@ -26,12 +30,27 @@ def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -
     Raises CheckpointError where there is no such checkpoint, or where the store was prepared otherwise than it expects.
     """
     if source == "random":
-        return Opened(
-            build_encoder(network, seed), f"random {network.name}", {"encoder": asdict(network), "seed": seed}
-        )
+        provenance = {"encoder": asdict(network), "seed": seed}
+        own = Preprocessing.of_store(store)
+        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, own)
     model = BeatEncoder.from_pretrained(source)
     model.check_store(store)
-    return Opened(model.encoder, source, model.provenance)
+    return Opened(model.encoder, source, model.provenance, model.preprocessing)
+
+
+def open_encoder_beneath(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
+    """As `open_encoder`, but of a store at twice or four times its rate too, which the model thins itself.
+
+    An untrained network then takes what `prepare` makes by default, as the shipped one does.
+    """
+    if source == "random":
+        opened, default = open_encoder(source, network, seed, store), PrepareConfig(store.kind, Path(), out=Path())
+        usual = replace(opened.preprocessing, fs_hz=default.fs_hz, high_hz=default.high_hz)
+        return opened if thinning_factor(opened.preprocessing, usual) is None else replace(opened, preprocessing=usual)
+    model = BeatEncoder.from_pretrained(source)
+    if thinning_factor(Preprocessing.of_store(store), model.preprocessing) is None:
+        model.check_store(store)
+    return Opened(model.encoder, source, model.provenance, model.preprocessing)
 
 
 def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: int) -> Encoder:
