@@ -146,6 +146,20 @@ def test_the_encoder_sees_no_version_more_than_the_anchor_needs(data, anchor, pa
     torch.testing.assert_close(objective(batch, seen).losses["regression"], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_windows_are_drawn_apart_and_features_told_of_them(data, preset):
+    which = small(preset)
+    batch, objective = batch_of(data), made(data, which.objective)
+    seen = versions(batch, build_views(which.views), objective, 0, window_s=4.0)
+    assert {one.ecg_mv.shape[2] for one in seen} == {400}
+    assert len({tuple(one.beat_at.tolist()) for one in seen}) == len(seen)
+    outcome = objective(batch, seen)
+    assert torch.isfinite(outcome.total)
+    assert (
+        outcome.losses.keys() == objective(batch, versions(batch, build_views(which.views), objective, 0)).losses.keys()
+    )
+
+
 def test_with_itself_as_anchor_only_other_records_pull(data):
     batch = batch_of(data)
     which = small("beatssl", "objective.anchor=self", "objective.beat.weight=0")

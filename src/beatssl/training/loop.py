@@ -17,8 +17,10 @@ from beatssl.training.config import PretrainConfig
 from beatssl.training.diagnostics import look_at, warnings_of
 from beatssl.training.objectives import Objective, Outcome
 from beatssl.training.optimiser import follow, rate_at, set_rate
+from beatssl.training.recipes import Recipe
 from beatssl.training.stream import NETWORK, VIEWS, Batch, Stream, prefetched, seed_of
 from beatssl.views.view import Composed, Signals
+from beatssl.views.window import window
 
 
 class NotFinite(RuntimeError):
@@ -36,6 +38,7 @@ class Loop:
     config: PretrainConfig
     accelerator: Accelerator
     stream: Stream
+    recipe: Recipe
     views: Composed
     model: nn.Module  # the objective, as the accelerator wrapped it
     objective: Objective
@@ -93,7 +96,7 @@ class Loop:
 
     def _backward(self, number: int, batch: Batch, update: int) -> None:
         views_began = time.perf_counter()
-        views = versions(batch, self.views, self.objective, self._seed(VIEWS, number))
+        views = versions(batch, self.views, self.objective, self._seed(VIEWS, number), self._window_s(update))
         self._note(views_s=time.perf_counter() - views_began)
         device, half = self.accelerator.device, self.config.precision == "bfloat16"
         with seeded(self._seed(NETWORK, number), device), torch.autocast(device.type, torch.bfloat16, enabled=half):
@@ -105,6 +108,10 @@ class Loop:
         self._note(loss=total, **{f"loss_{name}": float(loss.detach()) for name, loss in outcome.losses.items()})
         if (update + 1) % self.config.log_every == 0:
             self._look(outcome)
+
+    def _window_s(self, update: int) -> float:
+        """Seconds of each row that this update sees; 0: all."""
+        return self.recipe.window_s if update < self.recipe.window_share * self.updates else 0.0
 
     def _seed(self, use: int, number: int) -> int:
         return seed_of(self.config.seed, use, number, self.accelerator.process_index)
@@ -169,16 +176,25 @@ class Loop:
         )
 
 
-def versions(batch: Batch, views: Composed, objective: Objective, seed: int) -> tuple[Signals, ...]:
-    """What the objective compares: two views of the batch, the untouched signal, or both; see `Objective.forward`."""
+def versions(
+    batch: Batch, views: Composed, objective: Objective, seed: int, window_s: float = 0.0
+) -> tuple[Signals, ...]:
+    """What the objective compares: two views of the batch, the untouched signal, or both; see `Objective.forward`.
+
+    With `window_s` each is of a window of its own.
+    """
     signals = batch.signals()
     generator = torch.Generator(signals.ecg_mv.device).manual_seed(seed)
     config = objective.config
+
+    def seen() -> Signals:
+        return window(signals, window_s, generator)
+
     made: tuple[Signals, ...] = ()
     if config.contrasts or config.regress_from == "views":
-        first = signals if config.anchor == "signal" else views(signals, generator)
-        made = (first,) if config.anchor == "self" else (first, views(signals, generator))
-    return (*made, signals) if config.signal_apart else made
+        first = seen() if config.anchor == "signal" else views(seen(), generator)
+        made = (first,) if config.anchor == "self" else (first, views(seen(), generator))
+    return (*made, seen()) if config.signal_apart else made
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         config=config,
         accelerator=accelerator,
         stream=Stream(data, config.batch_size, config.beats_per_record, config.seed, *share),
+        recipe=config.recipe(),
         views=build_views(config.recipe().views),
         model=accelerator.prepare(objective),
         objective=objective,

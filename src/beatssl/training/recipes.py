@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from beatssl.targets.soft import SoftTargets
@@ -23,6 +23,10 @@ class Recipe:
 
     views: ViewsConfig
     objective: ObjectiveConfig
+    window_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of a row that a step sees, at a place drawn for each row and view; 0: whole rows."""
+    window_share: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Share of the updates, from the first on, that see such windows; the last ones see whole rows."""
 
 
 _OFF = Contrast(weight=0.0)
