@@ -258,9 +258,9 @@ VERBS: dict[str, Verb] = {
         show_model,
     ),
     "draw": Verb(
-        "ROC, precision-recall and reliability pictures of a probe or finetune",
-        "beatssl.evaluation.classification_pictures",
-        "draw_classification",
+        "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
+        "beatssl.evaluation.draw",
+        "draw",
         None,
         "beatssl draw runs/finetune",
         show_figures,

@@ -1,5 +1,6 @@
 """Rivals' waves on the synthetic cohort, whose truth is known, and best, median and worst of them on paper."""
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from beatssl.dataset.store import Store
 from beatssl.evaluation import delineation_rivals
 from beatssl.evaluation.check_delineation import check_delineation, figures_by_fold
 from beatssl.evaluation.delineation_rivals import COLUMNS, neurokit_waves, rule_waves
+from beatssl.evaluation.draw import draw
 from beatssl.evaluation.ecg_paper import WAVE_COLOURS
 from beatssl.evaluation.segment_pictures import choose_examples, draw_examples, draw_record
 
@@ -89,6 +91,17 @@ def test_best_median_and_worst_are_drawn(store: Store, tmp_path: Path) -> None:
         ]
         assert set(bars) <= set(WAVE_COLOURS.values())
         assert bars.count(WAVE_COLOURS["QRS"]) == 13  # twelve leads and the rhythm strip
+
+
+def test_a_folder_of_segment_is_drawn_from_its_store(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"store": str(store.path)}))
+    store.waves.to_parquet(tmp_path / "waves.parquet")
+    written = draw(tmp_path)
+    assert set(written) == {"best", "median", "worst"}
+    assert all(file.read_text().lstrip().startswith("<") for file in written.values())
+    (tmp_path / "config.json").write_text(json.dumps({"store": str(tmp_path / "gone")}))
+    with pytest.raises(ValueError, match="prepare it there again"):
+        draw(tmp_path)
 
 
 def test_a_wave_is_drawn_on_its_own_lead(store: Store) -> None:

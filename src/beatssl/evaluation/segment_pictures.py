@@ -6,13 +6,27 @@ from typing import Literal, cast
 import numpy as np
 import pandas as pd
 
+from beatssl.dataset.layout import MANIFEST, read_json
 from beatssl.dataset.store import Store
 from beatssl.evaluation.ecg_paper import WaveSpan, ecg_paper
 from beatssl.metrics.segmentation import record_f1
 from beatssl.signals.leads import LEADS
+from beatssl.training.run import CONFIG
+from beatssl.training.segment import WAVES
 
 EXAMPLES = ("best", "median", "worst")
 """Which records are drawn, by the mean over P, QRS and T of their sample F1."""
+
+
+def draw_segmentation(folder: Path) -> dict[str, Path]:
+    """Best, median and worst record of a folder that `segment` wrote, as SVG files in it, by name.
+
+    Raises ValueError where the store it was trained on is no longer where it was.
+    """
+    store = Path(read_json(folder / CONFIG)["store"])
+    if not (store / MANIFEST).is_file():
+        raise ValueError(f"{folder / CONFIG} names the store {store}, which is not there; prepare it there again")
+    return draw_examples(Store(store), pd.read_parquet(folder / WAVES), folder)
 
 
 def draw_examples(store: Store, waves: pd.DataFrame, out: Path) -> dict[str, Path]:
