@@ -42,6 +42,31 @@ def test_embeddings_are_mean_and_maximum_over_time(store):
     assert np.allclose(found, np.concatenate([ecg_mv.mean(axis=2), ecg_mv.max(axis=2)], axis=1), atol=1e-5)
 
 
+def test_withheld_leads_are_as_if_never_recorded(store):
+    shown = ("II", "V5")
+    found = embed(Averages(), store, [3, 4], leads=shown)
+    ecg_mv = store.ecg_mv([3, 4])[:, :, ::10] * np.isin(store.leads, shown)[:, None]
+    assert np.allclose(found, np.concatenate([ecg_mv.mean(axis=2), ecg_mv.max(axis=2)], axis=1), atol=1e-5)
+    with pytest.raises(ValueError, match="'V9' is no lead of store"):
+        embed(Averages(), store, [3], leads=("V9",))
+
+
+def test_leads_are_withheld_where_nothing_is_learnt(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", shown_leads=("II",), **FOLDS)
+    assert probe(config)["shown_leads"] == ["II"]
+    head = EcgClassifier.from_pretrained(tmp_path / "head")
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    ecg_mv = torch.from_numpy(np.nan_to_num(folded.ecg_mv(table["row"].to_numpy())))
+    samples = torch.from_numpy(folded.records["samples"].to_numpy()[table["row"]])
+    shown = torch.tensor([name == "II" for name in folded.leads])
+    found = head.probabilities(ecg_mv * shown[:, None], shown.expand(len(ecg_mv), -1), samples).numpy()
+    assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
+    whole = replace(config, out=tmp_path / "all", shown_leads=())
+    probe(whole)
+    scale = EcgClassifier.from_pretrained(tmp_path / "all").state_dict()  # what is learnt saw every lead in both
+    assert all(torch.equal(value, head.state_dict()[name]) for name, value in scale.items() if "scale" in name)
+
+
 def test_embedding_leaves_the_encoder_in_training_or_not(store):
     encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5)).train()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}

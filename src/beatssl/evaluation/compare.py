@@ -25,7 +25,7 @@ from beatssl.training.state import write_json
 
 COMPARISON = "compare.json"
 _MACROS = ("macro_auroc", "macro_auprc", "macro_f1")
-_ALIKE = ("labels", "label_share", "folds")
+_ALIKE = ("labels", "label_share", "shown_leads", "folds")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -62,6 +62,9 @@ class CompareConfig:
     """Share of the training patients whose labels are used."""
     draws: Annotated[int, Field(ge=1)] = 5
     """How often that share is drawn; a share of 1 is drawn once."""
+    shown_leads: tuple[str, ...] = ()
+    """Leads that the choosing and the reported records keep, as on a device with fewer; probes are learnt from all
+    leads all the same. Empty: all."""
     network: EncoderConfig = field(default_factory=EncoderConfig)
     """Which network, and how large, where an encoder is random."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -163,8 +166,8 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> dict[str, Any]:
 
 
 _SHARED = (
-    "choose_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "network", "seed",
-    "bootstrap_draws",
+    "choose_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads", "network",
+    "seed", "bootstrap_draws",
 )  # fmt: skip
 """What a comparison asks of every probe."""
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import torch
 import tyro
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
@@ -19,6 +20,7 @@ from beatssl.dataset.store import Store
 from beatssl.models.encoded import EncoderConfig
 from beatssl.training.calibration import chances
 from beatssl.training.classifier import EcgClassifier
+from beatssl.training.embedding import embed
 from beatssl.training.labels import Cohort, choosing, cohort, parse_folds
 from beatssl.training.probe_figures import Scores, calibration_of, choose, figures_of, plain
 from beatssl.training.saved import save_model
@@ -57,6 +59,9 @@ class DiagnosisConfig:
     """How often that share is drawn; a share of 1 is drawn once."""
     keep_unlabelled: bool = False
     """Keep records without a label in the set, as negatives of every label."""
+    shown_leads: tuple[str, ...] = ()
+    """Leads that the choosing and the reported records keep, as on a device with fewer; what is learnt is learnt from
+    all leads all the same. Empty: all."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the draws, the bootstrap, a random encoder, and training."""
     bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
@@ -98,6 +103,18 @@ def ask(config: DiagnosisConfig) -> Question:
     return Question(store, group, opened, _draws(store, group, config))
 
 
+def embeddings(
+    question: Question, shown_leads: Sequence[str], batch_size: int = 256, device: torch.device | str = "cpu"
+) -> Float32[np.ndarray, "row channels2"]:
+    """Of the cohort's rows by the frozen encoder; choosing and reported ones with nothing but `shown_leads`, if any."""
+    group, encoder, store = question.group, question.opened.encoder, question.store
+    values = embed(encoder, store, group.row, batch_size, device)
+    if shown_leads:
+        held_out = group.valid | group.test
+        values[held_out] = embed(encoder, store, group.row[held_out], batch_size, device, leads=shown_leads)
+    return values
+
+
 def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answer]) -> dict[str, Any]:
     """The figures, written to `out` as metrics.json with every record's probabilities and the first draw's model.
 
@@ -113,6 +130,7 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
         "seed": config.seed,
         "labels": config.labels,
         "label_share": config.label_share,
+        "shown_leads": list(config.shown_leads),
         "folds": {
             "train": list(parse_folds(config.train_folds)), "valid": config.valid_fold,
             "test": config.valid_fold if config.choose_only else config.test_fold,

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from beatssl.training.classifier import EcgClassifier, HeadConfig
-from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude
-from beatssl.training.embedding import embed
+from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude, embeddings
+from beatssl.training.embedding import shown_leads
 from beatssl.training.label_fit import Learner, Pace, learn, negatives_per_positive, score
 from beatssl.training.loop import seeded
 from beatssl.training.optimiser import make_optimizer
@@ -95,7 +95,8 @@ def finetune(config: FinetuneConfig) -> dict[str, Any]:
     question = ask(config)
     device = Accelerator(cpu=config.cpu).device
     if config.train == "head":
-        values = embed(question.opened.encoder.to(device), question.store, question.group.row, device=device)
+        question.opened.encoder.to(device)
+        values = embeddings(question, config.shown_leads, device=device)
         answers = [_head_alone(config, question, used, values, device) for used in question.draws]
     else:
         signals = RowSignals(question.store)
@@ -110,13 +111,15 @@ class _RecordInputs:
     signals: RowSignals
     row: Int64[np.ndarray, " row"]
     views: Composed
+    shown: Bool[Tensor, " lead"]  # where nothing is learnt
     device: torch.device
 
     def __call__(self, at: Int64[np.ndarray, " some_row"], generator: torch.Generator | None) -> tuple[Tensor, ...]:
         read = on_device(self.signals(self.row[at]), self.device)
         if generator is not None:
             read = self.views(read, generator)
-        return read.ecg_mv, read.lead_mask, read.valid
+            return read.ecg_mv, read.lead_mask, read.valid
+        return read.ecg_mv * self.shown[:, None], read.lead_mask & self.shown, read.valid
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ def _everything(
         (make_optimizer(model.encoder, config.rate, config.weight_decay), config.rate * config.encoder_rate),
         (make_optimizer(model.head, config.rate, config.weight_decay), config.rate),
     ]
-    inputs = _RecordInputs(signals, question.group.row, build_views(config.views), device)
+    shown = shown_leads(question.store, config.shown_leads).to(device)
+    inputs = _RecordInputs(signals, question.group.row, build_views(config.views), shown, device)
     return _answer(config, question, used, model, Learner(model, optimizers, inputs, device))
 
 

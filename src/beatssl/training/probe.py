@@ -14,7 +14,7 @@ from beatssl.models.encoder import Encoder
 from beatssl.training.classifier import EcgClassifier, HeadConfig
 from beatssl.training.diagnosis import METRICS as METRICS
 from beatssl.training.diagnosis import PREDICTIONS as PREDICTIONS
-from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude
+from beatssl.training.diagnosis import Answer, DiagnosisConfig, Question, ask, conclude, embeddings
 from beatssl.training.diagnosis import config_hash as config_hash
 from beatssl.training.embedding import embed
 from beatssl.training.labels import Cohort, choosing
@@ -50,7 +50,7 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
     """
     question = ask(config)
     group, encoder = question.group, question.opened.encoder
-    values = embed(encoder, question.store, group.row, config.batch_size)
+    values = embeddings(question, config.shown_leads, config.batch_size)
     answers: list[Answer] = []
     for used in question.draws:
         line, quality = fit(values, group, used, config.inverse_penalties)
