@@ -18,7 +18,7 @@ from beatssl.signals.leads import LEADS
 _LEVELS = {2: 32, 4: 48, 8: 64, 16: 96, 32: 128}
 """Channels by stride in samples of the encoder."""
 
-_FINER = 24
+_FINER = 16
 """Channels of the levels that leads at a higher rate have beside them."""
 
 _FINEST = 2
@@ -37,8 +37,6 @@ class DecoderConfig:
     """Each lead also sees the mean of all measured leads, at every level."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Chance of a channel of the coarsest level to be left out in training."""
-    untold: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Chance of a record's leads to be told nothing by the encoder in training; and, apart from it, by each other."""
     rate: Literal[1, 2, 4] = 1
     """Samples of a lead to one of the encoder's; `segment` sets it."""
 
@@ -61,8 +59,7 @@ class WaveDecoder(nn.Module):
     The finest level keeps two samples a step, which at 100 samples/s and 40 Hz loses nothing, and its last convolution
     writes both (Shi et al. 2016, sub-pixel convolution): half the work of a level at full rate.
 
-    Leads may come at two or four times the encoder's rate: then one or two levels more stand below its stages. In
-    training some records are told nothing, so that a lead's own signal must do (`untold`).
+    Leads may come at two or four times the encoder's rate: then one or two finer levels more stand before its stages.
     """
 
     def __init__(self, config: DecoderConfig, encoder: Encoder) -> None:
@@ -125,10 +122,9 @@ class WaveDecoder(nn.Module):
     ) -> Float[Tensor, "measured c 1 step"]:
         """Down the U-Net and up again."""
         skips: list[Tensor] = []
-        told = torch.rand((2, records, 1, 1, 1), device=x.device) >= self.config.untold if self.training else None
         for level, stride in enumerate(self.strides):
             x = self.down[level - 1](x) if level else x
-            x = self.body[level](self.fused[level](x, of, records, stages.get(stride), told))
+            x = self.body[level](self.fused[level](x, of, records, stages.get(stride)))
             skips.append(x)
         x = self.drop(skips.pop())
         for reduce, up, skip in zip(reversed(list(self.reduce)), reversed(list(self.up)), reversed(skips), strict=True):
@@ -145,26 +141,19 @@ class _Fusion(nn.Module):
         self.of_stage = _silent(stage_channels, channels) if stage_channels else None
 
     def forward(
-        self,
-        x: Float[Tensor, "measured c 1 step"],
-        of: Int[Tensor, " measured"],
-        records: int,
-        stage: Tensor | None,
-        told: Bool[Tensor, "2 record 1 1 1"] | None,
+        self, x: Float[Tensor, "measured c 1 step"], of: Int[Tensor, " measured"], records: int, stage: Tensor | None
     ) -> Float[Tensor, "measured c 1 step"]:
-        """`told`: whether each record's leads hear of the encoder's stage, and of each other; None: all do."""
-        parts: list[Tensor] = []
+        told: Tensor | None = None
+        if self.of_leads is not None:
+            told = self.of_leads(_mean_of_leads(x, of, records))
         if self.of_stage is not None and stage is not None:
             image = functional.pad(stage, (0, x.shape[3] - stage.shape[2]))[:, :, None]
-            parts.append(self.of_stage(image.contiguous(memory_format=torch.channels_last)))
-            parts[-1] = parts[-1] if told is None else parts[-1] * told[0]
-        if self.of_leads is not None:
-            parts.append(self.of_leads(_mean_of_leads(x, of, records)))
-            parts[-1] = parts[-1] if told is None else parts[-1] * told[1]
-        if not parts:
+            seen = self.of_stage(image.contiguous(memory_format=torch.channels_last))
+            told = seen if told is None else told + seen
+        if told is None:
             return x
         # With the channels last, a record's map is one block of memory, copied whole to each of its leads.
-        return x + sum(parts[1:], parts[0]).movedim(1, 3).index_select(0, of).movedim(3, 1)
+        return x + told.movedim(1, 3).index_select(0, of).movedim(3, 1)
 
 
 def _mean_of_leads(
