@@ -68,12 +68,54 @@ class Segments(NamedTuple):
 
 
 def wave_segments(probability: Float32[np.ndarray, "line 4 time"], fs_hz: float) -> Segments:
-    """The likeliest waves of every line (a lead) by the probabilities of no wave, P, QRS and T at each sample."""
-    lines, _, time = probability.shape
-    log_p = np.log(np.clip(probability, _LEAST_PROBABILITY, 1)) * np.float32(min(1.0, EVIDENCE_HZ / fs_hz))
+    """The likeliest waves of every line (a lead) by the probabilities of no wave, P, QRS and T at each sample.
+
+    The order is found in steps of as many samples as leave `EVIDENCE_HZ` a second; then each boundary is moved to the
+    sample, at most half a step away, where the probabilities of its two sides cross.
+    """
+    log_p = np.log(np.clip(probability, _LEAST_PROBABILITY, 1))
+    step = max(1, int(fs_hz // EVIDENCE_HZ))
+    if step == 1:
+        return _segments(log_p, fs_hz)
+    reach = (step + 1) // 2
+    lines, classes, time = log_p.shape
+    whole = np.pad(log_p, ((0, 0), (0, 0), (0, -time % step)), mode="edge")
+    slack_s = (2 * reach + 1 - step) / fs_hz  # so that none becomes too narrow when its boundaries move
+    coarse = _segments(whole.reshape(lines, classes, -1, step).mean(axis=3), fs_hz / step, slack_s)
+    last = np.minimum(coarse.last * step + step, time)
+    return coarse._replace(
+        first=_moved(probability, coarse.line, coarse.before, coarse.kind, coarse.first * step, reach),
+        last=_moved(probability, coarse.line, coarse.kind, coarse.after, last, reach) - 1,
+    )
+
+
+def _moved(
+    p: Float32[np.ndarray, "line 4 time"],
+    line: Int64[np.ndarray, " wave"],
+    before: Int64[np.ndarray, " wave"],
+    after: Int64[np.ndarray, " wave"],
+    at: Int64[np.ndarray, " wave"],
+    reach: int,
+) -> Int64[np.ndarray, " wave"]:
+    """First sample of what comes after each boundary: the nearest to `at` where it becomes the likelier of the two."""
+    out, found, time = at.copy(), (at == 0) | (at == p.shape[2]), p.shape[2]
+    for shift in sorted(range(-reach, reach + 1), key=abs):
+        here = at + shift
+        inside = (here > 0) & (here < time)
+        left, right = np.where(inside, here - 1, 0), np.where(inside, here, 0)
+        crosses = (p[line, after, right] >= p[line, before, right]) & (p[line, after, left] < p[line, before, left])
+        out = np.where(inside & crosses & ~found, here, out)
+        found |= inside & crosses
+    return out
+
+
+def _segments(log_p: Float32[np.ndarray, "line 4 time"], fs_hz: float, slack_s: float = 0.0) -> Segments:
+    """As `wave_segments`, from log-probabilities, every sample a step; least widths and gaps longer by `slack_s`."""
+    lines, _, time = log_p.shape
+    log_p = log_p * np.float32(min(1.0, EVIDENCE_HZ / fs_hz))
     core, margin = round(CORE_S * fs_hz), round(MARGIN_S * fs_hz)
     if time <= core + 2 * margin:
-        return _sorted(_decoded(log_p, fs_hz))
+        return _sorted(_decoded(log_p, fs_hz, slack_s))
     starts = np.arange(0, time, core)
     windows = np.zeros(
         (len(starts), lines, 4, core + 2 * margin), np.float32
@@ -82,7 +124,7 @@ def wave_segments(probability: Float32[np.ndarray, "line 4 time"], fs_hz: float)
     for window, begin in zip(windows, begins, strict=True):
         part = log_p[:, :, begin : begin + window.shape[-1]]
         window[:, :, : part.shape[2]] = part
-    found = _decoded(windows.reshape(-1, 4, windows.shape[-1]), fs_hz)
+    found = _decoded(windows.reshape(-1, 4, windows.shape[-1]), fs_hz, slack_s)
     window = found.line // lines
     found = found._replace(
         line=found.line % lines,
@@ -100,11 +142,11 @@ def _sorted(segments: Segments) -> Segments:
     return Segments(*(column[order] for column in segments))
 
 
-def _decoded(log_p: Float32[np.ndarray, "line 4 time"], fs_hz: float) -> Segments:
+def _decoded(log_p: Float32[np.ndarray, "line 4 time"], fs_hz: float, slack_s: float) -> Segments:
     """Waves of every line, blocks of lines at a time so that the working arrays stay in the processor's cache."""
     least_s = np.array([LEAST_S["P"], LEAST_S["QRS"], LEAST_S["T"], 0, 0, P_GAP_S, 0, QRS_GAP_S])
     # One sample more than the time holds: boundaries lie up to a sample inside the neighbours.
-    delay = np.where(least_s > 0, np.ceil(least_s * fs_hz - 1e-9).astype(np.int64) + 1, 1)
+    delay = np.where(least_s > 0, np.ceil((least_s + slack_s) * fs_hz - 1e-9).astype(np.int64) + 1, 1)
     parts = [
         _traced_back(*_forward(log_p[start : start + _BLOCK_LINES], delay), delay, start, log_p.shape[2])
         for start in range(0, len(log_p), _BLOCK_LINES)
