@@ -4,9 +4,9 @@ python -m beatssl.evaluation.ship_encoder runs/beatssl --name beatssl --store ST
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 from pydantic import ConfigDict
@@ -17,9 +17,11 @@ from beatssl.evaluation.compare import COMPARISON
 from beatssl.training.checkpoint import BeatEncoder
 from beatssl.training.labels import cohort
 from beatssl.training.probe import valid_auroc
-from beatssl.training.saved import CARD, WEIGHTS, save_model, shipped
+from beatssl.training.saved import CARD, WEIGHTS, SavedModel, save_model, shipped
 
-LARGEST_MB = 12.0
+Kept = TypeVar("Kept", bound=SavedModel)
+
+_LARGEST_MB = 12.0
 _SAME_AUROC = 0.0005
 """Half precision is kept where the choosing fold's macro AUROC moves less than this: no figure of three digits does."""
 
@@ -50,19 +52,32 @@ def ship_encoder(config: ShipEncoderConfig) -> Path:
         known = ", ".join(comparison["encoders"])
         raise ValueError(f"{config.comparison / COMPARISON} has no encoder {config.name!r}; it has {known}")
     model = BeatEncoder.from_pretrained(config.run)
-    config.out.mkdir(parents=True, exist_ok=True)
-    save_model(config.out, model, half=True)
-    half = BeatEncoder.from_pretrained(config.out)
-    auroc = {"float32": _auroc(model, config.store, comparison), "float16": _auroc(half, config.store, comparison)}
-    same = abs(auroc["float32"] - auroc["float16"]) < _SAME_AUROC
-    if not same:
-        save_model(config.out, model)
-    size_mb = (config.out / WEIGHTS).stat().st_size / 1e6
-    if size_mb > LARGEST_MB:
-        raise ValueError(f"{config.out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {LARGEST_MB:g} at most")
-    card = card_of(comparison, config.name, model.provenance, auroc, "float16" if same else "float32", size_mb)
+    auroc = {"float32": _auroc(model, config.store, comparison)}
+
+    def same(half: BeatEncoder) -> bool:
+        auroc["float16"] = _auroc(half, config.store, comparison)
+        return abs(auroc["float32"] - auroc["float16"]) < _SAME_AUROC
+
+    kept_as, size_mb = keep_small(config.out, model, same)
+    card = card_of(comparison, config.name, model.provenance, auroc, kept_as, size_mb)
     (config.out / CARD).write_text(card, encoding="utf-8")
     return config.out
+
+
+def keep_small(out: Path, model: Kept, same: Callable[[Kept], bool]) -> tuple[str, float]:
+    """Save a model in float16 where that one is the `same`, else in float32; how it was kept, and its size in MB.
+
+    Raises ValueError where it is larger than what the package takes.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    save_model(out, model, half=True)
+    kept_as = "float16" if same(type(model).from_pretrained(out)) else "float32"
+    if kept_as == "float32":
+        save_model(out, model)
+    size_mb = (out / WEIGHTS).stat().st_size / 1e6
+    if size_mb > _LARGEST_MB:
+        raise ValueError(f"{out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {_LARGEST_MB:g} at most")
+    return kept_as, size_mb
 
 
 def card_of(

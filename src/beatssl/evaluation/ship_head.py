@@ -17,11 +17,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.dataset.store import Store
-from beatssl.evaluation.ship_encoder import LARGEST_MB
+from beatssl.evaluation.ship_encoder import keep_small
 from beatssl.evaluation.tables import wave_lines
 from beatssl.training.classifier import EcgClassifier
 from beatssl.training.diagnosis import METRICS
-from beatssl.training.saved import CARD, WEIGHTS, save_model, shipped
+from beatssl.training.saved import CARD, shipped
 from beatssl.training.segmenter import EcgSegmenter
 
 _SAME_PROBABILITY = 0.01
@@ -50,22 +50,21 @@ def ship_head(config: ShipHeadConfig) -> Path:
     if kind is None:
         raise ValueError(f"{config.run} holds neither a classifier nor a segmenter; pass --final to segment")
     model, out = kind.from_pretrained(config.run), shipped(kind.kind)
-    out.mkdir(parents=True, exist_ok=True)
-    save_model(out, model, half=True)
     store = Store(config.store)
-    moved = float(np.abs(_probabilities(model, store) - _probabilities(kind.from_pretrained(out), store)).max())
-    if moved > _SAME_PROBABILITY:
-        save_model(out, model)
-    size_mb = (out / WEIGHTS).stat().st_size / 1e6
-    if size_mb > LARGEST_MB:
-        raise ValueError(f"{out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {LARGEST_MB:g} at most")
+    before, moved = _probabilities(model, store), [0.0]
+
+    def same(half: Head) -> bool:
+        moved[0] = float(np.abs(before - _probabilities(half, store)).max())
+        return moved[0] <= _SAME_PROBABILITY
+
+    kept_as, size_mb = keep_small(out, model, same)
     figures = json.loads((config.run / METRICS).read_text(encoding="utf-8"))
     card = _CARD.format(
         title=model.kind.title,
         what=_CLASSIFIER.format(labels=", ".join(model.labels)) if isinstance(model, EcgClassifier) else _SEGMENTER,
-        kept_as="float32" if moved > _SAME_PROBABILITY else "float16",
+        kept_as=kept_as,
         size=f"{size_mb:.1f}",
-        moved=f"{moved:.4f}",
+        moved=f"{moved[0]:.4f}",
         figures="\n".join(_classes(figures, model) if isinstance(model, EcgClassifier) else wave_lines(figures)),
         settings=json.dumps(_settings(model.provenance), indent=1),
     )
