@@ -40,6 +40,7 @@ _RECIPES: dict[Preset, Recipe] = {
             anchor="self",
             regression=1.0,
         ),
+        window_s=5.0,
     ),
     "paper": Recipe(
         views_preset("3kg"),
@@ -59,7 +60,8 @@ def recipe(preset: str, changes: Sequence[str] = ()) -> Recipe:
     """A named recipe with some values changed, each as "path=value".
 
     - beatssl: measured features told from the embedding, and soft contrast of records and of beats by the same
-      features, at weights that leave the regression its way; one view of each record.
+      features, at weights that leave the regression its way; one view of each record, for most of the updates of five
+      seconds, so that twice as many updates fit into the same time.
     - paper: soft_1 rhythm, hard beats by class, exponent 50, 3KG views of rank three, temperature 0.1, λ = 1.
     - simclr: 3KG views, every record like itself alone, no beats.
     - regression: the measured features told from the untouched signal, no contrast.
