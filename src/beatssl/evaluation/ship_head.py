@@ -6,6 +6,7 @@ python -m beatssl.evaluation.ship_head runs/ludb --store stores/ludb
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from beatssl.training.segmenter import EcgSegmenter
 
 _SAME_PROBABILITY = 0.01
 """Half precision is kept where no probability moves more than this: no figure of three digits does."""
-_LOOKED_AT = 128
+_LOOKED_AT, _BATCH = 128, 16
 
 Head = EcgClassifier | EcgSegmenter
 
@@ -61,7 +62,9 @@ def ship_head(config: ShipHeadConfig) -> Path:
     figures = json.loads((config.run / METRICS).read_text(encoding="utf-8"))
     card = _CARD.format(
         title=model.kind.title,
-        what=_CLASSIFIER.format(labels=", ".join(model.labels)) if isinstance(model, EcgClassifier) else _SEGMENTER,
+        what=_CLASSIFIER.format(labels=", ".join(model.labels))
+        if isinstance(model, EcgClassifier)
+        else _SEGMENTER.format(**asdict(model.preprocessing)),
         kept_as=kept_as,
         size=f"{size_mb:.1f}",
         moved=f"{moved[0]:.4f}",
@@ -74,11 +77,17 @@ def ship_head(config: ShipHeadConfig) -> Path:
 
 @torch.inference_mode()
 def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
+    """In float32 arithmetic whatever the processor would choose, so that nothing but the weights differs."""
     ecg_mv = store.ecg_mv(range(min(_LOOKED_AT, len(store))))
-    if isinstance(model, EcgSegmenter):
-        return model.of_batch(ecg_mv, np.broadcast_to(np.arange(len(store.leads)), ecg_mv.shape[:2]))
-    known = torch.from_numpy(~np.isnan(ecg_mv).all(axis=2))
-    return model.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), known).numpy()
+    known, signal = torch.from_numpy(~np.isnan(ecg_mv).all(axis=2)), torch.from_numpy(np.nan_to_num(ecg_mv))
+    if isinstance(model, EcgClassifier):
+        return model.probabilities(signal, known).numpy()
+    slot = torch.arange(len(store.leads))
+    parts = (
+        model(signal[start : start + _BATCH], there, slot.expand(len(there), -1))
+        for start, there in zip(range(0, len(signal), _BATCH), known.split(_BATCH), strict=True)
+    )
+    return torch.cat([scores.softmax(dim=2) for scores in parts]).numpy()
 
 
 def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:
@@ -105,7 +114,8 @@ _CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, so
 **Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; folds 1–7 to learn from, fold 8 to choose
 thresholds, temperatures and when to stop. Any statement counts, whatever its likelihood."""
 
-_SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, named or not, of any length.
+_SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, named or not, of any length; prepared at
+{fs_hz:g} samples/s, {low_hz:g}–{high_hz:g} Hz, which `segment --apply` does with what it reads.
 **Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
 records. The figures are those of five networks trained alike, each on three fifths of the records and reported on
 one fifth."""
@@ -123,8 +133,7 @@ Written by `python -m beatssl.evaluation.ship_head`; do not edit.
 {what}
 A research tool, no medical device; not for diagnosis or treatment.
 
-**Encoder.** The one that ships as `default`, trained further where the settings below say so; its own card names its
-data.
+**Encoder.** Pretrained as `pretraining` in config.json says, and trained further where the settings below say so.
 
 **Weights.** {kept_as}, {size} MB. Between half and single precision no probability differed by more than {moved}.
 

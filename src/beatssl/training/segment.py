@@ -199,7 +199,8 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
     reference = store.waves[store.waves["record_id"].astype(str).isin(ids)]
     fs_hz = float(store.records["source_fs_hz"].iloc[rows].max())
     figures = plain({
-        "encoder": opened.name, "train": config.fit.train, "seed": config.seed, "label_share": config.label_share,
+        "encoder": opened.name, "train": config.fit.train, "updates": config.fit.updates, "seed": config.seed,
+        "label_share": config.label_share,
         **segmentation_figures(reference, waves, fs_hz),
         "confidence": confidence_figures(reference, waves, CONFIDENCE_S),
         "folds": [read_json(config.out / f"fold-{fold}" / FOLD) for fold in folds],
