@@ -42,7 +42,7 @@ def learnt(store):
 @pytest.fixture(scope="module")
 def run(store, tmp_path_factory):
     out = tmp_path_factory.mktemp("segment") / "run"
-    config = SegmentConfig(out, store.path, "random", TINY, FIT, folds=3, only=1, final=True, cpu=True)
+    config = SegmentConfig(out, store.path, "random", TINY, FIT, folds=3, only=(1,), final=True, cpu=True)
     return config, segment(config)
 
 

@@ -58,8 +58,8 @@ class SegmentConfig:
     """How each network is trained."""
     folds: Annotated[int, Field(ge=3)] = 5
     """Parts that the patients are cut into; of LUDB by record number."""
-    only: int | None = None
-    """The one fold to report; None: all."""
+    only: tuple[int, ...] = ()
+    """The folds to report; none named: all."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose marks are used, drawn at random."""
     final: bool = False
@@ -76,8 +76,8 @@ class SegmentConfig:
     def __post_init__(self) -> None:
         if (self.store is None) == (not self.apply):
             raise ValueError("pass either a store of marked waves to train on, or records to apply= a segmenter to")
-        if self.only is not None and not 0 <= self.only < self.folds:
-            raise ValueError(f"only={self.only} of {self.folds} folds; they count from 0 to {self.folds - 1}")
+        if wrong := [fold for fold in self.only if not 0 <= fold < self.folds]:
+            raise ValueError(f"only={wrong[0]} of {self.folds} folds; they count from 0 to {self.folds - 1}")
 
     def device(self) -> torch.device:
         """Where the networks run."""
@@ -105,7 +105,7 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
         )
     store = Store(config.store)
     opened = open_encoder_beneath(config.encoder, config.network, config.seed, store)
-    wanted = range(config.folds) if config.only is None else [config.only]
+    wanted = sorted(set(config.only)) or range(config.folds)
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
     open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
     with progress("Segmenting", len(splits) * config.fit.updates, "updates") as advance:
