@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo figures encoders test lint types imports pytest format clean
+.PHONY: help demo figures encoders labels test lint types imports pytest format clean
 
 help:
 	@echo "make demo    a synthetic cohort prepared, an encoder pretrained on it, all drawn: demo/index.html"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint types imports pytest    one of these alone"
 	@echo "make figures DATA=data    every figure of the README from real data, into results/ and the README"
 	@echo "make encoders             pretrain on stores/ptb-xl, compare, and keep the best as the weights that ship"
+	@echo "make labels               fine-tune the shipped encoder with all, 10 % and 1 % of the labels, beside from scratch"
 	@echo "make format  put the code into shape"
 	@echo "make clean   remove .venv, caches and the demo"
 
@@ -25,6 +26,7 @@ demo: $(BIN)/.installed
 
 # Every figure of the README, measured anew. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
 DATA ?= data
+SEGMENT := $(BIN)/beatssl segment stores/ludb200 --only 0 1 --fit.updates 400
 figures: $(BIN)/.installed-dev
 	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
@@ -34,24 +36,50 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
-	$(BIN)/beatssl segment stores/ludb --encoder default --fit.updates 2500 --out runs/ludb
-	mkdir -p results/ludb/segment && cp runs/ludb/metrics.json results/ludb/segment/
+	for set in ludb qtdb; do \
+	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
+	done
+	$(BIN)/beatssl segment stores/ludb200 --encoder default --out runs/ludb --final
+	$(BIN)/beatssl check stores/qtdb200 --what marked-points --encoder runs/ludb --out results/qtdb
+	$(SEGMENT) --encoder default --out runs/ludb-pretrained
+	$(SEGMENT) --encoder random --out runs/ludb-random
+	$(SEGMENT) --encoder random --fit.train all --out runs/ludb-scratch
+	$(SEGMENT) --encoder default --label-share 0.25 --out runs/ludb-quarter
+	$(SEGMENT) --encoder default --label-share 0.0625 --out runs/ludb-sixteenth
+	for run in ludb ludb-pretrained ludb-random ludb-scratch ludb-quarter ludb-sixteenth; do \
+	  folder=results/ludb/segment$${run#ludb}; mkdir -p $$folder && cp runs/$$run/metrics.json $$folder/ || exit; \
+	done
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json
 	$(BIN)/beatssl tables results
 
-# The encoders that are compared, each of 278,000 views of PTB-XL, folds 1-8; about an hour and a half on two cores.
+# The encoders that are compared, each on 770 hours of PTB-XL, folds 1-8; about an hour and a half on two cores.
 PRETRAIN := $(BIN)/beatssl pretrain stores/ptb-xl --folds 1-8 --precision bfloat16
 encoders: $(BIN)/.installed-dev
-	$(PRETRAIN) --preset beatssl --epochs 16 --out runs/beatssl
+	$(PRETRAIN) --preset beatssl --epochs 26 --out runs/beatssl
 	$(PRETRAIN) --preset regression --epochs 16 --out runs/regression
 	$(PRETRAIN) --preset simclr --epochs 8 --batch-size 128 --out runs/simclr
 	$(BIN)/beatssl compare stores/ptb-xl --encoders runs/beatssl runs/regression runs/simclr random \
 	  --predictions runs/predictions --out results/ptb-xl/encoders
+	$(BIN)/beatssl compare stores/ptb-xl --encoders runs/beatssl runs/regression runs/simclr random \
+	  --shown-leads II --out results/ptb-xl/encoders-lead-II
 	$(BIN)/python -m beatssl.evaluation.ship_encoder runs/beatssl --name beatssl --store stores/ptb-xl \
 	  --comparison results/ptb-xl/encoders
+
+# Fine-tuning of the encoder that ships, beside the same network from scratch; about an hour on two cores. Shares of the
+# labels are drawn five times each.
+FINETUNE := $(BIN)/beatssl finetune stores/ptb-xl --epochs 6 --least-updates 300
+LABELS := $(BIN)/beatssl compare stores/ptb-xl --names finetuned scratch probe
+labels: $(BIN)/.installed-dev
+	for share in 1 0.1 0.01; do \
+	  $(FINETUNE) --label-share $$share --out runs/labels-$$share/finetuned || exit; \
+	  $(FINETUNE) --label-share $$share --encoder random --encoder-rate 1 --out runs/labels-$$share/scratch || exit; \
+	  $(LABELS) --encoders runs/labels-$$share/finetuned runs/labels-$$share/scratch default \
+	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
+	done
+	$(BIN)/beatssl compare stores/ptb-xl --encoders default random --labels subclass --out results/ptb-xl/subclass
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:

@@ -125,6 +125,15 @@ def _boundary_sd(f: Json) -> str:
     return " / ".join(f"{f['boundaries'][name]['sd_ms']:.1f}" for name in _BOUNDARIES) + " ms"
 
 
+def _short_training(f: Json) -> str:
+    return f"{_sample_f1(f)} ({f['records']} records, {f['updates']} updates)"
+
+
+def _marked_points(f: Json) -> str:
+    points = (f["segmenter"]["better_lead"][name] for name in _BOUNDARIES)
+    return " / ".join(f"{point['se']:.3f} ({point['mean_ms']:+.0f} ± {point['sd_ms']:.0f})" for point in points)
+
+
 _ENCODERS = ("beatssl", "regression", "simclr", "random")
 _BOUNDARIES = ("P_on", "P_off", "QRS_on", "QRS_off", "T_on", "T_off")
 
@@ -138,6 +147,15 @@ _WAVE_ROWS = (
     ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
     ("boundary error SD, onset and offset of P, QRS, T", _boundary_sd),
 )
+
+_SEGMENT_ROWS = (
+    ("pretrained", "pretrained encoder", "--encoder default"),
+    ("random", "random encoder", "--encoder random"),
+    ("scratch", "from scratch", "--encoder random --fit.train all"),
+    ("quarter", "pretrained, 1/4 of the training subjects", "--encoder default --label-share 0.25"),
+    ("sixteenth", "pretrained, 1/16 of the training subjects", "--encoder default --label-share 0.0625"),
+)
+"""Segmenters trained alike and briefly: folder of the figures, title, command."""
 
 _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
     (
@@ -185,6 +203,18 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     (
         "ludb/segment/metrics.json", "LUDB, 200 records, five folds", "segment STORE --encoder default",
         tuple((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
+    ),
+    *(
+        (
+            f"ludb/segment-{row}/metrics.json", "LUDB, two folds, short training",
+            f"segment STORE {command} --only 0 1 --fit.updates 400",
+            ((f"segmenter, {title}: sample F1 of P / QRS / T / mean", _short_training),),
+        )
+        for row, title, command in _SEGMENT_ROWS
+    ),
+    (
+        "qtdb/check-marked-points.json", "QTDB, 15 records, at 200 Hz", "check STORE --what marked-points",
+        (("segmenter, better lead: sensitivity (error in ms), on and off of P, QRS, T", _marked_points),),
     ),
     (
         "ludb/check-delineation.json", "LUDB, 200 records", "check STORE --what delineation",
