@@ -36,6 +36,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
+	$(BIN)/beatssl check stores/mitdb --what beat-embeddings --out results/mitdb
 	for set in ludb qtdb; do \
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
@@ -80,6 +81,8 @@ labels: $(BIN)/.installed-dev
 	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
 	done
 	$(BIN)/beatssl compare stores/ptb-xl --encoders default random --labels subclass --out results/ptb-xl/subclass
+	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/masked
+	$(BIN)/python -m beatssl.evaluation.ship_head runs/labels-1/masked --store stores/ptb-xl
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:
