@@ -192,6 +192,42 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
+        "ptb-xl/encoders-lead-II/compare.json", "PTB-XL superclass, fold 9, lead II alone",
+        "compare STORE --encoders … --shown-leads II",
+        (
+            *((f"linear probe, {name}: macro AUROC", _probed(name)) for name in _ENCODERS),
+            ("beatssl less regression: macro AUROC", _above("regression")),
+        ),
+    ),
+    (
+        "ptb-xl/labels-1/compare.json", "PTB-XL superclass, fold 9", "finetune STORE --encoder default",
+        (
+            ("default encoder fine-tuned: macro AUROC", _probed("finetuned")),
+            ("fine-tuned less linear probe: macro AUROC", _above("probe")),
+        ),
+    ),
+    *(
+        (
+            f"ptb-xl/labels-{share}/compare.json", f"PTB-XL superclass, fold 9, {title}",
+            f"finetune STORE --label-share {share} …",
+            (
+                ("default encoder fine-tuned: macro AUROC", _probed("finetuned")),
+                ("the same network from scratch: macro AUROC", _probed("scratch")),
+                ("linear probe of the default encoder: macro AUROC", _probed("probe")),
+                ("fine-tuned less from scratch: macro AUROC", _above("scratch")),
+            ),
+        )
+        for share, title in (("0.1", "10 % of the labels"), ("0.01", "1 % of the labels"))
+    ),
+    (
+        "ptb-xl/subclass/compare.json", "PTB-XL subclass, fold 9", "compare STORE --encoders … --labels subclass",
+        tuple((f"linear probe, {name}: macro AUROC", _probed(name)) for name in ("default", "random")),
+    ),
+    (
+        "mitdb/check-beat-embeddings.json", "MIT-BIH DS2", "check STORE --what beat-embeddings",
+        (("beat classes by a linear probe of beat embeddings: macro F1", _macro_f1("DS2")),),
+    ),
+    (
         "mitdb/check-beat-classes.json", "MIT-BIH DS2, detected peaks", "check STORE --what beat-classes",
         (
             ("beat classes N / S / V / F: sensitivity", _classes("sensitivity")),
