@@ -49,7 +49,7 @@ def _loss_section(store: Store, run: DemoRun) -> tuple[Section, dict[str, str]]:
         (f"{run.seconds:.0f} s", "of training"),
     ]
     lead = (
-        "A small network sees every record, half of them altered (turned in space, stretched, noisy, partly hidden), "
+        "A small network sees every record, two in five of them altered (leads left out, partly hidden, noisy), "
         "and learns what was measured on each and which are alike. This is a demo of a minute; real runs take hours "
         "and real records."
     )
