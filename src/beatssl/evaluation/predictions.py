@@ -67,7 +67,7 @@ def read_figures(folder: Path) -> dict[str, Any]:
     try:
         figures = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} has no {METRICS}; pass a folder that probe or finetune wrote") from error
+        raise ValueError(f"{folder} has no {METRICS}; pass a folder that probe, finetune or segment wrote") from error
     if not isinstance(figures, dict) or "folds" not in figures or "macro_auroc" not in figures:
         raise ValueError(f"{folder / METRICS} holds no figures of a classification; pass what probe or finetune wrote")
     return figures
