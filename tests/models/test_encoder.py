@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from beatssl.models.encoder import ENCODERS, Encoded, Encoder, EncoderConfig, build_encoder
+from beatssl.models.pooling import pool
 
 NAMES = sorted(ENCODERS)
 MILLIONS = {"xresnet1d": (2.0, 4.0), "resnet1d": (0.4, 0.5), "unet": (1.0, 1.5), "s4d": (0.9, 1.3), "vit": (2.5, 3.0)}
@@ -74,7 +75,40 @@ def test_every_encoder_states_its_size() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_weights(name: str) -> None:
     low, high = MILLIONS[name]
-    assert low <= sum(weight.numel() for weight in build_encoder(EncoderConfig(name)).parameters()) / 1e6 <= high
+    assert (
+        low
+        <= sum(weight.numel() for weight in build_encoder(EncoderConfig(name, embedding=0)).parameters()) / 1e6
+        <= high
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_embeddings_have_the_stated_size_and_see_no_padding(name: str, norm: str) -> None:
+    encoder = small(name, norm=norm, embedding=40).eval()
+    ecg_mv = signals(2, 640)
+    encoded = encoder(ecg_mv, all_leads(2))
+    found = encoder.embed(encoded, torch.tensor([320, 640]))
+    assert found.shape == (2, encoder.embedding_size) == (2, 40)
+    torch.testing.assert_close(encoder.embed(encoded)[1], found[1])
+    encoded.feature_map[0, :, 320 // encoder.stride :] = 1e6
+    torch.testing.assert_close(encoder.embed(encoded, torch.tensor([320, 640])), found)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = encoder.embed(encoder(ecg_mv, all_leads(2)))
+    torch.testing.assert_close(half[1].float(), found[1], rtol=0.05, atol=0.05)
+
+
+def test_without_its_layer_an_embedding_is_the_pooled_map() -> None:
+    encoder = small("xresnet1d").eval()
+    bare = encoder.maps_only()
+    encoded = encoder(signals(2, 200), all_leads(2))
+    torch.testing.assert_close(bare.embed(encoded), pool(encoded.feature_map))
+    assert_same(bare(signals(2, 200), all_leads(2)), encoded)
+    assert bare.config.embedding == 0
+    assert bare.embedding_size == 2 * encoder.channels
+    assert encoder.embed(encoded).shape == (2, 1024)
+    again = build_encoder(bare.config)
+    again.load_state_dict(bare.state_dict())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,7 +176,7 @@ def test_training_reaches_every_weight(name: str) -> None:
     loss = torch.stack(
         [
             (level * torch.randn(level.shape, generator=generator)).sum()
-            for level in (encoded.feature_map, *encoded.stages)
+            for level in (encoder.embed(encoded), encoded.feature_map, *encoded.stages)
         ]
     ).sum()
     loss.backward()
@@ -155,7 +189,7 @@ def test_training_reaches_every_weight(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_feature_map_alone_trains_every_weight(name: str) -> None:
     """Else distributed training waits for gradients that never come."""
-    encoder = awake(small(name))
+    encoder = awake(small(name, embedding=0))
     encoder(signals(3, 800), some_leads()).feature_map.square().sum().backward()
     assert all(weight.grad is not None for weight in encoder.parameters())
 

@@ -82,7 +82,7 @@ def test_files_are_json_text_and_safetensors_and_nothing_else(folder: Path) -> N
         "unit": "mV",
     }
     assert config["encoder"]["gain_per_mv"] == 4.0
-    with pytest.raises(ValueError, match="opcode"):
+    with pytest.raises(ValueError, match=r"opcode|MARK"):
         pickletools.dis((folder / "model.safetensors").read_bytes())
 
 

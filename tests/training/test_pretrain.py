@@ -114,9 +114,9 @@ def test_clusters_of_several_stores_are_no_targets(config, store):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):
-    spoilt = replace(data, record=replace(data.record, values=data.record.values.copy()))
-    spoilt.record.values[:] = np.nan
-    spoilt.record.measured[:] = True
+    spoilt = replace(data, record_told=replace(data.record_told, values=data.record_told.values.copy()))
+    spoilt.record_told.values[:] = np.nan
+    spoilt.record_told.measured[:] = True
     monkeypatch.setattr("beatssl.training.pretrain.load", lambda *_, **__: spoilt)
     with pytest.raises(NotFinite, match=r"loss of update 0 .*regression nan.* on records .*lower rate"):
         pretrain(config(preset="regression"))

@@ -8,7 +8,7 @@ import torch
 
 from beatssl.dataset.splits import SplitError
 from beatssl.dataset.store import Store
-from beatssl.models.encoded import Encoded, EncoderConfig
+from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.checkpoint import BeatEncoder, CheckpointError
 from beatssl.training.classifier import EcgClassifier
@@ -28,8 +28,11 @@ def folded(store, monkeypatch):
     return Store(store.path)  # one that has not read its table yet
 
 
-class Averages(torch.nn.Module):
+class Averages(Encoder):
     """An encoder that hands its signals through, one sample in ten, so that embeddings are known."""
+
+    def __init__(self):
+        super().__init__(EncoderConfig(embedding=0), 10, 12, {10: 12})
 
     def forward(self, ecg_mv, lead_mask):
         return Encoded(ecg_mv[:, :, ::10], [], 10)

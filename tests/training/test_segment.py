@@ -108,8 +108,8 @@ def test_a_frozen_encoder_stays_as_it_is(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
     data, about = marked_rows(store, range(6)), Preprocessing.of_store(store)
     fitted = fit_segmenter(FIT, encoder, data, None, about, {}, 0, torch.device("cpu"))
-    for name, value in encoder.state_dict().items():
-        assert torch.equal(value, fitted.segmenter.encoder.state_dict()[name])
+    for name, value in fitted.segmenter.encoder.state_dict().items():
+        assert torch.equal(value, encoder.state_dict()[name])
 
 
 def test_the_loss_is_that_of_a_slow_loop():

@@ -91,7 +91,7 @@ class _Step:
     def __init__(self, which: Recipe, data: TrainingData, encoder: str, device: torch.device) -> None:
         self.views = build_views(which.views)
         self.device = device
-        features = data.record.values.shape[1], data.beat.values.shape[1]
+        features = data.record_told.values.shape[1], data.beat.values.shape[1]
         network = build_encoder(EncoderConfig(name=encoder))
         self.objective = Objective(network, which.objective, *features).to(device)
         self.optimizer = make_optimizer(self.objective, rate=1e-3, weight_decay=0.05)

@@ -1,14 +1,17 @@
 """What every encoder is told, takes and gives."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
+
+from beatssl.models.pooling import pool, valid_steps
 
 Positive = Annotated[float, Field(gt=0)]
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ class EncoderConfig:
     but each is scaled to one amplitude."""
     gain_per_mv: Positive = 4.0
     """Fixed factor on the input: an ECG of 0.5 to 40 Hz has about 0.2 mV standard deviation."""
+    embedding: Annotated[int, Field(ge=0)] = 1024
+    """Numbers in a record's embedding, by a layer after pooling; 0: none, the embedding is the pooled feature map."""
 
     def channels(self, default: int) -> int:
         """A number of channels of the default size, at this width."""
@@ -73,6 +78,8 @@ class Encoder(nn.Module):
         self.channels = channels
         self.stage_strides = tuple(stages)
         self.stage_channels = tuple(stages.values())
+        self.embedding = _embedding(config, 2 * channels)
+        self.embedding_size = config.embedding or 2 * channels
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:
         """Signals in mV of any length, and which leads are measured; what others hold does not count, NaN included.
@@ -93,11 +100,34 @@ class Encoder(nn.Module):
             self.stride,
         )
 
+    def embed(self, encoded: Encoded, valid: Int[Tensor, " record"] | None = None) -> Float[Tensor, "record embedding"]:
+        """Embeddings of whole records: mean and maximum of the feature map, then a layer that can tell what of it comes
+        together, so that a linear probe need not.
+
+        `valid`: samples of each record before the padding; None: all.
+        """
+        steps = None if valid is None else valid_steps(valid, encoded.stride, encoded.feature_map.shape[2])
+        return self.embedding(pool(encoded.feature_map, steps))
+
+    def maps_only(self) -> "Encoder":
+        """A copy without the layer that makes embeddings, for tasks that read the maps alone."""
+        bare = copy.deepcopy(self)
+        bare.config = replace(self.config, embedding=0)
+        bare.embedding, bare.embedding_size = nn.Identity(), 2 * self.channels
+        return bare
+
     def levels(
         self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
     ) -> tuple[Float[Tensor, "record channel 1 step"], list[Float[Tensor, "record _ 1 _"]]]:
         """The feature map and the stages of signals that fill whole steps."""
         raise NotImplementedError
+
+
+def _embedding(config: EncoderConfig, pooled: int) -> nn.Module:
+    if not config.embedding:
+        return nn.Identity()
+    scale = nn.BatchNorm1d(pooled) if config.norm == "batch" else nn.LayerNorm(pooled)
+    return nn.Sequential(scale, nn.Linear(pooled, config.embedding), nn.GELU())
 
 
 def _cut(

@@ -11,7 +11,6 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from beatssl.models.encoder import Encoder, build_encoder
-from beatssl.models.pooling import pool, valid_steps
 from beatssl.models.projector import Projector
 from beatssl.training.saved import Contents, Kind, Preprocessing, Provenance, SavedModel
 
@@ -28,11 +27,11 @@ class HeadConfig:
     hidden: Annotated[int, Field(ge=0)] = 0
     """Width of a hidden layer; 0: none, the head is linear."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the pooled embedding that is hidden from the head while it learns."""
+    """Share of the embedding that is hidden from the head while it learns."""
 
 
 class ClassificationHead(nn.Module):
-    """Pooled embeddings, each number standardised, to a score a label: linear, or with one hidden layer."""
+    """Embeddings, each number standardised, to a score a label: linear, or with one hidden layer."""
 
     def __init__(self, channels: int, config: HeadConfig) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class ClassificationHead(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.scores = Projector(channels, max(1, config.hidden), len(config.labels), int(config.hidden > 0))
 
-    def forward(self, embedding: Float[Tensor, "record channels"]) -> Float[Tensor, "record label"]:
+    def forward(self, embedding: Float[Tensor, "record embedding"]) -> Float[Tensor, "record label"]:
         return self.scores(self.dropout(self.scale(embedding)))
 
     @torch.no_grad()
@@ -101,7 +100,7 @@ classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, a
     ) -> None:
         super().__init__(encoder, preprocessing, provenance)
         self.config = config
-        self.head = ClassificationHead(2 * encoder.channels, config)
+        self.head = ClassificationHead(encoder.embedding_size, config)
         self.register_buffer("temperatures", torch.ones(len(config.labels)))
         self.register_buffer("thresholds", torch.full((len(config.labels),), 0.5))
 
@@ -115,11 +114,9 @@ classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, a
         ecg_mv: Float[Tensor, "record lead time"],
         lead_mask: Bool[Tensor, "record lead"],
         valid: Int[Tensor, " record"] | None = None,
-    ) -> Float[Tensor, "record channels"]:
-        """Mean and maximum of the feature map over the first `valid` samples (None: all)."""
-        encoded = self.encoder(ecg_mv, lead_mask)
-        steps = None if valid is None else valid_steps(valid, encoded.stride, encoded.feature_map.shape[2])
-        return pool(encoded.feature_map, steps).float()
+    ) -> Float[Tensor, "record embedding"]:
+        """The encoder's embedding of the first `valid` samples (None: all)."""
+        return self.encoder.embed(self.encoder(ecg_mv, lead_mask), valid).float()
 
     def forward(
         self,

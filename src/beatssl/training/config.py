@@ -50,7 +50,7 @@ class PretrainConfig:
     beats_per_record: Annotated[int, Field(ge=0)] = 4
     """Beats of a row that are contrasted, drawn at random; 0: all. Their similarities need (2 · batch · beats)² numbers
     a few times over: 4 MB with 64 rows and 4 beats, 38 MB with about 12."""
-    rate: Annotated[float, Field(gt=0)] = 1e-3
+    rate: Annotated[float, Field(gt=0)] = 3e-3
     """Highest learning rate of AdamW."""
     weight_decay: NotNegative = 0.05
     """Of AdamW, on matrices and kernels alone."""

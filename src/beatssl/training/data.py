@@ -1,7 +1,7 @@
 """What training reads of its stores: signals as stored, standardised features, beats, each as one table in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from beatssl.dataset.standardise import FeatureStandardiser, Standardised
 from beatssl.dataset.store import Store, open_stores
 from beatssl.features import BEAT_DEFINITIONS
 from beatssl.signals.leads import LEADS
+from beatssl.targets.kernel import KernelTargets, kernel_coordinates
 from beatssl.targets.space import FeatureSpace
 
 BEAT_CLASSES = ("N", "S", "V", "F")
@@ -38,12 +39,14 @@ class Scales:
 
 @dataclass(frozen=True)
 class Spaces:
-    """How many principal components of the features targets compare (0: the features as they are), how evened out."""
+    """How many principal components of the features targets compare (0: the features as they are), how evened out; and
+    which coordinates of soft similarity are told beside the features."""
 
     record: int = 0
     record_power: float = -0.25
     beat: int = 0
     beat_power: float = -0.25
+    kernel: KernelTargets = field(default_factory=KernelTargets)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class TrainingData:
     samples: Int64[np.ndarray, " row"]  # before the padding
     units: Int16[np.ndarray, "row lead time"] | None  # None: read from the stores' memory maps
     record: Standardised
+    record_told: Standardised  # what regression tells: the record features, then coordinates of soft similarity
     record_target: Compared
     beat_begin: Int64[np.ndarray, " row_and_end"]  # beats of row i: beat_begin[i] to beat_begin[i + 1]
     beat_at: Float32[np.ndarray, " beat"]  # R, in samples of the row
@@ -160,6 +164,7 @@ def _join(
         samples=records["samples"].to_numpy(np.int64),
         units=_gather(stores, store_of, store_row) if nbytes <= memory_gb * 1e9 else None,
         record=record,
+        record_told=_told(record, spaces.kernel),
         record_target=_compared(record, spaces.record, spaces.record_power),
         beat_begin=np.searchsorted(beats["row"].to_numpy(np.int64), np.arange(len(features) + 1)),
         beat_at=(beats["time_s"].to_numpy(np.float64) * stores[0].fs_hz).astype(np.float32),
@@ -176,6 +181,14 @@ def _compared(rows: Standardised, components: int, power: float) -> Compared:
     if components == 0:
         return Compared(rows.values, rows.measured)
     return Compared(*FeatureSpace.fit(rows.values, components, power).transform(rows.values, rows.measured))
+
+
+def _told(rows: Standardised, kernel: KernelTargets) -> Standardised:
+    if kernel.coordinates == 0:
+        return rows
+    found = kernel_coordinates(rows.values, kernel)
+    measured = np.concatenate([rows.measured, np.ones(found.shape, bool)], axis=1)
+    return replace(rows, values=np.concatenate([rows.values, found], axis=1), measured=measured)
 
 
 def _beats(stores: tuple[Store, ...], rows: Sequence[Int64[np.ndarray, " _row"]]) -> pd.DataFrame:

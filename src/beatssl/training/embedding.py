@@ -1,30 +1,29 @@
 """Records of a store through a frozen encoder."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from beatssl.dataset.layout import MISSING, UNITS_PER_MV
 from beatssl.dataset.store import Store
-from beatssl.models.pooling import pool, valid_steps
+from beatssl.models.encoded import Encoder
 from beatssl.progress import track
 
 
 @torch.inference_mode()
 def embed(
-    encoder: nn.Module,
+    encoder: Encoder,
     store: Store,
     rows: Sequence[int] | Int64[np.ndarray, " row"],
     batch_size: int = 256,
     device: torch.device | str = "cpu",
     title: str = "Embedding",
     leads: Sequence[str] = (),
-) -> Float32[np.ndarray, "row channels2"]:
-    """Mean and maximum over time of the encoder's feature map, one line a row, in the order asked.
+) -> Float32[np.ndarray, "row embedding"]:
+    """The encoder's embeddings of whole records, one line a row, in the order asked.
 
     `leads`: those the encoder is shown, the others withheld as if they had not been recorded; none: all. The encoder is
     put into evaluation for it, and back into what it was in.
@@ -45,10 +44,9 @@ def embed(
             units = torch.from_numpy(store.ecg_units(row)).to(device)
             missing = (units == MISSING) | ~shown[:, None]
             ecg_mv = units.float().div_(UNITS_PER_MV).masked_fill_(missing, 0)
-            encoded: Any = encoder(ecg_mv, ~missing.all(dim=2))
+            encoded = encoder(ecg_mv, ~missing.all(dim=2))
             valid = torch.from_numpy(samples[row]).to(device)
-            steps = valid_steps(valid, encoded.stride, encoded.feature_map.shape[2])
-            parts.append(pool(encoded.feature_map, steps).float().cpu().numpy())
+            parts.append(encoder.embed(encoded, valid).float().cpu().numpy())
     finally:
         encoder.train(was_training)
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

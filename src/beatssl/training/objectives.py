@@ -13,9 +13,10 @@ from beatssl.losses.contrast import Form, contrast
 from beatssl.losses.gather import gather, gather_with_grad
 from beatssl.losses.regression import masked_regression
 from beatssl.models.encoded import Encoder
-from beatssl.models.pooling import pool, valid_steps
+from beatssl.models.pooling import valid_steps
 from beatssl.models.projector import Projector
 from beatssl.models.roi import beat_windows, bins_inside, roi_project
+from beatssl.targets.kernel import KernelTargets
 from beatssl.targets.soft import SoftTargets, hard_targets
 from beatssl.training.stream import Batch
 from beatssl.views.view import Signals
@@ -56,7 +57,9 @@ class ObjectiveConfig:
     beat: Contrast = field(default_factory=Contrast)
     """Beat against beat, over all records of the batch."""
     regression: Weight = 0.0
-    """Weight of telling the record features from the pooled embedding, linearly."""
+    """Weight of telling the record features from the embedding, linearly."""
+    kernel: KernelTargets = field(default_factory=KernelTargets)
+    """Coordinates of soft similarity that are told beside the features."""
     beat_regression: Weight = 0.0
     """Weight of telling each chosen beat's features from its part of the feature map, linearly."""
     anchor: Literal["view", "signal", "self"] = "view"
@@ -120,15 +123,15 @@ class _Passed:
 
     signals: Signals
     feature_map: Float[Tensor, "record channel step"]
-    pooled: Float[Tensor, "record channels2"]
+    embedding: Float[Tensor, "record embedding"]
     stride: int
 
 
 class Objective(nn.Module):
     """The encoder with the small networks that training needs on top of it.
 
-    `record_features` and `beat_features` are the numbers of features to regress. One class for all objectives: what
-    they differ in are the values of `config`.
+    `record_features` and `beat_features` are the numbers of features (of records with their kernel coordinates) to
+    regress. One class for all objectives: what they differ in are the values of `config`.
     """
 
     def __init__(self, encoder: Encoder, config: ObjectiveConfig, record_features: int, beat_features: int) -> None:
@@ -138,11 +141,13 @@ class Objective(nn.Module):
         self.encoder: Encoder = encoder
         sizes = config.projector_hidden, config.projector_out, config.projector_layers
         if config.rhythm.weight:
-            self.project_rhythm = Projector(2 * channels, *sizes)
+            self.project_rhythm = Projector(encoder.embedding_size, *sizes)
         if config.beat.weight:
             self.project_beat = Projector(channels * config.beat_bins, *sizes)
         if config.regression:
-            self.regress = nn.Linear(2 * channels, record_features)
+            self.regress = nn.Linear(encoder.embedding_size, record_features)
+        if not (config.rhythm.weight or config.regression):
+            encoder.embedding.requires_grad_(False)  # of no part in the loss, which processes must agree on
         if config.beat_regression:
             self.regress_beat = nn.Linear(channels * config.beat_bins, beat_features)
 
@@ -174,9 +179,9 @@ class Objective(nn.Module):
         total = torch.stack([self.weight_of(name) * loss for name, loss in losses.items()]).sum()
         return Outcome(total, losses, contrasted)
 
-    def embed(self, signals: Signals) -> Float[Tensor, "record channels2"]:
-        """The records' pooled embeddings, as the probe sees them."""
-        return self._encode((signals,))[0].pooled
+    def embed(self, signals: Signals) -> Float[Tensor, "record embedding"]:
+        """The records' embeddings, as the probe sees them."""
+        return self._encode((signals,))[0].embedding
 
     def weight_of(self, name: str) -> float:
         """The weight of a named loss in the total."""
@@ -190,13 +195,12 @@ class Objective(nn.Module):
         lead_mask = torch.cat([view.lead_mask for view in views])
         encoded = self.encoder(ecg_mv, lead_mask)
         feature_map = encoded.feature_map
-        steps = valid_steps(torch.cat([view.valid for view in views]), encoded.stride, feature_map.shape[2])
-        pooled = pool(feature_map, steps)
-        parts = zip(views, feature_map.chunk(len(views)), pooled.chunk(len(views)), strict=True)
-        return [_Passed(view, of_map, of_pool, encoded.stride) for view, of_map, of_pool in parts]
+        embedding = self.encoder.embed(encoded, torch.cat([view.valid for view in views]))
+        parts = zip(views, feature_map.chunk(len(views)), embedding.chunk(len(views)), strict=True)
+        return [_Passed(view, of_map, of_record, encoded.stride) for view, of_map, of_record in parts]
 
     def _contrast_records(self, batch: Batch, pair: list[_Passed]) -> Contrasted:
-        z = self.project_rhythm(torch.cat([one.pooled for one in pair]))
+        z = self.project_rhythm(torch.cat([one.embedding for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.chunk(2))
         how = self.config.rhythm
         if how.targets == "identity":
@@ -216,7 +220,7 @@ class Objective(nn.Module):
         return Contrasted(z_a, z_b, targets)
 
     def _regress_records(self, batch: Batch, passed: list[_Passed]) -> Tensor:
-        told = gather_with_grad(self.regress(torch.cat([one.pooled for one in passed])))
+        told = gather_with_grad(self.regress(torch.cat([one.embedding for one in passed])))
         values = gather(batch.record_values.repeat(len(passed), 1))
         return masked_regression(told, values, gather(batch.record_measured.repeat(len(passed), 1)))
 

@@ -10,12 +10,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 
+from beatssl.targets.kernel import KernelTargets
 from beatssl.training.checkpoint import Provenance
 from beatssl.training.config import PretrainConfig
 from beatssl.training.data import Spaces, TrainingData, load
 from beatssl.training.labels import cohort, parse_folds
 from beatssl.training.loop import Loop, seeded
-from beatssl.training.objectives import Contrast, Objective
+from beatssl.training.objectives import Contrast, Objective, ObjectiveConfig
 from beatssl.training.optimiser import make_optimizer
 from beatssl.training.probe import valid_auroc
 from beatssl.training.run import Log, open_run, read_log
@@ -81,7 +82,7 @@ def pretrain(config: PretrainConfig) -> Pretrained:
 
 def _data(config: PretrainConfig) -> TrainingData:
     objective = config.recipe().objective
-    spaces = Spaces(*_space(objective.rhythm), *_space(objective.beat))
+    spaces = Spaces(*_space(objective.rhythm), *_space(objective.beat), _kernel(objective))
     data = load(
         config.stores, parse_folds(config.folds), config.rows, config.beat_shape, spaces, config.memory_gb, config.seed
     )
@@ -93,7 +94,7 @@ def _objective(config: PretrainConfig, data: TrainingData, accelerator: Accelera
     """The network as it begins, on its device."""
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
         encoder = start_encoder(config.encoder, config.init, data.stores[0], seed_of(config.seed, WEIGHTS, 1))
-        features = data.record.values.shape[1], data.beat.values.shape[1]
+        features = data.record_told.values.shape[1], data.beat.values.shape[1]
         objective = Objective(encoder, config.recipe().objective, *features).to(accelerator.device)
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(objective)
@@ -155,6 +156,10 @@ def _begin(config: PretrainConfig) -> Accelerator:
 def _space(contrast: Contrast) -> tuple[int, float]:
     used = contrast.weight > 0 and contrast.targets == "features"
     return (contrast.components if used else 0, contrast.evenness)
+
+
+def _kernel(objective: ObjectiveConfig) -> KernelTargets:
+    return objective.kernel if objective.regression else KernelTargets()
 
 
 def _check_kinds(contrast: Contrast, data: TrainingData) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from torch import nn
 
 from beatssl.dataset.store import Store
 from beatssl.models.encoder import Encoder
@@ -29,7 +28,7 @@ INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 class ProbeConfig(DiagnosisConfig):
     """Logistic regression on a frozen encoder's embeddings of a labelled store.
 
-    Mean- and max-pooled embeddings, standardised on the training folds; the penalty, one for all labels, and each
+    Embeddings of whole records, standardised on the training folds; the penalty, one for all labels, and each
     label's threshold and temperature come from the choosing fold; only the reported fold's figures are written.
     """
 
@@ -61,7 +60,7 @@ def probe(config: ProbeConfig) -> dict[str, Any]:
 
 
 def valid_auroc(
-    encoder: nn.Module,
+    encoder: Encoder,
     store: Store,
     group: Cohort,
     inverse_penalties: Sequence[float] = (1e-3, 1e-2),

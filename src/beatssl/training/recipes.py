@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from beatssl.targets.kernel import KernelTargets
 from beatssl.targets.soft import SoftTargets
 from beatssl.training.objectives import Contrast, ObjectiveConfig
 from beatssl.views.registry import ViewsConfig
@@ -39,6 +40,7 @@ _RECIPES: dict[Preset, Recipe] = {
             beat=Contrast(weight=0.05, soft=_SOFT),
             anchor="self",
             regression=1.0,
+            kernel=KernelTargets(256),
         ),
         window_s=5.0,
     ),

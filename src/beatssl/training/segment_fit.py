@@ -117,7 +117,7 @@ def fit_segmenter(
 
     Raises NotFinite where the loss is not finite, ValueError where the encoder takes what the rows cannot give.
     """
-    encoder = copy.deepcopy(encoder)
+    encoder = encoder.maps_only()
     encoder_takes = encoder_takes or preprocessing
     factor = thinning_factor(preprocessing, encoder_takes)
     if factor is None:
