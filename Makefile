@@ -74,10 +74,8 @@ encoders: $(BIN)/.installed-dev
 FINETUNE := $(BIN)/beatssl finetune stores/ptb-xl --epochs 6 --least-updates 300
 LABELS := $(BIN)/beatssl compare stores/ptb-xl
 labels: $(BIN)/.installed-dev
-	$(FINETUNE) --out runs/labels-1/finetuned
-	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/masked
-	$(LABELS) --names finetuned masked probe --encoders runs/labels-1/finetuned runs/labels-1/masked default \
-	  --out results/ptb-xl/labels-1
+	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/finetuned
+	$(LABELS) --names finetuned probe --encoders runs/labels-1/finetuned default --out results/ptb-xl/labels-1
 	for share in 0.1 0.01; do \
 	  $(FINETUNE) --label-share $$share --out runs/labels-$$share/finetuned || exit; \
 	  $(FINETUNE) --label-share $$share --encoder random --encoder-rate 1 --out runs/labels-$$share/scratch || exit; \
@@ -85,7 +83,7 @@ labels: $(BIN)/.installed-dev
 	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
 	done
 	$(LABELS) --encoders default random --labels subclass --out results/ptb-xl/subclass
-	$(BIN)/python -m beatssl.evaluation.ship_head runs/labels-1/masked --store stores/ptb-xl
+	$(BIN)/python -m beatssl.evaluation.ship_head runs/labels-1/finetuned --store stores/ptb-xl
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatssl.dataset.splits import SplitError
+from beatssl.targets.kernel import KernelTargets
 from beatssl.training.data import Spaces, load
 from beatssl.training.stream import Stream, make_batch, prefetched, seed_of
 
@@ -109,6 +110,18 @@ def test_components_stand_for_features_where_asked(store, data):
     assert reduced.record_target.values.shape[1] == 5
     assert reduced.beat_target.values.shape[1] == 3
     assert data.record_target.values is data.record.values
+
+
+def test_coordinates_of_similarity_are_told_after_the_features(store, data):
+    more = load([store.path], beat_shape=4, spaces=Spaces(kernel=KernelTargets(coordinates=6)))
+    features = data.record.values.shape[1]
+    assert data.record_told is data.record
+    assert more.record_told.values.shape == (len(data), features + 6)
+    assert np.array_equal(more.record_told.values[:, :features], data.record.values)
+    assert more.record_told.measured[:, features:].all()
+    assert np.array_equal(more.record_target.values, data.record.values)
+    batch = make_batch(more, np.array([3, 1]), slice(None), 0, np.random.default_rng(0))
+    assert np.array_equal(batch.record_values.numpy(), more.record_told.values[[3, 1]])
 
 
 def test_folds_and_limits(store):

@@ -61,9 +61,9 @@ _RECIPES: dict[Preset, Recipe] = {
 def recipe(preset: str, changes: Sequence[str] = ()) -> Recipe:
     """A named recipe with some values changed, each as "path=value".
 
-    - beatssl: measured features told from the embedding, and soft contrast of records and of beats by the same
-      features, at weights that leave the regression its way; one view of each record, for most of the updates of five
-      seconds, so that twice as many updates fit into the same time.
+    - beatssl: measured features, and the coordinates of records' soft similarity by them, told from the embedding; soft
+      contrast of records and of beats by the same features, at weights that leave that its way; one view of each
+      record, for most of the updates of five seconds, so that twice as many updates fit into the same time.
     - paper: soft_1 rhythm, hard beats by class, exponent 50, 3KG views of rank three, temperature 0.1, λ = 1.
     - simclr: 3KG views, every record like itself alone, no beats.
     - regression: the measured features told from the untouched signal, no contrast.
