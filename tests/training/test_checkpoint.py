@@ -62,6 +62,7 @@ def test_what_is_kept_comes_back(name: str, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, model)
     back = load_checkpoint(tmp_path)
     assert torch.equal(answer(back), answer(model))
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in back.state_dict().items())
     assert (back.encoder.config, back.preprocessing, back.provenance) == (
         model.encoder.config,
         model.preprocessing,
@@ -112,9 +113,12 @@ def test_a_record_as_a_file_gives_it(folder: Path) -> None:
     twelve = resample(bandpass(to_twelve(ecg_mv, leads), 250.0), 250.0, 100.0)
     there = torch.from_numpy(np.isfinite(twelve).all(axis=1))
     with torch.no_grad():
-        expected = model(torch.from_numpy(np.nan_to_num(twelve))[None], there[None]).feature_map
+        encoded = model(torch.from_numpy(np.nan_to_num(twelve))[None], there[None])
+        expected, whole = encoded.feature_map, model.encoder.embed(encoded)[0]
     assert there.sum() == 7
     torch.testing.assert_close(model.encode(ecg_mv, leads, 250.0).feature_map, expected)
+    assert whole.shape == (1024,)
+    np.testing.assert_allclose(model.embed(ecg_mv, leads, 250.0), whole.numpy(), rtol=1e-4, atol=1e-5)
     filtered = bandpass(ecg_mv, 250.0)
     torch.testing.assert_close(model.encode(filtered, leads, 250.0, True).feature_map, expected, rtol=1e-3, atol=1e-3)
 

@@ -68,6 +68,18 @@ encoded = encoder.encode(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in 
         """
         return self.encoder(*self.prepared(ecg_mv, leads, fs_hz, already_filtered))
 
+    @torch.inference_mode()
+    def embed(
+        self,
+        ecg_mv: Float32[np.ndarray, "lead time"],
+        leads: tuple[str, ...],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> Float32[np.ndarray, " embedding"]:
+        """One record's embedding; see `encode`. Records with embeddings alike are alike in what was measured."""
+        encoded = self.encode(ecg_mv, leads, fs_hz, already_filtered)
+        return self.encoder.embed(encoded)[0].float().cpu().numpy()
+
     @classmethod
     def build(cls, contents: Contents) -> "BeatEncoder":
         return cls(build_encoder(contents.encoder), contents.preprocessing, contents.provenance)
