@@ -71,8 +71,8 @@ def test_a_slow_drift_is_followed_and_leads_do_not_mix() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 40), st.floats(0, 25))
-def test_order_is_kept_whatever_comes_in(seed: int, count: int, noise: float) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
+def test_order_is_kept_whatever_comes_in(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     edges = np.cumsum(rng.uniform(1, 60, 2 * count))
     onset, offset = edges[::2], edges[1::2]
@@ -82,7 +82,7 @@ def test_order_is_kept_whatever_comes_in(seed: int, count: int, noise: float) ->
     onset = np.where(rng.random(count) < 0.05, np.nan, onset)
     new = steadied(waves, onset, offset, rng.random(count), rng.random(count), FS_HZ)
     assert np.array_equal(np.isnan(new[0]), np.isnan(onset))
-    moved = (new[0] != onset) | (new[1] != offset)
+    moved = (np.abs(new[0] - onset) > 0) | (np.abs(new[1] - offset) > 0)
     assert not (new[0] >= new[1])[moved].any()
     meets = (line[1:] == line[:-1]) & (new[0][1:] < new[1][:-1])
     assert not (meets & (moved[1:] | moved[:-1])).any()

@@ -75,11 +75,8 @@ def test_every_encoder_states_its_size() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_weights(name: str) -> None:
     low, high = MILLIONS[name]
-    assert (
-        low
-        <= sum(weight.numel() for weight in build_encoder(EncoderConfig(name, embedding=0)).parameters()) / 1e6
-        <= high
-    )
+    encoder = build_encoder(EncoderConfig(name, embedding=0))
+    assert low <= sum(weight.numel() for weight in encoder.parameters()) / 1e6 <= high
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,8 +30,8 @@ def decode_waves(
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
     (see `steadying`). Taken as the chance that the wave has begun, the wave's own probability around the boundary says
-    how sure it is: `onset_confidence` is p(onset + 40 ms) − p(onset − 40 ms), the share of that chance within 40 ms of
-    the onset, cut at the wave's middle; `offset_confidence` likewise.
+    how sure it is: `onset_confidence` is p(crossing + 40 ms) − p(crossing − 40 ms), the share of that chance within
+    40 ms of the crossing, cut at the wave's middle; `offset_confidence` likewise.
 
     Args:
         probability: of no wave, P, QRS and T; NaN counts as no wave.

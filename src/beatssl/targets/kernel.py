@@ -1,10 +1,11 @@
-"""Soft similarity as coordinates: numbers of each record whose products are the similarities, for an embedding to hold.
+"""Soft similarity as coordinates: the directions in which records are alike or not, for an embedding to hold.
 
-A contrast towards soft targets S_ij asks that embeddings z have z_i · z_j near S_ij, pair by pair within a batch. The
-same is asked of every record at once where it is told its coordinates in the space that S spans (its leading
-eigenvectors; the spectral contrast of HaoChen et al. 2021, "Provable guarantees for self-supervised deep learning with
-spectral contrastive loss", has the same minimum). They need no batch of strangers, and unlike the features themselves
-they say which of them come together, so that a linear probe of an embedding that holds them is a kernel method.
+A contrast towards soft targets S_ij asks, pair by pair within a batch, that embeddings be as alike as S says. What a
+spectral contrast of this kind converges to are the leading eigenvectors of S (HaoChen et al. 2021, "Provable guarantees
+for self-supervised deep learning with spectral contrastive loss"); here they are computed beforehand, and every record
+is told its own. They need no batch of strangers, and unlike the features themselves they say which of them come
+together, so that a linear probe of an embedding that holds them is a kernel method. Each is brought to variance 1, so
+that small ones count as much as large ones: products of the coordinates are S with its spectrum evened out.
 """
 
 from collections.abc import Iterator

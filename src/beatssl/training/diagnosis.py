@@ -105,7 +105,7 @@ def ask(config: DiagnosisConfig) -> Question:
 
 def embeddings(
     question: Question, shown_leads: Sequence[str], batch_size: int = 256, device: torch.device | str = "cpu"
-) -> Float32[np.ndarray, "row channels2"]:
+) -> Float32[np.ndarray, "row embedding"]:
     """Of the cohort's rows by the frozen encoder; choosing and reported ones with nothing but `shown_leads`, if any."""
     group, encoder, store = question.group, question.opened.encoder, question.store
     values = embed(encoder, store, group.row, batch_size, device)

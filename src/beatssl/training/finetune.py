@@ -46,7 +46,7 @@ class FinetuneConfig(DiagnosisConfig):
     hidden: Annotated[int, Field(ge=1)] = 256
     """Width of the hidden layer, where there is one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Share of the pooled embedding that is hidden from the head."""
+    """Share of the embedding that is hidden from the head."""
     epochs: Annotated[int, Field(ge=1)] = 10
     """How often every record is seen, and how often the choosing fold is looked at."""
     least_updates: Annotated[int, Field(ge=1)] = 200

@@ -59,7 +59,7 @@ class ObjectiveConfig:
     regression: Weight = 0.0
     """Weight of telling the record features from the embedding, linearly."""
     kernel: KernelTargets = field(default_factory=KernelTargets)
-    """Coordinates of soft similarity that are told beside the features."""
+    """Coordinates of soft similarity that are told beside the features, by `regression`; at weight 0 none are."""
     beat_regression: Weight = 0.0
     """Weight of telling each chosen beat's features from its part of the feature map, linearly."""
     anchor: Literal["view", "signal", "self"] = "view"
