@@ -55,6 +55,9 @@ def decode_waves(
     p = _without_silence(probability, None if ecg_mv is None else silent(ecg_mv, fs_hz))
     waves = wave_segments(p, fs_hz)
     onset, offset = _crossing(p, waves, -1), _crossing(p, waves, 1)
+    # Where the gap between two waves closed as their ends were moved to the crossings, they meet half way.
+    meet = np.flatnonzero((waves.line[1:] == waves.line[:-1]) & (onset[1:] < offset[:-1]))
+    onset[meet + 1] = offset[meet] = (onset[meet + 1] + offset[meet]) / 2
     middle = (np.where(np.isnan(onset), waves.first, onset) + np.where(np.isnan(offset), waves.last, offset)) / 2
     reach = CONFIDENCE_S * fs_hz
     sure_onset = _at(p, waves, np.minimum(onset + reach, middle)) - _at(p, waves, onset - reach)
