@@ -48,6 +48,7 @@ def reported(folder, store):
     [
         {"views": ViewsConfig(amplitude=1.0, lead_mask=0.5, temporal_scaling=0.5)},
         {"head": "mlp", "hidden": 8, "balance": 1.0, "average": 0.0, "precision": "bfloat16"},
+        {"start": "fresh"},
         {"train": "head", "head": "mlp", "hidden": 8},
         {"train": "head", "balance": 0.5, "label_share": 0.5, "draws": 2},
     ],
@@ -77,6 +78,21 @@ def test_training_repeats_itself_and_moves_the_encoder_or_not(folded, tmp_path):
     assert all(torch.equal(value, again[name]) for name, value in one.items())
     assert all(torch.equal(value, head[f"encoder.{name}"]) for name, value in fresh.items())
     assert not all(torch.equal(value, one[f"encoder.{name}"]) for name, value in fresh.items())
+
+
+def test_it_begins_where_the_probe_ends(folded, tmp_path):
+    asked = {name: FEW[name] for name in list(FEW)[:6]}
+    straight = probe(ProbeConfig(store=folded.path, out=tmp_path / "probe", **asked))
+    tuned = finetune(FinetuneConfig(store=folded.path, out=tmp_path / "tuned", rate=1e-12, average=0.0, **FEW))
+    looks = tuned["chosen"][0]["looks"]
+    assert [look["update"] for look in looks] == [0, 2, 4]
+    assert "loss" not in looks[0]
+    for look in looks:
+        assert look["valid_macro_auroc"] == pytest.approx(straight["chosen"][0]["valid_macro_auroc"])
+    assert tuned["macro_auroc"] == pytest.approx(straight["macro_auroc"])
+    one, other = (EcgClassifier.from_pretrained(tmp_path / name / "head").state_dict() for name in ("probe", "tuned"))
+    for name, value in one.items():
+        assert torch.allclose(value, other[name], atol=1e-5), name
 
 
 def test_the_reported_fold_takes_no_part(folded, tmp_path, monkeypatch):

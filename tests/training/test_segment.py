@@ -12,11 +12,12 @@ import torch
 from beatssl.dataset.store import Store
 from beatssl.models.decoder import DecoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.training.measured_rows import MeasuredRows
 from beatssl.training.saved import CheckpointError, Preprocessing
 from beatssl.training.segment import SegmentConfig, fold_split, segment
 from beatssl.training.segment_apply import of_store, waves_of_record
 from beatssl.training.segment_data import classes_of, marked_rows
-from beatssl.training.segment_fit import VIEWS, FitConfig, fit_segmenter, sample_f1, wave_loss
+from beatssl.training.segment_fit import VIEWS, Beside, FitConfig, fit_segmenter, sample_f1, wave_loss
 from beatssl.training.segmenter import EcgSegmenter, build_decoder, slots
 from beatssl.training.source import open_encoder
 from beatssl.views.registry import ViewsConfig
@@ -67,6 +68,35 @@ def test_a_run_goes_on_with_what_is_done_and_refuses_another_config(run):
     assert segment(replace(config, final=False)) == figures
     with pytest.raises(ValueError, match="another config"):
         segment(replace(config, seed=1))
+
+
+def test_measured_waves_of_another_store_are_learnt_first_and_then_beside_the_marks(store, tmp_path):
+    fit = replace(FIT, beside_updates=2)
+    config = SegmentConfig(tmp_path, store.path, "random", TINY, fit, folds=3, only=(1,), beside=store.path, cpu=True)
+    figures = segment(config)
+    assert figures["beside"] == store.path.name
+    first = EcgSegmenter.from_pretrained(tmp_path / "beside")
+    assert "waves as measured" in first.provenance["data"]
+    kept = EcgSegmenter.from_pretrained(tmp_path / "fold-1" / "segmenter")
+    assert kept.provenance["beside"] == first.provenance["data"]
+    assert kept.state_dict().keys() == first.state_dict().keys()
+    made = (tmp_path / "beside" / "model.safetensors").stat().st_mtime_ns
+    assert segment(replace(config, only=(0,)))["beside"] == store.path.name
+    assert (tmp_path / "beside" / "model.safetensors").stat().st_mtime_ns == made
+
+
+def test_the_weight_of_measured_waves_counts(store):
+    encoder = open_encoder("random", TINY, 0, store).encoder
+    data, about, cpu = marked_rows(store, range(6)), Preprocessing.of_store(store), torch.device("cpu")
+    rows = MeasuredRows(store, np.arange(6, 20), about)
+    start = fit_segmenter(FIT, encoder, rows, None, about, {}, 0, cpu).segmenter
+    made = {
+        weight: fit_segmenter(
+            replace(FIT, beside_weight=weight), encoder, data, None, about, {}, 0, cpu, beside=Beside(rows, start)
+        ).segmenter.state_dict()
+        for weight in (0.0, 0.5)
+    }
+    assert not torch.equal(made[0.0]["decoder.first.weight"], made[0.5]["decoder.first.weight"])
 
 
 def test_folds_share_no_patient_and_report_every_row_once(store):

@@ -1,11 +1,15 @@
 """Shares of waves in samples, against marks counted one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from beatssl.dataset.store import Store
+from beatssl.training.measured_rows import MeasuredRows
+from beatssl.training.saved import Preprocessing
 from beatssl.training.segment_data import MARK_HZ, classes_of, marked_rows, targets
 
 
@@ -106,3 +110,38 @@ def test_a_store_without_marks_is_refused(store, monkeypatch):
     monkeypatch.setitem(other.__dict__, "waves", pd.DataFrame(columns=store.waves.columns))
     with pytest.raises(ValueError, match="no marked waves"):
         marked_rows(other, [0])
+
+
+def test_some_rows_are_those_rows(store, rows):
+    some, alone = rows.take(np.array([1, 3])), marked_rows(store, [1, 3])
+    assert len(some) == 2
+    for name, value in vars(alone).items():
+        np.testing.assert_array_equal(getattr(some, name), value)
+
+
+def test_measured_rows_cross_one_half_where_the_store_measured_a_boundary_in_all_leads_alike(store):
+    fine = replace(Preprocessing.of_store(store), fs_hz=2 * store.fs_hz, high_hz=80.0)
+    found = MeasuredRows(store, np.arange(2, 6), fine).take(np.array([1, 2]))
+    assert list(found.row) == [3, 4]
+    assert found.fs_hz == 2 * store.fs_hz
+    assert found.ecg_mv.shape[2] == 2 * store.ecg_mv([3]).shape[2]
+    np.testing.assert_allclose(found.ecg_mv[0, 1, ::2], store.ecg_mv([3])[0, 1], atol=0.02)
+    share, known = targets(found.covered, steady(found, 2), found.fs_hz)
+    assert torch.equal(share[:, 0], share[:, 7])
+    for at, row in enumerate(found.row):
+        beats = store.beats[store.beats["row"] == row]
+        onset_s = (beats["time_s"] + beats["qrs_onset_s"]).dropna().to_numpy(np.float64)
+        found_s = crossings(share[at, 1, 2].numpy()) / found.fs_hz
+        np.testing.assert_allclose(found_s, onset_s[-len(found_s) :], atol=0.003)
+        assert len(found_s) >= len(onset_s) - 1
+
+
+def test_rows_without_waves_are_left_out_and_other_signals_refused(store, monkeypatch):
+    own = Preprocessing.of_store(store)
+    other = Store(store.path)
+    monkeypatch.setitem(other.__dict__, "beats", store.beats[store.beats["row"] != 3])
+    assert list(MeasuredRows(other, np.arange(2, 6), own).row) == [2, 4, 5]
+    with pytest.raises(ValueError, match="measured waves"):
+        MeasuredRows(other, np.array([3]), own)
+    with pytest.raises(ValueError, match="prepare it alike"):
+        MeasuredRows(store, np.arange(4), replace(own, low_hz=0.05))

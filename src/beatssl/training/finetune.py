@@ -18,7 +18,7 @@ from beatssl.training.embedding import shown_leads
 from beatssl.training.label_fit import Learner, Pace, learn, negatives_per_positive, score
 from beatssl.training.loop import seeded
 from beatssl.training.optimiser import make_optimizer
-from beatssl.training.probe import spread
+from beatssl.training.probe import INVERSE_PENALTIES, fit, spread
 from beatssl.training.row_signals import RowSignals, on_device
 from beatssl.training.saved import Preprocessing
 from beatssl.training.stream import WEIGHTS, seed_of
@@ -43,6 +43,10 @@ class FinetuneConfig(DiagnosisConfig):
     """all: every weight, those of the encoder at a lower rate; head: the encoder stays as it is."""
     head: Literal["linear", "mlp"] = "linear"
     """mlp: one hidden layer."""
+    start: Literal["probe", "fresh"] = "probe"
+    """probe: a linear head begins as `probe` would fit it on the same labels, and norms keep the statistics that the
+    encoder came with, so that learning begins where the probe ends (Kumar et al., ICLR 2022); fresh: at random weights
+    and how frequent labels are, norms by the batch, as from scratch. A hidden layer always begins fresh."""
     hidden: Annotated[int, Field(ge=1)] = 256
     """Width of the hidden layer, where there is one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -80,6 +84,11 @@ class FinetuneConfig(DiagnosisConfig):
             raise ValueError("views change what the encoder sees, and with train='head' it sees every record once; "
                              "leave views out, or train='all'")  # fmt: skip
 
+    @property
+    def from_probe(self) -> bool:
+        """Whether every weight is trained from where the probe ends."""
+        return self.train == "all" and self.start == "probe" and self.head == "linear"
+
 
 def finetune(config: FinetuneConfig) -> dict[str, Any]:
     """The figures of the encoder with the head it learnt, also written as `out`/metrics.json, with every record's
@@ -94,13 +103,15 @@ def finetune(config: FinetuneConfig) -> dict[str, Any]:
     """
     question = ask(config)
     device = Accelerator(cpu=config.cpu).device
-    if config.train == "head":
+    values: Float32[np.ndarray, "row feature"] | None = None
+    if config.train == "head" or config.from_probe:
         question.opened.encoder.to(device)
         values = embeddings(question, config.shown_leads, device=device)
+    if config.train == "head" and values is not None:
         answers = [_head_alone(config, question, used, values, device) for used in question.draws]
     else:
         signals = RowSignals(question.store)
-        answers = [_everything(config, question, used, signals, device) for used in question.draws]
+        answers = [_everything(config, question, used, signals, values, device) for used in question.draws]
     return conclude(config, question, answers)
 
 
@@ -137,17 +148,33 @@ def _everything(
     question: Question,
     used: Bool[np.ndarray, " row"],
     signals: RowSignals,
+    values: Float32[np.ndarray, "row feature"] | None,
     device: torch.device,
 ) -> Answer:
-    """The encoder and the head learn together; their embeddings are standardised batch by batch on the way."""
-    model = _classifier(config, question, copy.deepcopy(question.opened.encoder)).to(device)
+    """The encoder and the head learn together: from the probe on `values`, the frozen encoder's embeddings, or fresh,
+    their embeddings standardised batch by batch on the way."""
+    model = _classifier(config, question, copy.deepcopy(question.opened.encoder))
+    if values is not None:
+        _begin_as_probe(model, question, used, values)
+    model = model.to(device)
     optimizers = [
         (make_optimizer(model.encoder, config.rate, config.weight_decay), config.rate * config.encoder_rate),
         (make_optimizer(model.head, config.rate, config.weight_decay), config.rate),
     ]
     shown = shown_leads(question.store, config.shown_leads).to(device)
     inputs = _RecordInputs(signals, question.group.row, build_views(config.views), shown, device)
-    return _answer(config, question, used, model, Learner(model, optimizers, inputs, device))
+    return _answer(config, question, used, model, Learner(model, optimizers, inputs, device, values is not None))
+
+
+def _begin_as_probe(
+    model: EcgClassifier,
+    question: Question,
+    used: Bool[np.ndarray, " row"],
+    values: Float32[np.ndarray, "row feature"],
+) -> None:
+    line, _ = fit(values, question.group, used, INVERSE_PENALTIES)
+    model.head.standardise_as(*spread(values[used]))
+    model.head.be_linear(line.weight, line.bias)
 
 
 def _head_alone(
@@ -173,7 +200,8 @@ def _answer(
     group = question.group
     rarity = negatives_per_positive(group, used)
     weights = np.clip(rarity**config.balance, 1 / _MOST_WEIGHT, _MOST_WEIGHT)
-    model.head.shift(np.log(weights / rarity))  # begin at how frequent labels are
+    # A probe's scores already know how frequent labels are.
+    model.head.shift(np.log(weights if learner.settled else weights / rarity))
     looks = learn(learner, group, used, weights, _pace(config))
     model.head.shift(-np.log(weights))
     held_out = group.valid | group.test

@@ -48,6 +48,8 @@ class Learner:
     optimizers: Sequence[tuple[torch.optim.Optimizer, float]]
     inputs: Inputs
     device: torch.device
+    settled: bool = False
+    """The model is good already: it is judged before the first update too, and norms keep their statistics."""
 
 
 def learn(
@@ -59,8 +61,9 @@ def learn(
 ) -> list[dict[str, float]]:
     """Train on the rows `used`, a positive counting `weights` times; the model ends with the weights of the best look.
 
-    The choosing fold is looked at `epochs` times, evenly spaced, and the look with the greatest macro AUROC wins.
-    Returns the looks. Raises ValueError where there are fewer than two rows, NotFinite where the loss is none.
+    The choosing fold is looked at `epochs` times, evenly spaced, and first of all where the model is settled; the look
+    with the greatest macro AUROC wins. Returns the looks. Raises ValueError where there are fewer than two rows,
+    NotFinite where the loss is none.
     """
     rows = np.flatnonzero(used)
     size = min(pace.batch_size, len(rows))
@@ -73,19 +76,25 @@ def learn(
     looks: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     losses: list[float] = []
+
+    def look(judged: nn.Module, update: int) -> None:
+        scores = score(judged, learner, group, group.valid, pace.precision)
+        quality = macro_auroc(group.labels[group.valid], scores, group.known[group.valid])
+        if not looks or quality > max(look["valid_macro_auroc"] for look in looks):
+            best.update({name: value.clone() for name, value in judged.state_dict().items()})
+        loss = {"loss": float(np.mean(losses))} if losses else {}
+        looks.append({"update": update, "valid_macro_auroc": quality} | loss)
+        losses.clear()
+
+    if learner.settled:
+        look(learner.model, 0)
     with progress("Learning labels", updates, "updates") as advance:
         for update, at in zip(range(updates), _batches(rows, size, pace.seed), strict=False):
             losses.append(_step(learner, group, at, positive, pace, update, updates))
             if average is not None:
                 follow(average, learner.model, pace.average, update)
             if (update + 1) % every == 0 or update + 1 == updates:
-                judged = average or learner.model
-                scores = score(judged, learner, group, group.valid, pace.precision)
-                quality = macro_auroc(group.labels[group.valid], scores, group.known[group.valid])
-                if not looks or quality > max(look["valid_macro_auroc"] for look in looks):
-                    best = {name: value.clone() for name, value in judged.state_dict().items()}
-                looks.append({"update": update + 1, "valid_macro_auroc": quality, "loss": float(np.mean(losses))})
-                losses.clear()
+                look(average or learner.model, update + 1)
             advance(1)
     learner.model.load_state_dict(best)
     learner.model.eval()
@@ -145,6 +154,10 @@ def _step(
     labels = torch.from_numpy(group.labels[at]).float().to(device)
     known = torch.from_numpy(group.known[at]).to(device)
     learner.model.train()
+    if learner.settled:
+        for module in learner.model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # pyright: ignore[reportPrivateUsage]
+                module.eval()
     with seeded(seed_of(pace.seed, NETWORK, update), device), _precise(device, pace.precision):
         scores: Tensor = learner.model(*learner.inputs(at, generator))
     loss = label_loss(scores, labels, known, positive)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,18 +22,20 @@ from beatssl.dataset.store import Store
 from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
 from beatssl.models.encoded import EncoderConfig
 from beatssl.progress import progress
+from beatssl.training.labels import parse_folds
+from beatssl.training.measured_rows import MeasuredRows
 from beatssl.training.probe_figures import plain
 from beatssl.training.run import open_run
-from beatssl.training.saved import Preprocessing
+from beatssl.training.saved import CONFIG, Preprocessing
 from beatssl.training.segment_apply import FileOptions, apply_segmenter, waves_of_rows
 from beatssl.training.segment_data import classes_of, marked_rows
-from beatssl.training.segment_fit import FitConfig, Fitted, fit_segmenter, sample_f1
+from beatssl.training.segment_fit import Beside, FitConfig, Fitted, fit_segmenter, sample_f1
 from beatssl.training.segmenter import EcgSegmenter
 from beatssl.training.source import Opened, open_encoder_beneath
 from beatssl.training.state import write_json
 
 METRICS, WAVES, SEGMENTER, FOLD = "metrics.json", "waves.parquet", "segmenter", "fold.json"
-PROBABILITIES = "probabilities.npz"
+PROBABILITIES, BESIDE = "probabilities.npz", "beside"
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -60,6 +62,11 @@ class SegmentConfig:
     """Parts that the patients are cut into; of LUDB by record number."""
     only: tuple[int, ...] = ()
     """The folds to report; none named: all."""
+    beside: Path | None = None
+    """A store without marks, such as PTB-XL's, whose waves as `prepare` measured them are learnt before and beside the
+    marks: less exact, but of many more people. At the rate of the marked one, or a half or a quarter of it."""
+    beside_folds: str = "1-8"
+    """The folds of it that are used; where it has none, all its rows are."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose marks are used, drawn at random."""
     final: bool = False
@@ -87,7 +94,8 @@ class SegmentConfig:
         """All that a fold's network depends on."""
         free = ("out", "only", "final", "apply", "files", "cpu")
         values = {name: value for name, value in asdict(self).items() if name not in free}
-        return values | {"store": str(Path(str(self.store)).resolve())}
+        places = {name: str(place.resolve()) for name in ("store", "beside") if (place := getattr(self, name))}
+        return values | places
 
 
 def segment(config: SegmentConfig) -> dict[str, Any]:
@@ -108,14 +116,40 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     wanted = sorted(set(config.only)) or range(config.folds)
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
     open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
+    beside = _beside(config, store, opened)
     with progress("Segmenting", len(splits) * config.fit.updates, "updates") as advance:
         for fold, split in splits.items():
             if not (config.out / f"fold-{fold}" / FOLD).exists():
-                _run_fold(config, store, opened, fold, split, advance)
+                _run_fold(config, store, opened, beside, fold, split, advance)
     figures = _figures(config, store, opened, list(splits))
     if config.final:
-        _final(config, store, opened, figures)
+        _final(config, store, opened, beside, figures)
     return figures
+
+
+def _beside(config: SegmentConfig, store: Store, opened: Opened) -> Beside | None:
+    """What is learnt beside the marks, and the segmenter that knows nothing else, kept as `out`/beside."""
+    if config.beside is None:
+        return None
+    other = Store(config.beside)
+    folds = other.records["fold"].to_numpy(np.float64)
+    used = np.isin(folds, parse_folds(config.beside_folds)) if np.isfinite(folds).any() else np.ones(len(folds), bool)
+    own = Preprocessing.of_store(store)
+    rows = MeasuredRows(other, np.flatnonzero(used), own)
+    kept = config.out / BESIDE
+    if not (kept / CONFIG).exists():
+        fit = replace(config.fit, updates=config.fit.beside_updates)
+        provenance = {
+            "data": f"{other.kind}, {len(rows)} records, waves as measured", "seed": config.seed,
+            "encoder": opened.name, "pretraining": opened.provenance, "fit": asdict(fit),
+        }  # fmt: skip
+        with progress("Learning measured waves", fit.updates, "updates") as advance:
+            fitted = fit_segmenter(
+                fit, opened.encoder, rows, None, own, provenance, config.seed, config.device(), advance,
+                opened.preprocessing,
+            )  # fmt: skip
+        fitted.segmenter.cpu().save_pretrained(kept)
+    return Beside(rows, EcgSegmenter.from_pretrained(str(kept)))
 
 
 def fold_split(store: Store, fold: int, folds: int) -> Split:
@@ -134,14 +168,16 @@ def fold_split(store: Store, fold: int, folds: int) -> Split:
     return split
 
 
-def _run_fold(config: SegmentConfig, store: Store, opened: Opened, fold: int, split: Split, advance: Any) -> None:
+def _run_fold(
+    config: SegmentConfig, store: Store, opened: Opened, beside: Beside | None, fold: int, split: Split, advance: Any
+) -> None:
     """Train one fold's network, and leave all that is known of it in its folder; the file `FOLD` comes last."""
     began = time.perf_counter()
     folder = config.out / f"fold-{fold}"
     train = split.train
     if config.label_share < 1:
         train = take_share(store.records, train, config.label_share, np.random.default_rng([config.seed, fold]))
-    fitted = _fit(config, store, opened, train, split.valid, fold, advance)
+    fitted = _fit(config, store, opened, beside, train, split.valid, fold, advance)
     trained_s = time.perf_counter() - began
     fitted.segmenter.save_pretrained(folder / SEGMENTER)
     probability = np.concatenate(list(_probabilities(fitted.segmenter, store, split.test)))
@@ -160,6 +196,7 @@ def _fit(
     config: SegmentConfig,
     store: Store,
     opened: Opened,
+    beside: Beside | None,
     train: Int64[np.ndarray, " train"],
     valid: Int64[np.ndarray, " valid"],
     fold: int,
@@ -173,11 +210,12 @@ def _fit(
     provenance = {
         "data": f"{store.kind}, {len(train)} records, {len(valid)} to choose when to stop", "seed": config.seed,
         "encoder": opened.name, "pretraining": opened.provenance, "fit": asdict(config.fit),
+        "beside": None if beside is None else beside.start.provenance["data"],
     }  # fmt: skip
     return fit_segmenter(
         config.fit, opened.encoder, marked_rows(store, train), judge if len(valid) else None,
         Preprocessing.of_store(store), provenance, config.seed + 1000 * fold, config.device(), advance,
-        opened.preprocessing,
+        opened.preprocessing, beside,
     )  # fmt: skip
 
 
@@ -200,7 +238,7 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
     fs_hz = float(store.records["source_fs_hz"].iloc[rows].max())
     figures = plain({
         "encoder": opened.name, "train": config.fit.train, "updates": config.fit.updates, "seed": config.seed,
-        "label_share": config.label_share,
+        "label_share": config.label_share, "beside": config.beside and config.beside.name,
         **segmentation_figures(reference, waves, fs_hz),
         "confidence": confidence_figures(reference, waves, CONFIDENCE_S),
         "folds": [read_json(config.out / f"fold-{fold}" / FOLD) for fold in folds],
@@ -210,12 +248,12 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
     return figures
 
 
-def _final(config: SegmentConfig, store: Store, opened: Opened, figures: dict[str, Any]) -> None:
+def _final(config: SegmentConfig, store: Store, opened: Opened, beside: Beside | None, figures: dict[str, Any]) -> None:
     """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
     folder = config.out / SEGMENTER
     rows = np.arange(len(store))
     with progress("Training on all records", config.fit.updates, "updates") as advance:
-        fitted = _fit(config, store, opened, rows, rows[:0], config.folds, advance)
+        fitted = _fit(config, store, opened, beside, rows, rows[:0], config.folds, advance)
     shown = {name: figures[name] for name in ("records", "leads", "sample_f1", "iou", "boundaries")}
     fitted.segmenter.provenance["figures_over_folds"] = shown
     fitted.segmenter.save_pretrained(folder)

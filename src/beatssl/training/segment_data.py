@@ -50,6 +50,15 @@ class MarkedRows:
     def __len__(self) -> int:
         return len(self.row)
 
+    def take(self, at: Int64[np.ndarray, " some"]) -> "MarkedRows":
+        """Some of the rows, by their place among them, in rising order."""
+        begin, end = (np.searchsorted(self.beat_row, at, side=side) for side in ("left", "right"))
+        beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
+        return MarkedRows(
+            self.row[at], self.ecg_mv[at], self.lead_mask[at], self.covered[at],
+            np.repeat(np.arange(len(at)), end - begin), self.beat_at[beats], self.fs_hz,
+        )  # fmt: skip
+
 
 def marked_rows(store: Store, rows: Sequence[int] | Int64[np.ndarray, " row"]) -> MarkedRows:
     """Rows of a store whose source marks waves in every lead.
@@ -71,7 +80,7 @@ def marked_rows(store: Store, rows: Sequence[int] | Int64[np.ndarray, " row"]) -
         row=wanted,
         ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
         lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
-        covered=torch.from_numpy(_covered(classes_of(store, wanted))),
+        covered=torch.from_numpy(covered_by(classes_of(store, wanted))),
         beat_row=beat_row[beat_row >= 0][order],
         beat_at=(beats["time_s"].to_numpy(np.float64)[beat_row >= 0][order] * store.fs_hz).astype(np.float32),
         fs_hz=store.fs_hz,
@@ -104,24 +113,31 @@ def _classes_of_record(marks: pd.DataFrame, start_s: float, steps: int) -> Int16
     for number, name in enumerate(LEADS):
         here = lead == name
         if here.any():
-            out[number] = _classes_of_lead(
-                wave[here], onset[here], peak[here], offset[here], beats_s, most_have_t, steps
+            out[number] = classes_of_lead(
+                wave[here], onset[here], peak[here], offset[here], steps, beats_s, most_have_t
             )
     return out
 
 
-def _classes_of_lead(
+def classes_of_lead(
     wave: np.ndarray,
     onset: Float[np.ndarray, " wave"],
     peak: Float[np.ndarray, " wave"],
     offset: Float[np.ndarray, " wave"],
-    beats_s: Float[np.ndarray, " beat"],
-    most_have_t: bool,
     steps: int,
+    beats_s: Float[np.ndarray, " beat"] | None = None,
+    most_have_t: bool = False,
 ) -> Int16[np.ndarray, " step"]:
+    """As `classes_of`, of one lead, from its waves in seconds; the last two say what the record's leads have.
+
+    Raises ValueError where no wave has a time.
+    """
+    beats_s = np.zeros(0) if beats_s is None else beats_s
     line = np.full(steps, -1, np.int16)
     times = np.concatenate([onset, peak, offset])
     edges = np.sort(times[np.isfinite(times)])
+    if not len(edges):
+        raise ValueError("a lead without a single time; leave it out")
     _paint(line, edges[0], edges[-1], 0)
     qrs_peak = peak[wave == "QRS"]
     for beat in beats_s[(beats_s > edges[0]) & (beats_s < edges[-1])]:
@@ -165,7 +181,8 @@ def _common_beats(peak_s: Float[np.ndarray, " qrs"], lead: np.ndarray) -> Float[
     return np.array([np.median(peak_s[group]) for group in groups if len(np.unique(lead[group])) > enough])
 
 
-def _covered(classes: Int16[np.ndarray, "row lead step"]) -> Int16[np.ndarray, "row lead 4 steps1"]:
+def covered_by(classes: Int16[np.ndarray, "row lead step"]) -> Int16[np.ndarray, "row lead 4 steps1"]:
+    """`MarkedRows.covered` from the class of every step."""
     numbered = np.where(classes < 0, _UNKNOWN, classes)
     out = np.zeros((*classes.shape[:2], _UNKNOWN, classes.shape[2] + 1), np.int16)
     for index in range(_UNKNOWN):

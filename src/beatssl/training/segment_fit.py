@@ -3,11 +3,11 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int16
+from jaxtyping import Bool, Float, Float32, Int, Int16, Int64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
@@ -66,12 +66,40 @@ class FitConfig:
     """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Of the network's arithmetic; the loss is always float32."""
+    beside_updates: Annotated[int, Field(ge=1)] = 3500
+    """Where a store is learnt beside: weight updates on its measured waves alone, before all others."""
+    beside_weight: Annotated[float, Field(ge=0)] = 0.2
+    """And of its loss beside that of the marks."""
     judge_every: Annotated[int, Field(ge=1)] = 200
     """Updates between two looks at the choosing records."""
 
     def __post_init__(self) -> None:
         if self.views.share != 1:
             raise ValueError(f"views.share {self.views.share}: marks move with every record here; leave it at 1")
+
+
+@runtime_checkable
+class TrainingRows(Protocol):
+    """Rows with their waves: `MarkedRows`, or `MeasuredRows`, which are read as they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, at: Int64[np.ndarray, " some"]) -> MarkedRows:
+        """Some of them, by their place, in rising order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Rows whose waves nobody marked but `prepare` measured, and a segmenter that has learnt them alone.
+
+    What is trained begins as that segmenter. In each update it sees as many of these rows as of the marked ones,
+    through a head of their own that is not kept: measured waves are the same in all leads and less exact, but from many
+    more people.
+    """
+
+    rows: TrainingRows
+    start: EcgSegmenter
 
 
 @dataclass(frozen=True)
@@ -98,7 +126,7 @@ class Fitted:
 def fit_segmenter(
     config: FitConfig,
     encoder: Encoder,
-    data: MarkedRows,
+    data: TrainingRows,
     judge: Callable[[EcgSegmenter], dict[str, float]] | None,
     preprocessing: Preprocessing,
     provenance: Provenance,
@@ -106,6 +134,7 @@ def fit_segmenter(
     device: torch.device,
     advance: Callable[[float], None] = lambda steps: None,
     encoder_takes: Preprocessing | None = None,
+    beside: Beside | None = None,
 ) -> Fitted:
     """Train a decoder on `encoder` (and the encoder with it) on marked rows; the encoder given is not changed.
 
@@ -127,15 +156,18 @@ def fit_segmenter(
     decoder = build_decoder(replace(config.decoder, rate=factor), encoder, seed)
     thinning = Thinning(factor).design(preprocessing, encoder_takes) if factor != 1 else None
     model = EcgSegmenter(encoder, decoder, preprocessing, provenance, thinning).to(device)
+    if beside is not None:
+        model.load_state_dict(beside.start.state_dict())
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimizer = _optimizer(model, config)
     batches = _batches(config, data, model.thinning, seed, device)
+    other = None if beside is None else _other(config, beside, model, optimizer, seed)
     best, kept, history = Judged(0, dict.fromkeys(_WAVES, float("nan"))), copy.deepcopy(average.state_dict()), []
     _set_training(model, config)
     for update in range(config.updates):
         _set_rates(optimizer, update, config)
         with seeded(_seed(seed, 3, update), device):
-            _step(model, optimizer, next(batches), config)
+            _step(model, optimizer, next(batches), config, other)
         follow(average, model, config.average, update)
         advance(1)
         done = update + 1
@@ -158,11 +190,42 @@ class _Batch:
     counts: Bool[Tensor, "record lead time"]
 
 
-def _step(model: EcgSegmenter, optimizer: torch.optim.Optimizer, batch: _Batch, config: FitConfig) -> None:
+class _Other(NamedTuple):
+    """Batches of measured rows, and the head that learns them."""
+
+    batches: Iterator[_Batch]
+    head: nn.Module
+
+
+def _other(
+    config: FitConfig, beside: Beside, model: EcgSegmenter, optimizer: torch.optim.Optimizer, seed: int
+) -> _Other:
+    """The other head begins as the model's own; `optimizer` moves it too."""
+    head = copy.deepcopy(model.decoder.head)
+    optimizer.add_param_group({"params": list(head.parameters()), "weight_decay": 0.0, "of": 1.0})
+    device = head.weight.device
+    return _Other(_batches(config, beside.rows, model.thinning, _seed(seed, 4), device), head)
+
+
+def _step(
+    model: EcgSegmenter, optimizer: torch.optim.Optimizer, batch: _Batch, config: FitConfig, other: _Other | None
+) -> None:
     half = torch.autocast(batch.ecg_mv.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
-    with half:
-        scores = model(batch.ecg_mv, batch.measured, batch.slot)
-    loss = wave_loss(scores.float(), batch.share, batch.counts)
+    if other is None:
+        with half:
+            scores = model(batch.ecg_mv, batch.measured, batch.slot)
+        loss = wave_loss(scores.float(), batch.share, batch.counts)
+    else:
+        second, leads, records = next(other.batches), int(batch.measured.sum()), len(batch.ecg_mv)
+        both = _Batch(*(torch.cat(pair) for pair in zip(vars(batch).values(), vars(second).values(), strict=True)))
+
+        def heads(finest: Tensor) -> Tensor:
+            return torch.cat([model.decoder.head(finest[:leads]), other.head(finest[leads:])])
+
+        with half:
+            scores = model(both.ecg_mv, both.measured, both.slot, heads).float()
+        loss = wave_loss(scores[:records], batch.share, batch.counts)
+        loss = loss + config.beside_weight * wave_loss(scores[records:], second.share, second.counts)
     if not abs(float(loss.detach())) < float("inf"):
         raise NotFinite(
             f"the segmenter's loss is {float(loss.detach())}; begin again with a rate below {config.rate:g}"
@@ -201,7 +264,7 @@ def sample_f1(
 
 
 def _batches(
-    config: FitConfig, data: MarkedRows, thinning: Thinning | None, seed: int, device: torch.device
+    config: FitConfig, data: TrainingRows, thinning: Thinning | None, seed: int, device: torch.device
 ) -> Iterator[_Batch]:
     """Batches without end: all rows in random order, then again in another."""
     views, number = build_views(config.views), 0
@@ -210,33 +273,32 @@ def _batches(
         for start in range(0, len(order), config.batch_size):
             rows = np.sort(order[start : start + config.batch_size])
             generator = torch.Generator(device).manual_seed(_seed(seed, 2, number * len(data) + start))
-            yield _smoothed(_batch(config, data, rows, views, generator, device), thinning, config.smooth, generator)
+            yield _smoothed(
+                _batch(config, data.take(rows), views, generator, device), thinning, config.smooth, generator
+            )
         number += 1
 
 
 def _batch(
     config: FitConfig,
     data: MarkedRows,
-    rows: Int[np.ndarray, " some"],
     views: Composed,
     generator: torch.Generator,
     device: torch.device,
 ) -> _Batch:
-    """Some rows as the views show them, with the shares of their waves moved alike."""
-    signals = _few_leads(_signals(data, rows, device), config.few, generator)
-    time = signals.ecg_mv.shape[2]
-    source = torch.arange(time, dtype=torch.float32, device=device).expand(len(rows), -1)
+    """Rows as the views show them, with the shares of their waves moved alike."""
+    signals = _few_leads(_signals(data, device), config.few, generator)
+    records, _, time = signals.ecg_mv.shape
+    source = torch.arange(time, dtype=torch.float32, device=device).expand(records, -1)
     for view in views.views:
         moved = view.retimed(signals, generator) if isinstance(view, Retiming) else None
         if moved is not None:
             source = moved.source
         signals = moved.read(signals) if moved is not None else view(signals, generator)
-    share, known = targets(data.covered[rows].to(device), source, data.fs_hz)
+    share, known = targets(data.covered.to(device), source, data.fs_hz)
     inside = torch.arange(time, device=device) < signals.valid[:, None]
     counts = known & inside[:, None] & signals.lead_mask[:, :, None]
-    return _Batch(
-        signals.ecg_mv, signals.lead_mask, _slots(len(rows), config.nameless, generator, device), share, counts
-    )
+    return _Batch(signals.ecg_mv, signals.lead_mask, _slots(records, config.nameless, generator, device), share, counts)
 
 
 def _smoothed(batch: _Batch, thinning: Thinning | None, share: float, generator: torch.Generator) -> _Batch:
@@ -248,16 +310,14 @@ def _smoothed(batch: _Batch, thinning: Thinning | None, share: float, generator:
     return replace(batch, ecg_mv=torch.where(some, thinning.smoothed(batch.ecg_mv), batch.ecg_mv))
 
 
-def _signals(data: MarkedRows, rows: Int[np.ndarray, " some"], device: torch.device) -> Signals:
-    begin, end = np.searchsorted(data.beat_row, rows), np.searchsorted(data.beat_row, rows, side="right")
-    beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
-    ecg_mv = data.ecg_mv[rows].to(device)
+def _signals(data: MarkedRows, device: torch.device) -> Signals:
+    ecg_mv = data.ecg_mv.to(device)
     return Signals(
         ecg_mv=ecg_mv,
-        lead_mask=data.lead_mask[rows].to(device),
-        valid=torch.full((len(rows),), ecg_mv.shape[2], device=device),
-        beat_record=torch.from_numpy(np.repeat(np.arange(len(rows)), end - begin)).to(device),
-        beat_at=torch.from_numpy(data.beat_at[beats]).to(device),
+        lead_mask=data.lead_mask.to(device),
+        valid=torch.full((len(data),), ecg_mv.shape[2], device=device),
+        beat_record=torch.from_numpy(data.beat_row).to(device),
+        beat_at=torch.from_numpy(data.beat_at).to(device),
         fs_hz=data.fs_hz,
     )
 

@@ -1,6 +1,6 @@
 """An encoder with a decoder of waves: what every sample of every lead shows, kept and loaded as encoders are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -71,10 +71,11 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         ecg_mv: Float[Tensor, "record lead time"],
         measured: Bool[Tensor, "record lead"],
         slot: Int[Tensor, "record lead"],
+        head: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "record lead 4 time"]:
         """Scores (logits) of every sample: any leads, which are measured, and each one's place among the twelve or −1.
 
-        Of two leads of one name the encoder sees the later.
+        Of two leads of one name the encoder sees the later. `head`: see `WaveDecoder`.
         """
         records, _, time = ecg_mv.shape
         record, lead = (measured & (slot >= 0)).nonzero(as_tuple=True)
@@ -84,7 +85,7 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         twelve[record, place] = ecg_mv[record, lead]
         there[record, place] = True
         seen = twelve if self.thinning is None else self.thinning(twelve)
-        return self.decoder(ecg_mv, measured, slot, self.encoder(seen, there))
+        return self.decoder(ecg_mv, measured, slot, self.encoder(seen, there), head)
 
     @torch.inference_mode()
     def probabilities(

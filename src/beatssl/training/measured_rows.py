@@ -1,0 +1,79 @@
+"""What a segmenter learns beside marks: rows of any store with the waves that `prepare` measured on all leads."""
+
+import numpy as np
+import torch
+from jaxtyping import Int16, Int64
+
+from beatssl.dataset.store import Store
+from beatssl.signals.filters import resample
+from beatssl.signals.leads import LEADS
+from beatssl.training.saved import Preprocessing
+from beatssl.training.segment_data import MARK_HZ, MarkedRows, classes_of_lead, covered_by
+from beatssl.training.thinning import thinning_factor
+
+_PARTS = {"P": ("p_onset_s", "p_peak_s", "p_offset_s"), "QRS": ("qrs_onset_s", "r_peak_s", "qrs_offset_s"),
+          "T": ("t_onset_s", "t_peak_s", "t_offset_s")}  # fmt: skip
+
+_LEAST_WAVES = 4
+"""Of a row, for it to teach anything."""
+
+
+class MeasuredRows:
+    """Rows read as they are asked for, at the rate of the marked ones; all leads of a row share one set of waves.
+
+    Nothing is known before a row's first wave and after its last.
+    """
+
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
+        """Raises ValueError where the store has leads as recorded, signals that cannot be brought to
+        `preprocessing`, or none of the rows has beats enough."""
+        if store.leads != LEADS:
+            raise ValueError(f"store {store.path} has leads as recorded; prepare it again with leads='twelve'")
+        own = Preprocessing.of_store(store)
+        if thinning_factor(preprocessing, own) is None:
+            raise ValueError(
+                f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; to be learnt beside it, "
+                "prepare it alike, or at a half or a quarter of its rate"
+            )
+        beats = store.beats[["row", "time_s", *(name for part in _PARTS.values() for name in part)]]
+        beats = beats.sort_values("row", kind="stable")
+        waves = beats[["p_offset_s", "qrs_offset_s", "t_offset_s"]].notna().sum(axis=1).groupby(beats["row"]).sum()
+        self.row = rows[np.isin(rows, waves.index[waves >= _LEAST_WAVES])]
+        if not len(self.row):
+            raise ValueError(f"no row of {store.path} has {_LEAST_WAVES} measured waves; pass other folds or a store")
+        self.store, self.fs_hz = store, preprocessing.fs_hz
+        self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, at: Int64[np.ndarray, " some"]) -> MarkedRows:
+        """Some of the rows, by their place among them."""
+        rows = self.row[at]
+        stored = self.store.ecg_mv(rows)
+        lines = resample(stored.reshape(-1, stored.shape[2]), self.store.fs_hz, self.fs_hz)
+        ecg_mv = lines.reshape(*stored.shape[:2], -1)
+        begin, end = (np.searchsorted(self._beat_row, rows, side=side) for side in ("left", "right"))
+        classes = np.stack([self._classes(slice(*ends)) for ends in zip(begin, end, strict=True)])[:, None]
+        beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
+        return MarkedRows(
+            row=rows,
+            ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
+            lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
+            covered=torch.from_numpy(covered_by(classes)).expand(-1, len(LEADS), -1, -1),
+            beat_row=np.repeat(np.arange(len(rows)), end - begin),
+            beat_at=(self._beats["time_s"].to_numpy(np.float64)[beats] * self.fs_hz).astype(np.float32),
+            fs_hz=self.fs_hz,
+        )
+
+    def _classes(self, part: slice) -> Int16[np.ndarray, " step"]:
+        beats = self._beats.iloc[part]
+        r_s = beats["time_s"].to_numpy(np.float64)
+        times = [
+            np.concatenate([r_s + beats[of_wave[side]].to_numpy(np.float64) for of_wave in _PARTS.values()])
+            for side in range(3)
+        ]
+        some = np.isfinite(times).any(axis=0)
+        onset, peak, offset = (time[some] for time in times)
+        wave = np.repeat(np.array(list(_PARTS)), len(beats))[some]
+        return classes_of_lead(wave, onset, peak, offset, round(self.store.duration_s * MARK_HZ))
