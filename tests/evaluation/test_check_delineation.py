@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,7 @@ from beatssl.evaluation.check_delineation import check_delineation, figures_by_f
 from beatssl.evaluation.delineation_rivals import COLUMNS, neurokit_waves, rule_waves
 from beatssl.evaluation.draw import draw
 from beatssl.evaluation.ecg_paper import WAVE_COLOURS
+from beatssl.evaluation.mark_repeatability import marks_from_other_beats
 from beatssl.evaluation.segment_pictures import choose_examples, draw_examples, draw_record
 
 
@@ -50,6 +52,37 @@ def test_neurokit_on_the_store_and_on_the_source_agree(store: Store, monkeypatch
         assert (found / true).median() == pytest.approx(1, abs=0.25)
 
 
+def test_marks_told_by_the_leads_other_beats(store: Store) -> None:
+    marks = store.waves.copy()
+    marks.loc[marks.index[40], "onset_s"] = float("nan")
+    told = marks_from_other_beats(marks)
+    assert len(told) == len(marks)
+    assert told["onset_s"].isna().sum() == marks["onset_s"].isna().sum()
+    record_id = marks["record_id"].iloc[0]
+    lead = marks[(marks["record_id"] == record_id) & (marks["lead"] == "V2")].sort_values("peak_s")
+    r_s = lead.loc[lead["wave"] == "QRS", "peak_s"].to_numpy()
+    own = lead[lead["wave"] == "T"]
+    before = np.array([r_s[r_s < peak].max(initial=-9.0) for peak in own["peak_s"]])
+    away = np.where(own["peak_s"] - before < 0.7, own["offset_s"] - before, np.nan)
+    found = told[(told["record_id"] == record_id) & (told["lead"] == "V2") & (told["wave"] == "T")]
+    found_s = dict(zip(found["peak_s"], found["offset_s"], strict=True))
+    for at, peak_s in enumerate(own["peak_s"]):
+        others = np.delete(away, at)
+        expected = before[at] + np.nanmean(others) if np.isfinite(away[at]) else own["offset_s"].iloc[at]
+        assert found_s[peak_s] == pytest.approx(expected)
+
+
+def test_marks_that_do_not_change_are_told_exactly() -> None:
+    r_s = np.arange(1.0, 6.0)
+    lines = [
+        {"record_id": "a", "lead": "II", "wave": wave, "onset_s": r + on, "peak_s": r + peak, "offset_s": r + off}
+        for r in r_s
+        for wave, on, peak, off in (("P", -0.2, -0.15, -0.1), ("QRS", -0.05, 0.0, 0.05), ("T", 0.2, 0.3, 0.4))
+    ]
+    marks = pd.DataFrame(lines)
+    pd.testing.assert_frame_equal(marks_from_other_beats(marks), marks)
+
+
 stored, recorded = delineation_rivals._stored, delineation_rivals._recorded
 
 
@@ -57,7 +90,9 @@ def test_figures_of_all_methods_side_by_side(store: Store, monkeypatch: pytest.M
     module = "beatssl.evaluation.check_delineation.neurokit_waves"
     monkeypatch.setattr(module, lambda of, source: store.waves.iloc[::2])
     figures = check_delineation(store)
-    assert set(figures) == {"neurokit2_dwt", "rules_each_lead", "rules_all_leads", "neurokit2_signals"}
+    assert set(figures) == {
+        "neurokit2_dwt", "rules_each_lead", "rules_all_leads", "marks_of_other_beats", "neurokit2_signals"
+    }  # fmt: skip
     # Every second wave of the truth: half is found, and nothing of it is wrong.
     assert figures["neurokit2_dwt"]["boundaries"]["T_off"]["40"]["ppv"] == 1.0
     assert figures["neurokit2_dwt"]["boundaries"]["T_off"]["40"]["se"] == pytest.approx(0.5, abs=0.1)

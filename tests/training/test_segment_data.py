@@ -126,7 +126,7 @@ def test_measured_rows_cross_one_half_where_the_store_measured_a_boundary_in_all
     assert found.fs_hz == 2 * store.fs_hz
     assert found.ecg_mv.shape[2] == 2 * store.ecg_mv([3]).shape[2]
     np.testing.assert_allclose(found.ecg_mv[0, 1, ::2], store.ecg_mv([3])[0, 1], atol=0.02)
-    share, known = targets(found.covered, steady(found, 2), found.fs_hz)
+    share, _ = targets(found.covered, steady(found, 2), found.fs_hz)
     assert torch.equal(share[:, 0], share[:, 7])
     for at, row in enumerate(found.row):
         beats = store.beats[store.beats["row"] == row]

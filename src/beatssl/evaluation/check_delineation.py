@@ -7,6 +7,7 @@ import pandas as pd
 
 from beatssl.dataset.store import Store
 from beatssl.evaluation.delineation_rivals import neurokit_waves, rule_waves
+from beatssl.evaluation.mark_repeatability import marks_from_other_beats
 from beatssl.metrics.segmentation import segmentation_figures
 
 
@@ -17,6 +18,8 @@ def check_delineation(store: Store, source: Path | None = None) -> dict[str, Any
       the store's filtered rows.
     - `rules_each_lead`: the package's rules on one lead at a time, R peaks from all leads.
     - `rules_all_leads`: the package's rules on all leads together; every lead gets the same boundaries.
+    - `marks_of_other_beats`: no method, but how far the marks themselves agree from beat to beat; each end where the
+      marks of the lead's other beats have it.
 
     None of them was trained; the rules' constants were chosen on LUDB's odd-numbered records.
 
@@ -32,6 +35,7 @@ def check_delineation(store: Store, source: Path | None = None) -> dict[str, Any
         "neurokit2_dwt": neurokit_waves(store, source),
         "rules_each_lead": rule_waves(store, each_lead=True),
         "rules_all_leads": rule_waves(store, each_lead=False),
+        "marks_of_other_beats": marks_from_other_beats(marks),
     }
     return {name: figures_by_fold(store, waves) for name, waves in methods.items()} | {
         "neurokit2_signals": "the store's rows" if source is None else "as recorded"

@@ -238,13 +238,13 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
-        "ludb/segment/metrics.json", "LUDB, 200 records, five folds", "segment STORE --encoder default",
+        "ludb/segment/metrics.json", "LUDB, 200 records, five folds", "segment STORE --encoder default --beside PTB-XL",
         tuple((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
     ),
     *(
         (
-            f"ludb/segment-{row}/metrics.json", "LUDB, two folds, short training",
-            f"segment STORE {command} --only 0 1 --fit.updates 400",
+            f"ludb/segment-{row}/metrics.json", "LUDB, 200 records, five folds, short training",
+            f"segment STORE {command} --fit.updates 400",
             ((f"segmenter, {title}: sample F1 of P / QRS / T / mean", _short_training),),
         )
         for row, title, command in _SEGMENT_ROWS
@@ -257,7 +257,10 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         "ludb/check-delineation.json", "LUDB, 200 records", "check STORE --what delineation",
         tuple(
             (f"{title}: {what}", _of(name, show))
-            for name, title in (("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"))
+            for name, title in (
+                ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
+                ("marks_of_other_beats", "each mark from the marks of its lead's other beats"),
+            )
             for what, show in _WAVE_ROWS
         ),
     ),
