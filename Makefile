@@ -26,7 +26,7 @@ demo: $(BIN)/.installed
 
 # Every figure of the README, measured anew. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
 DATA ?= data
-SEGMENT := $(BIN)/beatssl segment stores/ludb200 --only 0 1 --fit.updates 400
+SEGMENT := $(BIN)/beatssl segment stores/ludb200 --fit.updates 400
 figures: $(BIN)/.installed-dev
 	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
@@ -40,7 +40,7 @@ figures: $(BIN)/.installed-dev
 	for set in ludb qtdb; do \
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
-	$(BIN)/beatssl segment stores/ludb200 --encoder default --out runs/ludb --final
+	$(BIN)/beatssl segment stores/ludb200 --encoder default --beside stores/ptb-xl --out runs/ludb --final
 	$(BIN)/beatssl check stores/qtdb200 --what marked-points --encoder runs/ludb --out results/qtdb
 	$(SEGMENT) --encoder default --out runs/ludb-pretrained
 	$(SEGMENT) --encoder random --out runs/ludb-random
@@ -71,14 +71,15 @@ encoders: $(BIN)/.installed-dev
 
 # The encoder that ships, fine-tuned with all labels, and with shares of them (drawn five times each) beside the same network
 # from scratch; about an hour on two cores.
-FINETUNE := $(BIN)/beatssl finetune stores/ptb-xl --epochs 6 --least-updates 300
+FINETUNE := $(BIN)/beatssl finetune stores/ptb-xl --epochs 6
+SCRATCH := $(FINETUNE) --encoder random --encoder-rate 1 --start fresh --least-updates 300
 LABELS := $(BIN)/beatssl compare stores/ptb-xl
 labels: $(BIN)/.installed-dev
 	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/finetuned
 	$(LABELS) --names finetuned probe --encoders runs/labels-1/finetuned default --out results/ptb-xl/labels-1
 	for share in 0.1 0.01; do \
-	  $(FINETUNE) --label-share $$share --out runs/labels-$$share/finetuned || exit; \
-	  $(FINETUNE) --label-share $$share --encoder random --encoder-rate 1 --out runs/labels-$$share/scratch || exit; \
+	  $(FINETUNE) --label-share $$share --least-updates 100 --out runs/labels-$$share/finetuned || exit; \
+	  $(SCRATCH) --label-share $$share --out runs/labels-$$share/scratch || exit; \
 	  $(LABELS) --names finetuned scratch probe --encoders runs/labels-$$share/finetuned runs/labels-$$share/scratch default \
 	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
 	done

@@ -62,9 +62,7 @@ def ship_head(config: ShipHeadConfig) -> Path:
     figures = json.loads((config.run / METRICS).read_text(encoding="utf-8"))
     card = _CARD.format(
         title=model.kind.title,
-        what=_CLASSIFIER.format(labels=", ".join(model.labels))
-        if isinstance(model, EcgClassifier)
-        else _SEGMENTER.format(**asdict(model.preprocessing)),
+        what=_what(model),
         kept_as=kept_as,
         size=f"{size_mb:.1f}",
         moved=f"{moved[0]:.4f}",
@@ -88,6 +86,13 @@ def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
         for start, there in zip(range(0, len(signal), _BATCH), known.split(_BATCH), strict=True)
     )
     return torch.cat([scores.softmax(dim=2) for scores in parts]).numpy()
+
+
+def _what(model: Head) -> str:
+    if isinstance(model, EcgClassifier):
+        return _CLASSIFIER.format(labels=", ".join(model.labels))
+    beside = model.provenance.get("beside")
+    return _SEGMENTER.format(**asdict(model.preprocessing)) + (_BESIDE.format(beside=beside) if beside else "")
 
 
 def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:
@@ -119,6 +124,10 @@ _SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, 
 **Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
 records. The figures are those of five networks trained alike, each on three fifths of the records and reported on
 one fifth."""
+
+_BESIDE = """
+No expert's marks, but learnt before them and beside them through a head that is not kept: {beside} by `prepare`
+(PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
 
 _CARD = """---
 library_name: beatssl

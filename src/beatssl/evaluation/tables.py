@@ -210,7 +210,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     *(
         (
             f"ptb-xl/labels-{share}/compare.json", f"PTB-XL superclass, fold 9, {title}",
-            f"finetune STORE --label-share {share} --epochs 6 --least-updates 300",
+            f"finetune STORE --label-share {share} --epochs 6 --least-updates 100",
             (
                 ("default encoder fine-tuned: macro AUROC", _probed("finetuned")),
                 ("the same network from scratch: macro AUROC", _probed("scratch")),

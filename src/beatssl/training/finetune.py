@@ -27,6 +27,8 @@ from beatssl.views.view import Composed
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+_PROBE_RATE, _FRESH_RATE = 3e-4, 3e-3
+
 _MOST_WEIGHT = 20.0
 """Of a positive, and of a negative, beside the other."""
 
@@ -57,8 +59,8 @@ class FinetuneConfig(DiagnosisConfig):
     """Updates at least, however few records there are."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Records a weight update."""
-    rate: Annotated[float, Field(gt=0)] = 3e-3
-    """Highest learning rate of AdamW for the head."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate of AdamW for the head. None: 3e-4 from where the probe ends, 3e-3 for a fresh head."""
     encoder_rate: Annotated[float, Field(gt=0)] = 0.3
     """Factor on it for the encoder."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
@@ -88,6 +90,11 @@ class FinetuneConfig(DiagnosisConfig):
     def from_probe(self) -> bool:
         """Whether every weight is trained from where the probe ends."""
         return self.train == "all" and self.start == "probe" and self.head == "linear"
+
+    @property
+    def head_rate(self) -> float:
+        """`rate`, or what is used in its place."""
+        return self.rate or (_PROBE_RATE if self.from_probe else _FRESH_RATE)
 
 
 def finetune(config: FinetuneConfig) -> dict[str, Any]:
@@ -158,8 +165,8 @@ def _everything(
         _begin_as_probe(model, question, used, values)
     model = model.to(device)
     optimizers = [
-        (make_optimizer(model.encoder, config.rate, config.weight_decay), config.rate * config.encoder_rate),
-        (make_optimizer(model.head, config.rate, config.weight_decay), config.rate),
+        (make_optimizer(model.encoder, config.head_rate, config.weight_decay), config.head_rate * config.encoder_rate),
+        (make_optimizer(model.head, config.head_rate, config.weight_decay), config.head_rate),
     ]
     shown = shown_leads(question.store, config.shown_leads).to(device)
     inputs = _RecordInputs(signals, question.group.row, build_views(config.views), shown, device)
@@ -190,7 +197,7 @@ def _head_alone(
     with torch.no_grad():
         inputs = _EmbeddedInputs(model.head.scale(torch.from_numpy(values).to(device)))
     learning = nn.Sequential(model.head.dropout, model.head.scores)
-    optimizers = [(make_optimizer(learning, config.rate, config.weight_decay), config.rate)]
+    optimizers = [(make_optimizer(learning, config.head_rate, config.weight_decay), config.head_rate)]
     return _answer(config, question, used, model, Learner(learning, optimizers, inputs, device))
 
 
