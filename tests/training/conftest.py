@@ -24,6 +24,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The records of `store`, and ten more; not to be changed."""
+    folder = tmp_path_factory.mktemp("training") / "larger"
+    prepare(PrepareConfig("synthetic", Path("34"), folder, workers=1))
+    return Store(folder)
+
+
+@pytest.fixture(scope="session")
 def data(store: Store) -> TrainingData:
     """All of the store; not to be changed."""
     return load([store.path], beat_shape=4)

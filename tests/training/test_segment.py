@@ -70,19 +70,32 @@ def test_a_run_goes_on_with_what_is_done_and_refuses_another_config(run):
         segment(replace(config, seed=1))
 
 
-def test_measured_waves_of_another_store_are_learnt_first_and_then_beside_the_marks(store, tmp_path):
+def test_measured_waves_of_another_store_are_learnt_first_and_then_beside_the_marks(store, larger, tmp_path):
     fit = replace(FIT, beside_updates=2)
-    config = SegmentConfig(tmp_path, store.path, "random", TINY, fit, folds=3, only=(1,), beside=store.path, cpu=True)
+    config = SegmentConfig(tmp_path, store.path, "random", TINY, fit, folds=3, only=(1,), beside=larger.path, cpu=True)
     figures = segment(config)
-    assert figures["beside"] == store.path.name
+    assert figures["beside"] == larger.path.name
     first = EcgSegmenter.from_pretrained(tmp_path / "beside")
     assert "waves as measured" in first.provenance["data"]
     kept = EcgSegmenter.from_pretrained(tmp_path / "fold-1" / "segmenter")
     assert kept.provenance["beside"] == first.provenance["data"]
     assert kept.state_dict().keys() == first.state_dict().keys()
     made = (tmp_path / "beside" / "model.safetensors").stat().st_mtime_ns
-    assert segment(replace(config, only=(0,)))["beside"] == store.path.name
+    assert segment(replace(config, only=(0,)))["beside"] == larger.path.name
     assert (tmp_path / "beside" / "model.safetensors").stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [({}, "none of the 0 rows"), ({"beside_folds": "x"}, "no folds"), ({"beside": "no"}, "no store")],
+)
+def test_a_wrong_store_beside_leaves_nothing_behind(store, tmp_path, changes, error):
+    """The marked store has nobody to learn from but those who are reported on."""
+    changes = changes | ({"beside": tmp_path / "none"} if "beside" in changes else {})
+    config = SegmentConfig(tmp_path / "run", store.path, "random", TINY, FIT, folds=3, beside=store.path, cpu=True)
+    with pytest.raises((ValueError, FileNotFoundError), match=error):
+        segment(replace(config, **changes))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_weight_of_measured_waves_counts(store):

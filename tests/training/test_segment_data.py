@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from beatssl.dataset.store import Store
-from beatssl.training.measured_rows import MeasuredRows
+from beatssl.training.measured_rows import MeasuredRows, rows_beside
 from beatssl.training.saved import Preprocessing
 from beatssl.training.segment_data import MARK_HZ, classes_of, marked_rows, targets
 
@@ -145,3 +145,20 @@ def test_rows_without_waves_are_left_out_and_other_signals_refused(store, monkey
         MeasuredRows(other, np.array([3]), own)
     with pytest.raises(ValueError, match="prepare it alike"):
         MeasuredRows(store, np.arange(4), replace(own, low_hz=0.05))
+
+
+def test_people_and_waveforms_of_the_marked_store_take_no_part(store, larger, monkeypatch):
+    assert list(rows_beside(larger, store, ()).row) == list(range(24, 34))
+    records = larger.records.assign(patient_id=[f"other {row}" for row in range(34)])
+    records.loc[30, "patient_id"] = store.records["patient_id"].iloc[0]
+    records.loc[:4, "waveform_hash"] = "another"
+    monkeypatch.setitem(larger.__dict__, "records", records)
+    assert list(rows_beside(larger, store, ()).row) == [*range(5), *range(24, 30), *range(31, 34)]
+    monkeypatch.setitem(larger.__dict__, "records", records.assign(fold=range(34)))
+    assert list(rows_beside(larger, store, (3, 27, 30)).row) == [3, 27]
+
+
+def test_rows_of_another_length_are_refused(store, larger, monkeypatch):
+    monkeypatch.setattr(Store, "duration_s", property(lambda self: 5.0 if self is larger else 10.0))
+    with pytest.raises(ValueError, match=r"last 5 s, those of .* 10 s"):
+        rows_beside(larger, store, ())

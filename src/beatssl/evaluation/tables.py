@@ -157,6 +157,26 @@ _SEGMENT_ROWS = (
 )
 """Segmenters trained alike and briefly: folder of the figures, title, command."""
 
+_SHARE_ROWS = (
+    (
+        "finetune STORE --epochs 6 --least-updates 100 --label-share",
+        (("default encoder fine-tuned: macro AUROC", _probed("finetuned")),),
+    ),
+    (
+        "finetune STORE --encoder random --encoder-rate 1 --start fresh --epochs 6 --least-updates 300 --label-share",
+        (("the same network from scratch: macro AUROC", _probed("scratch")),),
+    ),
+    (
+        "compare STORE --encoders … --label-share",
+        (
+            ("linear probe of the default encoder: macro AUROC", _probed("probe")),
+            ("fine-tuned less from scratch: macro AUROC", _above("scratch")),
+            ("fine-tuned less linear probe: macro AUROC", _above("probe")),
+        ),
+    ),
+)
+"""With a share of the labels: command, and the rows it gives."""
+
 _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
     (
         "ludb/check-peaks.json", "LUDB, 200 records", "check STORE --what peaks",
@@ -208,17 +228,9 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     *(
-        (
-            f"ptb-xl/labels-{share}/compare.json", f"PTB-XL superclass, fold 9, {title}",
-            f"finetune STORE --label-share {share} --epochs 6 --least-updates 100",
-            (
-                ("default encoder fine-tuned: macro AUROC", _probed("finetuned")),
-                ("the same network from scratch: macro AUROC", _probed("scratch")),
-                ("linear probe of the default encoder: macro AUROC", _probed("probe")),
-                ("fine-tuned less from scratch: macro AUROC", _above("scratch")),
-            ),
-        )
+        (f"ptb-xl/labels-{share}/compare.json", f"PTB-XL superclass, fold 9, {title}", f"{command} {share}", rows)
         for share, title in (("0.1", "10 % of the labels"), ("0.01", "1 % of the labels"))
+        for command, rows in _SHARE_ROWS
     ),
     (
         "ptb-xl/subclass/compare.json", "PTB-XL subclass, fold 9", "compare STORE --encoders … --labels subclass",

@@ -109,7 +109,7 @@ def load(
     is left.
     """
     opened = tuple(open_stores(stores))
-    kept = [_kept_rows(store, folds) for store in opened]
+    kept = [kept_rows(store, folds) for store in opened]
     store_of = np.repeat(np.arange(len(opened)), [len(rows) for rows in kept])
     store_row = np.concatenate(kept)
     if row_limit is not None and row_limit < len(store_row):
@@ -123,7 +123,12 @@ def load(
     return _join(opened, store_of, store_row, beat_shape, spaces, memory_gb)
 
 
-def _kept_rows(store: Store, folds: Sequence[int]) -> Int64[np.ndarray, " row"]:
+def kept_rows(store: Store, folds: Sequence[int]) -> Int64[np.ndarray, " row"]:
+    """Rows of these folds (empty: all) to learn from without labels.
+
+    Raises ValueError where the store has not the twelve leads, SplitError where a patient or waveform is in another
+    fold too.
+    """
     if store.leads != LEADS:
         raise ValueError(f"store {store.path} has leads as recorded; prepare it again with leads='twelve'")
     if not folds:

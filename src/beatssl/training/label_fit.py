@@ -156,7 +156,7 @@ def _step(
     learner.model.train()
     if learner.settled:
         for module in learner.model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # pyright: ignore[reportPrivateUsage]
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.eval()
     with seeded(seed_of(pace.seed, NETWORK, update), device), _precise(device, pace.precision):
         scores: Tensor = learner.model(*learner.inputs(at, generator))

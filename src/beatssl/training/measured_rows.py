@@ -1,12 +1,16 @@
 """What a segmenter learns beside marks: rows of any store with the waves that `prepare` measured on all leads."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Int16, Int64
 
+from beatssl.dataset.splits import patients
 from beatssl.dataset.store import Store
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import LEADS
+from beatssl.training.data import kept_rows
 from beatssl.training.saved import Preprocessing
 from beatssl.training.segment_data import MARK_HZ, MarkedRows, classes_of_lead, covered_by
 from beatssl.training.thinning import thinning_factor
@@ -25,10 +29,7 @@ class MeasuredRows:
     """
 
     def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
-        """Raises ValueError where the store has leads as recorded, signals that cannot be brought to
-        `preprocessing`, or none of the rows has beats enough."""
-        if store.leads != LEADS:
-            raise ValueError(f"store {store.path} has leads as recorded; prepare it again with leads='twelve'")
+        """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
         own = Preprocessing.of_store(store)
         if thinning_factor(preprocessing, own) is None:
             raise ValueError(
@@ -40,8 +41,11 @@ class MeasuredRows:
         waves = beats[["p_offset_s", "qrs_offset_s", "t_offset_s"]].notna().sum(axis=1).groupby(beats["row"]).sum()
         self.row = rows[np.isin(rows, waves.index[waves >= _LEAST_WAVES])]
         if not len(self.row):
-            raise ValueError(f"no row of {store.path} has {_LEAST_WAVES} measured waves; pass other folds or a store")
-        self.store, self.fs_hz = store, preprocessing.fs_hz
+            raise ValueError(
+                f"none of the {len(rows)} rows of {store.path} that may be learnt from has {_LEAST_WAVES} measured "
+                "waves; pass other folds or another store"
+            )
+        self.store, self.preprocessing, self.fs_hz = store, preprocessing, preprocessing.fs_hz
         self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
 
     def __len__(self) -> int:
@@ -77,3 +81,21 @@ class MeasuredRows:
         onset, peak, offset = (time[some] for time in times)
         wave = np.repeat(np.array(list(_PARTS)), len(beats))[some]
         return classes_of_lead(wave, onset, peak, offset, round(self.store.duration_s * MARK_HZ))
+
+
+def rows_beside(store: Store, marked: Store, folds: Sequence[int]) -> MeasuredRows:
+    """Rows of a store in some folds (where it has folds; else all) to be learnt beside the marked one.
+
+    People and waveforms that the marked store holds take no part: its records are reported on. Raises ValueError where
+    the stores do not fit together or no row is left, SplitError as `kept_rows`.
+    """
+    if store.duration_s != marked.duration_s:
+        raise ValueError(
+            f"rows of {store.path} last {store.duration_s:g} s, those of {marked.path} {marked.duration_s:g} s; "
+            "prepare one of them again with the other's duration"
+        )
+    rows = kept_rows(store, folds if store.records["fold"].notna().any() else ())
+    there, here = store.records.iloc[rows], marked.records
+    waveform = here.loc[here["waveform_hash"] != "", "waveform_hash"]
+    shared = patients(there).isin(patients(here)) | there["waveform_hash"].isin(waveform)
+    return MeasuredRows(store, rows[~shared.to_numpy(bool)], Preprocessing.of_store(marked))

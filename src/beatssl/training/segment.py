@@ -23,7 +23,7 @@ from beatssl.metrics.segmentation import confidence_figures, segmentation_figure
 from beatssl.models.encoded import EncoderConfig
 from beatssl.progress import progress
 from beatssl.training.labels import parse_folds
-from beatssl.training.measured_rows import MeasuredRows
+from beatssl.training.measured_rows import MeasuredRows, rows_beside
 from beatssl.training.probe_figures import plain
 from beatssl.training.run import open_run
 from beatssl.training.saved import CONFIG, Preprocessing
@@ -64,7 +64,8 @@ class SegmentConfig:
     """The folds to report; none named: all."""
     beside: Path | None = None
     """A store without marks, such as PTB-XL's, whose waves as `prepare` measured them are learnt before and beside the
-    marks: less exact, but of many more people. At the rate of the marked one, or a half or a quarter of it."""
+    marks: less exact, but of many more people. At the rate of the marked one, or a half or a quarter of it. People of
+    the marked store take no part."""
     beside_folds: str = "1-8"
     """The folds of it that are used; where it has none, all its rows are."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -115,8 +116,9 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     opened = open_encoder_beneath(config.encoder, config.network, config.seed, store)
     wanted = sorted(set(config.only)) or range(config.folds)
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
+    rows = config.beside and rows_beside(Store(config.beside), store, parse_folds(config.beside_folds))
     open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
-    beside = _beside(config, store, opened)
+    beside = _beside(config, rows, opened) if rows else None
     with progress("Segmenting", len(splits) * config.fit.updates, "updates") as advance:
         for fold, split in splits.items():
             if not (config.out / f"fold-{fold}" / FOLD).exists():
@@ -127,25 +129,18 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     return figures
 
 
-def _beside(config: SegmentConfig, store: Store, opened: Opened) -> Beside | None:
+def _beside(config: SegmentConfig, rows: MeasuredRows, opened: Opened) -> Beside:
     """What is learnt beside the marks, and the segmenter that knows nothing else, kept as `out`/beside."""
-    if config.beside is None:
-        return None
-    other = Store(config.beside)
-    folds = other.records["fold"].to_numpy(np.float64)
-    used = np.isin(folds, parse_folds(config.beside_folds)) if np.isfinite(folds).any() else np.ones(len(folds), bool)
-    own = Preprocessing.of_store(store)
-    rows = MeasuredRows(other, np.flatnonzero(used), own)
     kept = config.out / BESIDE
     if not (kept / CONFIG).exists():
         fit = replace(config.fit, updates=config.fit.beside_updates)
         provenance = {
-            "data": f"{other.kind}, {len(rows)} records, waves as measured", "seed": config.seed,
+            "data": f"{rows.store.kind}, {len(rows)} records, waves as measured", "seed": config.seed,
             "encoder": opened.name, "pretraining": opened.provenance, "fit": asdict(fit),
         }  # fmt: skip
         with progress("Learning measured waves", fit.updates, "updates") as advance:
             fitted = fit_segmenter(
-                fit, opened.encoder, rows, None, own, provenance, config.seed, config.device(), advance,
+                fit, opened.encoder, rows, None, rows.preprocessing, provenance, config.seed, config.device(), advance,
                 opened.preprocessing,
             )  # fmt: skip
         fitted.segmenter.cpu().save_pretrained(kept)
