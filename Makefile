@@ -66,7 +66,7 @@ encoders: $(BIN)/.installed-dev
 	  --predictions runs/predictions --out results/ptb-xl/encoders
 	$(BIN)/beatssl compare stores/ptb-xl --encoders runs/beatssl runs/regression runs/simclr random \
 	  --shown-leads II --out results/ptb-xl/encoders-lead-II
-	$(BIN)/python -m beatssl.evaluation.ship_encoder runs/beatssl --name beatssl --store stores/ptb-xl \
+	$(BIN)/python -m beatssl.release.encoder runs/beatssl --name beatssl --store stores/ptb-xl \
 	  --comparison results/ptb-xl/encoders
 
 # The encoder that ships, fine-tuned with all labels, and with shares of them (drawn five times each) beside the same network
@@ -84,7 +84,7 @@ labels: $(BIN)/.installed-dev
 	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
 	done
 	$(LABELS) --encoders default random --labels subclass --out results/ptb-xl/subclass
-	$(BIN)/python -m beatssl.evaluation.ship_head runs/labels-1/finetuned --store stores/ptb-xl
+	$(BIN)/python -m beatssl.release.head runs/labels-1/finetuned --store stores/ptb-xl
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from beatssl.store.config import PrepareConfig
+from beatssl.store.prepare import prepare
+from beatssl.store.store import Store
+
 REPO = Path(__file__).resolve().parents[1]
 SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
 
@@ -29,6 +33,22 @@ def data_root() -> Path:
         if not _complete(restored):
             subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
     return restored
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """24 records of ten seconds; not to be changed."""
+    folder = tmp_path_factory.mktemp("training") / "store"
+    prepare(PrepareConfig("synthetic", Path("24"), folder, workers=1, clusters=3, shard_records=10))
+    return Store(folder)
+
+
+@pytest.fixture(scope="session")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The records of `store`, and ten more; not to be changed."""
+    folder = tmp_path_factory.mktemp("training") / "larger"
+    prepare(PrepareConfig("synthetic", Path("34"), folder, workers=1))
+    return Store(folder)
 
 
 def _complete(folder: Path) -> bool:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from beatssl import CheckConfig, PrepareConfig, Store, check, prepare
-from beatssl.dataset.splits import check_split, patients, split_by_fold, take_share
-from beatssl.evaluation.demo import EXAMPLES, DemoConfig, demo
-from beatssl.evaluation.store_page import example_rows
+from beatssl.demo.demo import EXAMPLES, DemoConfig, demo
 from beatssl.features import DEFINITIONS
+from beatssl.reports.store_page import example_rows
+from beatssl.store.splits import check_split, patients, split_by_fold, take_share
 
 RECORDS = 160
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from beatssl.cli import main
-from beatssl.evaluation.tables import figures_table
+from beatssl.reports.tables import figures_table
 
 REPO = Path(__file__).resolve().parents[1]
 TEXT = (REPO / "README.md").read_text(encoding="utf-8")

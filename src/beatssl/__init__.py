@@ -11,91 +11,91 @@ What stands here is loaded when it is first asked for, so that `import beatssl` 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from beatssl._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from beatssl.dataset.config import PrepareConfig as PrepareConfig
-    from beatssl.dataset.prepare import prepare as prepare
-    from beatssl.dataset.splits import check_split as check_split
-    from beatssl.dataset.splits import split_by_fold as split_by_fold
-    from beatssl.dataset.splits import take_share as take_share
-    from beatssl.dataset.store import Store as Store
-    from beatssl.dataset.store import open_stores as open_stores
-    from beatssl.evaluation.bench import BenchConfig as BenchConfig
-    from beatssl.evaluation.bench import bench as bench
-    from beatssl.evaluation.check import CheckConfig as CheckConfig
-    from beatssl.evaluation.check import check as check
-    from beatssl.evaluation.classification_pictures import draw_classification as draw_classification
-    from beatssl.evaluation.compare import CompareConfig as CompareConfig
-    from beatssl.evaluation.compare import compare as compare
-    from beatssl.evaluation.demo import DemoConfig as DemoConfig
-    from beatssl.evaluation.demo import demo as demo
-    from beatssl.evaluation.ecg_paper import ecg_paper as ecg_paper
-    from beatssl.evaluation.recalibrate import RecalibrateConfig as RecalibrateConfig
-    from beatssl.evaluation.recalibrate import recalibrate as recalibrate
-    from beatssl.evaluation.show_views import ShowViewsConfig as ShowViewsConfig
-    from beatssl.evaluation.show_views import show_views as show_views
-    from beatssl.evaluation.tables import TablesConfig as TablesConfig
-    from beatssl.evaluation.tables import tables as tables
-    from beatssl.evaluation.transfer import TransferConfig as TransferConfig
-    from beatssl.evaluation.transfer import transfer as transfer
+    from beatssl.bench.bench import BenchConfig as BenchConfig
+    from beatssl.bench.bench import bench as bench
+    from beatssl.checks.check import CheckConfig as CheckConfig
+    from beatssl.checks.check import check as check
+    from beatssl.demo.demo import DemoConfig as DemoConfig
+    from beatssl.demo.demo import demo as demo
+    from beatssl.drawing.ecg_paper import ecg_paper as ecg_paper
     from beatssl.features.definition import Definition as Definition
+    from beatssl.inference.classifier import EcgClassifier as EcgClassifier
+    from beatssl.inference.encoder import BeatEncoder as BeatEncoder
+    from beatssl.inference.segmenter import EcgSegmenter as EcgSegmenter
     from beatssl.records.download import download as download
     from beatssl.records.record import Record as Record
     from beatssl.records.record import RecordError as RecordError
-    from beatssl.training.checkpoint import BeatEncoder as BeatEncoder
-    from beatssl.training.classifier import EcgClassifier as EcgClassifier
-    from beatssl.training.config import PretrainConfig as PretrainConfig
-    from beatssl.training.finetune import FinetuneConfig as FinetuneConfig
-    from beatssl.training.finetune import finetune as finetune
-    from beatssl.training.pretrain import pretrain as pretrain
-    from beatssl.training.probe import ProbeConfig as ProbeConfig
-    from beatssl.training.probe import probe as probe
-    from beatssl.training.segment import SegmentConfig as SegmentConfig
-    from beatssl.training.segment import segment as segment
-    from beatssl.training.segmenter import EcgSegmenter as EcgSegmenter
-
-__version__ = "0.1.0"
+    from beatssl.reports.classification_pictures import draw_classification as draw_classification
+    from beatssl.reports.show_views import ShowViewsConfig as ShowViewsConfig
+    from beatssl.reports.show_views import show_views as show_views
+    from beatssl.reports.tables import TablesConfig as TablesConfig
+    from beatssl.reports.tables import tables as tables
+    from beatssl.store.config import PrepareConfig as PrepareConfig
+    from beatssl.store.prepare import prepare as prepare
+    from beatssl.store.splits import check_split as check_split
+    from beatssl.store.splits import split_by_fold as split_by_fold
+    from beatssl.store.splits import take_share as take_share
+    from beatssl.store.store import Store as Store
+    from beatssl.store.store import open_stores as open_stores
+    from beatssl.studies.compare import CompareConfig as CompareConfig
+    from beatssl.studies.compare import compare as compare
+    from beatssl.studies.recalibrate import RecalibrateConfig as RecalibrateConfig
+    from beatssl.studies.recalibrate import recalibrate as recalibrate
+    from beatssl.studies.transfer import TransferConfig as TransferConfig
+    from beatssl.studies.transfer import transfer as transfer
+    from beatssl.training.diagnosis.finetune import FinetuneConfig as FinetuneConfig
+    from beatssl.training.diagnosis.finetune import finetune as finetune
+    from beatssl.training.diagnosis.probe import ProbeConfig as ProbeConfig
+    from beatssl.training.diagnosis.probe import probe as probe
+    from beatssl.training.pretraining.config import PretrainConfig as PretrainConfig
+    from beatssl.training.pretraining.pretrain import pretrain as pretrain
+    from beatssl.training.segmentation.segment import SegmentConfig as SegmentConfig
+    from beatssl.training.segmentation.segment import segment as segment
 
 _HOME = {
-    "BeatEncoder": "training.checkpoint",
-    "bench": "evaluation.bench",
-    "BenchConfig": "evaluation.bench",
-    "check": "evaluation.check",
-    "check_split": "dataset.splits",
-    "CheckConfig": "evaluation.check",
-    "compare": "evaluation.compare",
-    "CompareConfig": "evaluation.compare",
+    "BeatEncoder": "inference.encoder",
+    "bench": "bench.bench",
+    "BenchConfig": "bench.bench",
+    "check": "checks.check",
+    "check_split": "store.splits",
+    "CheckConfig": "checks.check",
+    "compare": "studies.compare",
+    "CompareConfig": "studies.compare",
     "Definition": "features.definition",
-    "demo": "evaluation.demo",
-    "DemoConfig": "evaluation.demo",
+    "demo": "demo.demo",
+    "DemoConfig": "demo.demo",
     "download": "records.download",
-    "draw_classification": "evaluation.classification_pictures",
-    "ecg_paper": "evaluation.ecg_paper",
-    "EcgClassifier": "training.classifier",
-    "EcgSegmenter": "training.segmenter",
-    "finetune": "training.finetune",
-    "FinetuneConfig": "training.finetune",
-    "open_stores": "dataset.store",
-    "prepare": "dataset.prepare",
-    "PrepareConfig": "dataset.config",
-    "pretrain": "training.pretrain",
-    "PretrainConfig": "training.config",
-    "probe": "training.probe",
-    "ProbeConfig": "training.probe",
-    "recalibrate": "evaluation.recalibrate",
-    "RecalibrateConfig": "evaluation.recalibrate",
+    "draw_classification": "reports.classification_pictures",
+    "ecg_paper": "drawing.ecg_paper",
+    "EcgClassifier": "inference.classifier",
+    "EcgSegmenter": "inference.segmenter",
+    "finetune": "training.diagnosis.finetune",
+    "FinetuneConfig": "training.diagnosis.finetune",
+    "open_stores": "store.store",
+    "prepare": "store.prepare",
+    "PrepareConfig": "store.config",
+    "pretrain": "training.pretraining.pretrain",
+    "PretrainConfig": "training.pretraining.config",
+    "probe": "training.diagnosis.probe",
+    "ProbeConfig": "training.diagnosis.probe",
+    "recalibrate": "studies.recalibrate",
+    "RecalibrateConfig": "studies.recalibrate",
     "Record": "records.record",
     "RecordError": "records.record",
-    "segment": "training.segment",
-    "SegmentConfig": "training.segment",
-    "show_views": "evaluation.show_views",
-    "ShowViewsConfig": "evaluation.show_views",
-    "split_by_fold": "dataset.splits",
-    "Store": "dataset.store",
-    "tables": "evaluation.tables",
-    "TablesConfig": "evaluation.tables",
-    "take_share": "dataset.splits",
-    "transfer": "evaluation.transfer",
-    "TransferConfig": "evaluation.transfer",
+    "segment": "training.segmentation.segment",
+    "SegmentConfig": "training.segmentation.segment",
+    "show_views": "reports.show_views",
+    "ShowViewsConfig": "reports.show_views",
+    "split_by_fold": "store.splits",
+    "Store": "store.store",
+    "tables": "reports.tables",
+    "TablesConfig": "reports.tables",
+    "take_share": "store.splits",
+    "transfer": "studies.transfer",
+    "TransferConfig": "studies.transfer",
 }
 
 __all__ = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from beatssl import __version__
+from beatssl._version import __version__
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -203,7 +203,7 @@ VERBS: dict[str, Verb] = {
     ),
     "prepare": Verb(
         "ECG files into a store: signals, beats, features, labels",
-        "beatssl.dataset.prepare",
+        "beatssl.store.prepare",
         "prepare",
         "PrepareConfig",
         "beatssl prepare ptbxl data/ptb-xl --out stores/ptb-xl",
@@ -211,7 +211,7 @@ VERBS: dict[str, Verb] = {
     ),
     "check": Verb(
         "measure a store against its reference marks or labels",
-        "beatssl.evaluation.check",
+        "beatssl.checks.check",
         "check",
         "CheckConfig",
         "beatssl check stores/ludb --what fiducials",
@@ -219,7 +219,7 @@ VERBS: dict[str, Verb] = {
     ),
     "views": Verb(
         "what views do to a record, as a page, or to a store, as a table",
-        "beatssl.evaluation.show_views",
+        "beatssl.reports.show_views",
         "show_views",
         "ShowViewsConfig",
         "beatssl views stores/ptb-xl 00001 --out views.html",
@@ -227,7 +227,7 @@ VERBS: dict[str, Verb] = {
     ),
     "pretrain": Verb(
         "pretrain an encoder on prepared stores; goes on where it was stopped",
-        "beatssl.training.pretrain",
+        "beatssl.training.pretraining.pretrain",
         "pretrain",
         "PretrainConfig",
         "beatssl pretrain stores/ptb-xl --out runs/beatssl --folds 1-8",
@@ -235,7 +235,7 @@ VERBS: dict[str, Verb] = {
     ),
     "probe": Verb(
         "what a frozen encoder knows of a diagnosis: a linear probe",
-        "beatssl.training.probe",
+        "beatssl.training.diagnosis.probe",
         "probe",
         "ProbeConfig",
         "beatssl probe stores/ptb-xl --encoder runs/beatssl --out runs/beatssl/probe",
@@ -243,7 +243,7 @@ VERBS: dict[str, Verb] = {
     ),
     "finetune": Verb(
         "train a classifier on an encoder: its head alone, or all weights",
-        "beatssl.training.finetune",
+        "beatssl.training.diagnosis.finetune",
         "finetune",
         "FinetuneConfig",
         "beatssl finetune stores/ptb-xl --encoder default --out runs/finetune",
@@ -251,7 +251,7 @@ VERBS: dict[str, Verb] = {
     ),
     "segment": Verb(
         "train a segmenter of P, QRS and T on marked records, or apply one to any",
-        "beatssl.training.segment",
+        "beatssl.training.segmentation.segment",
         "segment",
         "SegmentConfig",
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
@@ -259,7 +259,7 @@ VERBS: dict[str, Verb] = {
     ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
-        "beatssl.evaluation.draw",
+        "beatssl.reports.draw",
         "draw",
         None,
         "beatssl draw runs/finetune",
@@ -267,7 +267,7 @@ VERBS: dict[str, Verb] = {
     ),
     "compare": Verb(
         "probe several encoders, and compare the first with each other one",
-        "beatssl.evaluation.compare",
+        "beatssl.studies.compare",
         "compare",
         "CompareConfig",
         "beatssl compare stores/ptb-xl --encoders runs/beatssl runs/simclr random --out results/encoders",
@@ -275,7 +275,7 @@ VERBS: dict[str, Verb] = {
     ),
     "transfer": Verb(
         "a classifier of PTB-XL's labels on a CinC store, through SNOMED CT",
-        "beatssl.evaluation.transfer",
+        "beatssl.studies.transfer",
         "transfer",
         "TransferConfig",
         "beatssl transfer stores/cinc --head runs/finetune --out runs/transfer",
@@ -283,7 +283,7 @@ VERBS: dict[str, Verb] = {
     ),
     "recalibrate": Verb(
         "fit a classifier's temperatures and thresholds anew for another site",
-        "beatssl.evaluation.recalibrate",
+        "beatssl.studies.recalibrate",
         "recalibrate",
         "RecalibrateConfig",
         "beatssl recalibrate runs/finetune stores/own --labels my.csv --out runs/own-site",
@@ -291,7 +291,7 @@ VERBS: dict[str, Verb] = {
     ),
     "bench": Verb(
         "measure how long a stage takes, and how much memory",
-        "beatssl.evaluation.bench",
+        "beatssl.bench.bench",
         "bench",
         "BenchConfig",
         "beatssl bench prepare data/ptb-xl --out bench.json",
@@ -299,7 +299,7 @@ VERBS: dict[str, Verb] = {
     ),
     "tables": Verb(
         "write the table of figures into the README, from a folder of results",
-        "beatssl.evaluation.tables",
+        "beatssl.reports.tables",
         "tables",
         "TablesConfig",
         "beatssl tables results --page README.md",
@@ -307,7 +307,7 @@ VERBS: dict[str, Verb] = {
     ),
     "demo": Verb(
         "a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
-        "beatssl.evaluation.demo",
+        "beatssl.demo.demo",
         "demo",
         "DemoConfig",
         "beatssl demo --out demo",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats, beats_of_rows, median_beats
 from beatssl.features import measure_beats, measure_records
 from beatssl.signals.vcg import twelve_from_eight

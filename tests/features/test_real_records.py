@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.beats.fiducials import find_fiducials
 from beatssl.beats.peaks import find_r_peaks
+from beatssl.beats.rules.fiducials import find_fiducials
 from beatssl.beats.windows import beats_of_rows, median_beats
 from beatssl.features import measure_records
 from beatssl.features.ragged import row_median

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features.waves import interpolated, waves_of
 
 

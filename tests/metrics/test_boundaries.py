@@ -8,7 +8,9 @@ import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatssl.metrics.boundaries import Score, global_beats, mark_span, match_times, matched_errors, score_times
+from beatssl.beats.global_beats import global_beats
+from beatssl.metrics.boundaries import Score, mark_span, matched_errors, score_times
+from beatssl.signals.matching import match_times
 
 LUDB_LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
 

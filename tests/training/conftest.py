@@ -5,30 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from beatssl.dataset.config import PrepareConfig
-from beatssl.dataset.prepare import prepare
-from beatssl.dataset.store import Store
 from beatssl.models.encoded import EncoderConfig
-from beatssl.training.config import PretrainConfig
-from beatssl.training.data import TrainingData, load
+from beatssl.store.store import Store
+from beatssl.training.pretraining.columns import TrainingData, load
+from beatssl.training.pretraining.config import PretrainConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """24 records of ten seconds; not to be changed."""
-    folder = tmp_path_factory.mktemp("training") / "store"
-    prepare(PrepareConfig("synthetic", Path("24"), folder, workers=1, clusters=3, shard_records=10))
-    return Store(folder)
-
-
-@pytest.fixture(scope="session")
-def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The records of `store`, and ten more; not to be changed."""
-    folder = tmp_path_factory.mktemp("training") / "larger"
-    prepare(PrepareConfig("synthetic", Path("34"), folder, workers=1))
-    return Store(folder)
 
 
 @pytest.fixture(scope="session")

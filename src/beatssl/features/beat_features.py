@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
 from beatssl.features import intervals
 from beatssl.features.correlation import with_median

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features.definition import Definition, columns
 
 DEFINITIONS = {

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
 
 _REACH_S = 0.25

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
 from beatssl.features import atrial, indices, intervals, qrs, repolarisation, rhythm, variability, vcg_loop
 from beatssl.features.correlation import with_median

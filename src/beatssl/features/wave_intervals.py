@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.global_beats import SAME_WAVE_S, GlobalBeats, global_beats
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features import intervals
 from beatssl.features.definition import Definition
 from beatssl.features.vcg_loop import frontal_axis_deg
-from beatssl.metrics.boundaries import SAME_WAVE_S, GlobalBeats, global_beats, match_times
 from beatssl.signals.leads import LEADS, to_twelve
+from beatssl.signals.matching import match_times
 
 _OF_BEATS = (
     "p_duration_ms", "pr_interval_ms", "qrs_duration_ms", "qt_interval_ms", "qtc_bazett_ms", "qtc_fridericia_ms",

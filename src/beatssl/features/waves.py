@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from scipy.interpolate import CubicSpline
 
-from beatssl.beats.fiducials import Fiducials
+from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
 from beatssl.signals.leads import LEADS
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
-from beatssl.metrics.boundaries import UNMARKED_REACH_S, Score, match_times
+from beatssl.metrics.boundaries import UNMARKED_REACH_S, Score
+from beatssl.signals.matching import match_times
 
 WAVES = ("P", "QRS", "T")
 SIDES = ("on", "off")

@@ -11,10 +11,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beatssl.beats.wave_decoding import CLASSES
 from beatssl.models.blocks import conv_norm_relu, convolution
 from beatssl.models.encoded import Encoded, Encoder
 from beatssl.signals.leads import LEADS
+from beatssl.signals.waves import WAVE_CLASSES
 
 _LEVELS = {2: 32, 4: 48, 8: 64, 16: 96, 32: 128}
 """Channels by stride in samples of the encoder."""
@@ -85,7 +85,7 @@ class WaveDecoder(nn.Module):
         self.drop = nn.Dropout2d(config.dropout)
         self.reduce = nn.ModuleList([convolution(coarse, fine, 1) for fine, coarse in pairs])
         self.up = nn.ModuleList([conv_norm_relu(norm, fine, fine, kernel) for fine, _ in pairs])
-        self.head = nn.Conv2d(finest, len(CLASSES) * _FINEST, (1, 3), padding=(0, 1))
+        self.head = nn.Conv2d(finest, len(WAVE_CLASSES) * _FINEST, (1, 3), padding=(0, 1))
 
     def forward(
         self,
@@ -111,8 +111,8 @@ class WaveDecoder(nn.Module):
         x = self.start(self.first(signal.contiguous(memory_format=torch.channels_last)) + names)
         stages = dict(zip(self.stage_strides, encoded.stages, strict=True))
         scores = (head or self.head)(self._through(x, of, len(ecg_mv), stages))
-        scores = scores.unflatten(1, (len(CLASSES), _FINEST)).squeeze(3).transpose(2, 3).flatten(2)[:, :, :time]
-        out = scores.new_zeros((*measured.shape, len(CLASSES), time))
+        scores = scores.unflatten(1, (len(WAVE_CLASSES), _FINEST)).squeeze(3).transpose(2, 3).flatten(2)[:, :, :time]
+        out = scores.new_zeros((*measured.shape, len(WAVE_CLASSES), time))
         out[measured] = scores
         return out
 

@@ -1,1 +1,1 @@
-"""Objectives, the training loop, checkpoints, probes."""
+"""One loop for every task that is learnt by gradient."""

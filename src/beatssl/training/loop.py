@@ -13,12 +13,12 @@ from torch import nn
 
 from beatssl.progress import progress
 from beatssl.targets.diagnostics import target_figures, target_warning
-from beatssl.training.config import PretrainConfig
-from beatssl.training.diagnostics import look_at, warnings_of
-from beatssl.training.objectives import Objective, Outcome
-from beatssl.training.optimiser import follow, rate_at, set_rate
-from beatssl.training.recipes import Recipe
-from beatssl.training.stream import NETWORK, VIEWS, Batch, Stream, prefetched, seed_of
+from beatssl.training.optim import follow, rate_at, set_rate
+from beatssl.training.pretraining.batches import NETWORK, VIEWS, Batch, Stream, prefetched, seed_of
+from beatssl.training.pretraining.config import PretrainConfig
+from beatssl.training.pretraining.diagnostics import look_at, warnings_of
+from beatssl.training.pretraining.objectives.beatssl import Objective, Outcome
+from beatssl.training.pretraining.presets import Recipe
 from beatssl.views.view import Composed, Signals
 from beatssl.views.window import window
 

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from beatssl.dataset.layout import read_json
-from beatssl.dataset.manifest import differences
-from beatssl.training.state import write_json
+from beatssl.files import read_json, write_json
+from beatssl.store.manifest import differences
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 

@@ -1,15 +1,12 @@
 """All that a run needs to go on, in one safetensors file that appears in one step."""
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
+
+from beatssl.inference.tensors import read_tensors, write_tensors
 
 STATE = "state.safetensors"
 _FORMAT = "beatssl-training-state-1"
@@ -67,35 +64,6 @@ def load_state(
     return Position(int(about["updates"]))
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """A safetensors file that is there whole or not at all, whenever the process or the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    plain = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
-    # Written by Python, so that the file may be read by whom the user's umask lets; save_file keeps it to its owner.
-    scratch.write_bytes(save(plain, metadata={name: str(value) for name, value in about.items()}))
-    _flush(scratch)
-    os.replace(scratch, path)
-    _flush(path.parent)
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file. Raises ValueError where it is none."""
-    try:
-        with safe_open(str(path), "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file ({error}); remove it to begin again") from None
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """JSON that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
-
-
 def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
     return {
         name: dict(optimizer.state[weight]) for name, weight in model.named_parameters() if weight in optimizer.state
@@ -109,13 +77,3 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _place(kind: str, weight: Tensor) -> torch.device:
     # AdamW counts its steps on the CPU, whatever the weights are on, unless it is fused.
     return torch.device("cpu") if kind == "step" else weight.device
-
-
-def _flush(path: Path) -> None:
-    at = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(at)
-    except OSError:
-        pass  # a file system that cannot flush a folder
-    finally:
-        os.close(at)

@@ -1,0 +1,1 @@
+"""From a file, an array or a store to waves, intervals and classes."""

@@ -1,0 +1,1 @@
+"""Beat classes N, S, V and F, and clusters of beat shape."""

@@ -1,0 +1,1 @@
+"""P, QRS and T boundaries by rules."""

@@ -1,0 +1,56 @@
+"""Benchmarks of the stages, one entry for all."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from beatssl.bench.prepare import bench_prepare
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class BenchConfig:
+    """Measure how long a stage takes, and how much memory.
+
+    prepare: a whole data set into a scratch store that is removed afterwards: wall time, records a second, memory.
+    NeuroKit2 measures some of the same records lead by lead in the same run, for comparison (extra: bench).
+    step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
+    """
+
+    what: tyro.conf.Positional[Literal["prepare", "step"]]
+    """The stage to measure."""
+    source: tyro.conf.Positional[Path]
+    """Folder of the data set; for step, of a prepared store."""
+    out: Path | None = None
+    """JSON file to write the figures to as well."""
+    kind: str = "ptbxl"
+    """What the source holds, as for prepare."""
+    workers: Annotated[int, Field(ge=1)] = 2
+    """Processes."""
+    neurokit_records: Annotated[int, Field(ge=0)] = 10
+    """Records that NeuroKit2 measures; 0 leaves it out."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """step: records of a batch."""
+    beats_per_record: Annotated[int, Field(ge=0)] = 4
+    """step: beats of a record that are contrasted; 0: all."""
+    steps: Annotated[int, Field(ge=1)] = 10
+    """step: how many are measured."""
+    encoder: str = "xresnet1d"
+    """step: which network."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """step: of the network's arithmetic."""
+
+
+def bench(config: BenchConfig) -> dict[str, Any]:
+    """The figures of one stage, also written to `config.out` where it is given."""
+    if config.what == "step":
+        # PyTorch takes seconds to import, and preparation needs none of it.
+        from beatssl.bench.step import bench_step
+
+        return bench_step(
+            config.source, config.out, config.batch_size, config.steps, config.beats_per_record, config.encoder,
+            config.precision,
+        )  # fmt: skip
+    return bench_prepare(config.source, config.out, config.kind, config.workers, config.neurokit_records)

@@ -1,0 +1,145 @@
+"""How long preparation takes, how much memory it needs, and how NeuroKit2 compares on the same records."""
+
+import json
+import os
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from beatssl.progress import track
+from beatssl.store.config import PrepareConfig
+from beatssl.store.prepare import prepare
+from beatssl.store.readers import make_reader
+
+_SAMPLE_S = 0.1
+
+
+def bench_prepare(
+    source: Path, out: Path | None = None, kind: str = "ptbxl", workers: int = 2, neurokit_records: int = 10
+) -> dict[str, Any]:
+    """Prepare a whole data set into a scratch store, and measure NeuroKit2 on some of its records in the same run.
+
+    `memory_gb` is the largest sum of resident memory over all processes, in 10⁹ bytes; pages that processes share
+    count once in each, so it errs on the high side. `core_ms_per_record` is wall time times workers over records.
+    NeuroKit2 gets each record in memory and does, lead by lead, `ecg_clean`, `ecg_peaks` and `ecg_delineate` (dwt), the
+    commonest way to waves of a 12-lead ECG; with `neurokit_records=0` it is left out.
+
+    Returns the figures, and writes them to `out` as JSON where one is given.
+    """
+    with tempfile.TemporaryDirectory(prefix="beatssl-bench-") as scratch:
+        config = PrepareConfig(kind=kind, source=source, out=Path(scratch) / "store", workers=workers)
+        began = time.perf_counter()
+        with _watched() as use:
+            summary = prepare(config)
+        wall_s = time.perf_counter() - began
+        store_bytes = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
+    core_ms = 1000 * wall_s * workers / summary.sources
+    figures: dict[str, Any] = {
+        "kind": kind,
+        "records": summary.sources,
+        "rejects": sum(summary.rejects.values()),
+        "beats": summary.beats,
+        "workers": workers,
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "wall_s": wall_s,
+        "records_per_s": summary.sources / wall_s,
+        "cpu_s": use.cpu_s,
+        "core_ms_per_record": core_ms,
+        "memory_gb": use.peak_bytes / 1e9,
+        "store_gb": store_bytes / 1e9,
+    }
+    if neurokit_records:
+        neurokit_ms = 1000 * _neurokit_s(config, neurokit_records)
+        figures |= {"neurokit_ms_per_record": neurokit_ms, "times_faster_than_neurokit": neurokit_ms / core_ms}
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return figures
+
+
+@dataclass(slots=True)
+class _Use:
+    """What all processes used together."""
+
+    peak_bytes: int = 0  # largest sum of resident memory
+    cpu_s: float = 0.0  # user and system time
+
+
+@contextmanager
+def _watched() -> Generator[_Use, None, None]:
+    """What this process and its children use while the block runs, looked at ten times a second."""
+    import psutil
+
+    use, stop, me = _Use(), threading.Event(), psutil.Process()
+    started = {me.pid: _cpu_s(me)}
+    spent: dict[int, float] = {}
+
+    def look() -> None:
+        total = 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                total += process.memory_info().rss
+                spent[process.pid] = _cpu_s(process) - started.get(process.pid, 0.0)
+            except psutil.NoSuchProcess:
+                continue
+        use.peak_bytes = max(use.peak_bytes, total)
+        use.cpu_s = sum(spent.values())
+
+    def watch() -> None:
+        while not stop.wait(_SAMPLE_S):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield use
+    finally:
+        stop.set()
+        watcher.join()
+        look()
+
+
+def _cpu_s(process: Any) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _neurokit_s(config: PrepareConfig, count: int) -> float:
+    """Mean seconds of NeuroKit2 for one record on one core, over `count` records spread over the data set."""
+    try:
+        import neurokit2
+    except ImportError as error:
+        raise ImportError(
+            "the comparison needs the extra: pip install 'beatssl[bench]'; or neurokit_records=0"
+        ) from error
+    reader = make_reader(config)
+    sources = reader.sources(config.source)
+    chosen = [sources[index] for index in np.linspace(0, len(sources) - 1, count).astype(int)]
+    records = [reader.read(config.source, source) for source in chosen]
+    _delineate(neurokit2, records[0].ecg_mv[:1], records[0].fs_hz)  # imports and caches are no work on a record
+    began = time.perf_counter()
+    for record in track(records, "NeuroKit2"):
+        _delineate(neurokit2, record.ecg_mv, record.fs_hz)
+    return (time.perf_counter() - began) / len(records)
+
+
+def _delineate(neurokit2: Any, ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> None:
+    rate = round(fs_hz)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for lead in ecg_mv:
+            try:
+                clean = neurokit2.ecg_clean(lead, sampling_rate=rate)
+                _, peaks = neurokit2.ecg_peaks(clean, sampling_rate=rate)
+                neurokit2.ecg_delineate(clean, peaks, sampling_rate=rate, method="dwt")
+            except (ValueError, IndexError, ZeroDivisionError):
+                continue  # it gives up on some leads; the time until then counts

@@ -1,0 +1,1 @@
+"""A store or a model measured against reference marks or labels."""

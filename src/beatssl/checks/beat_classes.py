@@ -1,0 +1,121 @@
+"""Beat classes and clusters of a store against the reference's classes (MIT-BIH, synthetic) or against labels."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int64
+from sklearn.metrics import roc_auc_score
+
+from beatssl.beats.classes.classifier import CLASSES
+from beatssl.metrics.beat_classes import class_counts, class_figures
+from beatssl.records.mitdb import DS1, DS2, PACED, aami_class
+from beatssl.signals.matching import match_times
+from beatssl.store.store import Store
+
+TOLERANCE_S = 0.150
+_NO_BEAT = len(CLASSES)
+_UNJUDGED = -1
+_LABELS = {"PVC": "V", "PAC": "S"}  # PTB-XL's statements of ectopic beats
+_NORMAL, _WIDE = ("NORM",), ("CLBBB", "CRBBB", "PACE", "WPW")
+
+
+def check_beat_classes(store: Store) -> dict[str, Any]:
+    """Per class sensitivity, PPV and F1 of the classes found; of the clusters too, each mapped to a class.
+
+    Beats are matched to the reference's one to one within 150 ms. A reference beat that was not found lowers the
+    sensitivity of its class, a beat found where there is none the PPV of what it was taken for (ANSI/AAMI EC57). Beats
+    of class Q and flutter waves are left out. MIT-BIH is reported as DS1 (trained on) and DS2; a cluster's class is
+    the commonest of its beats in DS1. Without marked beats, labels of ectopic beats (PTB-XL's PVC and PAC) must do.
+
+    Raises:
+        ValueError: the store has neither classes of beats nor such labels.
+    """
+    if len(store.reference_beats):
+        return _against_beats(store.beats, store.reference_beats)
+    if _LABELS.keys() & set(store.labels["label"]):
+        return _against_labels(store.beats, store.labels)
+    raise ValueError("this store has no reference beats and no labels PVC or PAC; prepare mitdb, synthetic or ptbxl")
+
+
+def _against_beats(beats: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Any]:
+    pairs = matched_classes(beats, reference)
+    pairs = pairs[~pairs["record_id"].isin(PACED)]
+    in_ds1, in_ds2 = pairs["record_id"].isin(DS1), pairs["record_id"].isin(DS2)
+    whole_split = bool(in_ds1.any() and in_ds2.any())
+    sets = {"DS1": pairs[in_ds1], "DS2": pairs[in_ds2]} if whole_split else {"all": pairs}
+    figures: dict[str, Any] = {"tolerance_ms": 1e3 * TOLERANCE_S}
+    for name, some in sets.items():
+        figures[name] = _figures(some["true"].to_numpy(), some["found"].to_numpy()) | {
+            "records": int(some["record_id"].nunique())
+        }
+    if whole_split and "cluster" in pairs:
+        figures["clusters_mapped_on_DS1"] = _clusters(sets["DS1"], sets["DS2"])
+    return figures
+
+
+def matched_classes(beats: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """One line for every beat of either table: record_id, `true` and `found` class, and the cluster where it is known.
+
+    Classes are numbers into `CLASSES`; 4 stands for no beat. Beats whose reference is class Q or flutter are left out.
+    """
+    found = {str(record): group for record, group in beats.groupby("record_id", sort=False)}
+    parts = [
+        _matched(str(record), marks, found.get(str(record), beats.iloc[:0]))
+        for record, marks in reference.groupby("record_id", sort=False)
+    ]
+    every = pd.concat(parts, ignore_index=True)
+    return every[every["true"] != _UNJUDGED].reset_index(drop=True)
+
+
+def _matched(record: str, marks: pd.DataFrame, beats: pd.DataFrame) -> pd.DataFrame:
+    groups = [aami_class(symbol) for symbol in marks["symbol"]]
+    true = np.array([CLASSES.index(g) if g in CLASSES else _UNJUDGED for g in groups], np.int64)
+    # A beat that no lead measured has no class, and is taken for none.
+    found = np.array([CLASSES.index(c) if c in CLASSES else _NO_BEAT for c in beats["class"]], np.int64)
+    cluster = beats["cluster"].to_numpy(np.int64) if "cluster" in beats else np.full(len(beats), -1)
+    times = marks["time_s"].to_numpy(np.float64), beats["time_in_record_s"].to_numpy(np.float64)
+    at_true, at_found = match_times(*times, TOLERANCE_S)
+    missed = np.setdiff1d(np.arange(len(true)), at_true)
+    false = np.setdiff1d(np.arange(len(found)), at_found)
+    none = np.full(len(missed), _NO_BEAT)
+    return pd.DataFrame(
+        {
+            "record_id": record,
+            "true": np.concatenate([true[at_true], true[missed], np.full(len(false), _NO_BEAT)]),
+            "found": np.concatenate([found[at_found], none, found[false]]),
+            "cluster": np.concatenate([cluster[at_found], np.full(len(missed), -1), cluster[false]]),
+        }
+    )
+
+
+def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> dict[str, Any]:
+    return class_figures(class_counts(true, found, len(CLASSES) + 1), CLASSES)
+
+
+def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+    """Clusters taken for the commonest class of their DS1 beats (N where they have none), measured on DS2."""
+    known = train[(train["true"] != _NO_BEAT) & (train["cluster"] >= 0)]
+    counts = pd.crosstab(known["cluster"], known["true"])
+    to_class = pd.Series(counts.columns[counts.to_numpy().argmax(axis=1)], index=counts.index)
+    found = to_class.reindex(test["cluster"]).fillna(0).to_numpy(np.int64)
+    found = np.where(test["found"] == _NO_BEAT, _NO_BEAT, found)
+    return _figures(test["true"].to_numpy(), found) | {"clusters": len(counts)}
+
+
+def _against_labels(beats: pd.DataFrame, labels: pd.DataFrame) -> dict[str, Any]:
+    """How well the highest probability in a row tells the rows labelled so, and how many beats are V or S by label."""
+    of_row = beats.groupby("row")[[f"class_p_{name}" for name in _LABELS.values()]].max()
+    by_label = {label: set(group["row"]) for label, group in labels.groupby("label")}
+    figures: dict[str, Any] = {}
+    for label, name in _LABELS.items():
+        has = of_row.index.isin(list(by_label.get(label, ())))
+        if 0 < has.sum() < len(has):
+            auroc = roc_auc_score(has, of_row[f"class_p_{name}"].fillna(0.0))
+            figures[f"auroc_{label}"] = {"auroc": float(auroc), "by": f"highest probability of {name}"}
+    shares = {}
+    for label in (*_LABELS, *_NORMAL, *_WIDE):
+        some = beats.loc[beats["row"].isin(by_label.get(label, set())), "class"]
+        if len(some):
+            shares[label] = {name: float((some == name).mean()) for name in CLASSES} | {"beats": len(some)}
+    return figures | {"share_of_beats": shares}

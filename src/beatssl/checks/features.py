@@ -1,0 +1,153 @@
+"""How much of a diagnosis the record features hold: plain classifiers on them alone, with no network."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, Float64
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from beatssl.store.labels import Cohort
+from beatssl.store.splits import Split, check_split, patients
+from beatssl.store.standardise import FeatureStandardiser
+from beatssl.store.store import Store
+from beatssl.training.diagnosis.figures import Scores, figures_of, macro_auroc
+
+
+@dataclass(frozen=True)
+class FeatureCheckConfig:
+    """What the check trains on, chooses from and reports."""
+
+    label_set: str = "superclass"
+    train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    valid_fold: int = 8
+    test_fold: int = 9
+    inverse_penalties: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
+    tree_rounds: tuple[int, ...] = (75, 100, 150, 200)
+    tree_learning_rate: float = 0.08
+    tree_leaves: int = 15
+    tree_smallest_leaf: int = 30
+    tree_penalty: float = 5.0
+    tree_feature_share: float = 0.2
+    tree_bins: int = 63
+    bootstrap_draws: int = 1000
+    seed: int = 0
+
+
+def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig()) -> dict[str, Any]:
+    """Diagnoses predicted from the record features alone, by logistic regression and by boosted trees.
+
+    The penalty and the number of trees are chosen by macro AUROC on the choosing fold, and so is each label's
+    threshold; only the reported fold's figures come out, in the layout of `metrics.json` under
+    `logistic_regression` and `boosted_trees`. Rows without a label in the set are dropped and counted.
+
+    Raises ValueError where the store has no such labels, or where a fold is empty; SplitError where a patient or a
+    waveform stands in two folds.
+    """
+    cohort = _cohort(store, config)
+    features = store.features.iloc[cohort.row].reset_index(drop=True)
+    scale = FeatureStandardiser.fit(features, None, cohort.train)
+    linear = scale.for_models(scale.transform(features))
+    models: dict[str, Callable[[], tuple[Scores, dict[str, float]]]] = {
+        "logistic_regression": lambda: _logistic(linear, cohort, config),
+        "boosted_trees": lambda: _trees(features[list(scale.columns)].to_numpy(np.float32), cohort, config),
+    }
+    people = store.records.iloc[cohort.row].reset_index(drop=True)
+    out: dict[str, Any] = {}
+    for model, fit in models.items():
+        scores, chosen = fit()
+        out[model] = _entry(store, config, cohort, people, scores) | {"chosen": chosen, "encoder": f"features, {model}"}
+    return out | {"feature_count": len(scale.columns), "features": list(scale.columns)}
+
+
+def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
+    targets = store.targets(config.label_set)
+    table, fold = targets.to_numpy(bool), store.records["fold"].fillna(-1).to_numpy(np.int64)
+    row = np.flatnonzero(table.any(axis=1))
+    sides = {
+        "train": np.isin(fold, config.train_folds),
+        "valid": fold == config.valid_fold,
+        "test": fold == config.test_fold,
+    }
+    for name, side in sides.items():
+        if not side[row].any():
+            raise ValueError(f"no labelled row is in the {name} fold; the store has folds {sorted(set(fold.tolist()))}")
+    check_split(store.records, Split(*(np.flatnonzero(side) for side in sides.values())))
+    return Cohort(
+        row=row,
+        labels=table[row],
+        known=np.ones_like(table[row]),
+        names=tuple(targets.columns),
+        **{name: side[row] for name, side in sides.items()},
+        patient=patients(store.records).to_numpy()[row],
+        dropped=int((np.any(list(sides.values()), axis=0) & ~table.any(axis=1)).sum()),
+    )
+
+
+def _logistic(
+    values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
+) -> tuple[Scores, dict[str, float]]:
+    """One logistic regression a label; the penalty, one for all labels, by the choosing fold."""
+    train = values[cohort.train].astype(np.float64)
+    best, best_scores, best_penalty = -1.0, np.zeros(cohort.labels.shape), 0.0
+    for penalty in config.inverse_penalties:
+        scores = np.zeros(cohort.labels.shape)
+        for k in range(len(cohort.names)):
+            target = cohort.labels[cohort.train, k]
+            if target.all() or not target.any():
+                continue
+            model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=50).fit(train, target)
+            scores[:, k] = values @ model.coef_[0] + model.intercept_[0]
+        value = macro_auroc(cohort.labels[cohort.valid], scores[cohort.valid])
+        if value > best:
+            best, best_scores, best_penalty = value, scores, penalty
+    return best_scores, {"inverse_penalty": best_penalty, "valid_macro_auroc": best}
+
+
+def _trees(
+    values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
+) -> tuple[Scores, dict[str, float]]:
+    """Gradient-boosted trees, one set a label; how many, one number for all labels, by the choosing fold."""
+    rounds = config.tree_rounds
+    staged: Float64[np.ndarray, "rounds row label"] = np.zeros((len(rounds), *cohort.labels.shape))
+    for k in range(len(cohort.names)):
+        target = cohort.labels[cohort.train, k]
+        if target.all() or not target.any():
+            continue
+        model = HistGradientBoostingClassifier(
+            max_iter=max(rounds), learning_rate=config.tree_learning_rate, max_leaf_nodes=config.tree_leaves,
+            min_samples_leaf=config.tree_smallest_leaf, l2_regularization=config.tree_penalty,
+            max_features=config.tree_feature_share, max_bins=config.tree_bins, random_state=config.seed,
+            early_stopping=False,  # pyright: ignore[reportArgumentType]
+        ).fit(values[cohort.train], target)  # fmt: skip
+        held_out = ~cohort.train
+        for count, scores in enumerate(model.staged_decision_function(values[held_out]), start=1):
+            if count in rounds:
+                staged[rounds.index(count), held_out, k] = np.ravel(np.asarray(scores))
+    quality = [macro_auroc(cohort.labels[cohort.valid], staged[at][cohort.valid]) for at in range(len(rounds))]
+    at = int(np.argmax(quality))
+    return staged[at], {"rounds": rounds[at], "valid_macro_auroc": quality[at]}
+
+
+def _entry(
+    store: Store, config: FeatureCheckConfig, cohort: Cohort, people: pd.DataFrame, scores: Scores
+) -> dict[str, Any]:
+    sides = {"train": cohort.train, "valid": cohort.valid, "test": cohort.test}
+    return {
+        "config_hash": _hash({"check": asdict(config), "store": store.manifest.get("config")}),
+        "seed": config.seed,
+        "labels": config.label_set,
+        "label_share": 1.0,
+        "folds": {"train": list(config.train_folds), "valid": config.valid_fold, "test": config.test_fold},
+        "records": {name: int(side.sum()) for name, side in sides.items()} | {"dropped": cohort.dropped},
+        **figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws),
+    }
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,1 +1,0 @@
-"""From a reader to a prepared store, and from the store to splits and batches."""

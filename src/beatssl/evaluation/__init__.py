@@ -1,1 +1,0 @@
-"""Checks of a store against reference marks, benchmarks, pictures."""

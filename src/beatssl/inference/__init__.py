@@ -1,0 +1,1 @@
+"""Everything that uses weights: model folders, encoder, classifier, segmenter, embeddings."""

@@ -1,0 +1,68 @@
+"""Heartbeats of a store through a frozen encoder: each one's part of the feature map."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int16, Int64
+from torch import nn
+
+from beatssl.inference.row_signals import RowSignals
+from beatssl.models.pooling import valid_steps
+from beatssl.models.roi import beat_windows, roi_project
+from beatssl.progress import track
+from beatssl.signals.leads import LEADS, to_twelve
+from beatssl.store.layout import to_int16, to_mv
+from beatssl.store.store import Rows, Store
+
+
+class TwelveLeads(Store):
+    """A store with its leads in the twelve places, whatever was recorded: the others are derived or missing."""
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The twelve."""
+        return LEADS
+
+    def ecg_units(self, rows: Rows) -> Int16[np.ndarray, "selected lead time"]:
+        """Signals of some rows as the store keeps them, each lead in its place."""
+        found = super().ecg_units(rows)  # the leads recorded come first
+        if self.manifest["config"]["leads"] == "twelve":
+            return found
+        names = self.records["lead_names"].iloc[self._numbers(rows)]
+        ordered = [to_twelve(to_mv(row[: len(own)]), tuple(own)) for row, own in zip(found, names, strict=True)]
+        return to_int16(np.stack(ordered)) if ordered else found
+
+
+@torch.inference_mode()
+def embed_beats(
+    encoder: nn.Module, store: Store, rows: Int64[np.ndarray, " row"], bins: int = 4, batch_size: int = 256
+) -> tuple[Float32[np.ndarray, "beat channel_bins"], Int64[np.ndarray, " beat"]]:
+    """Every beat of some rows, at `bins` places from R − 250 to R + 450 ms, and its line in the store's table of beats.
+
+    The encoder is put into evaluation for it, and back into what it was in.
+    """
+    signals_of = RowSignals(store)
+    number = store.beats["row"].to_numpy(np.int64)
+    if (np.diff(number) < 0).any():
+        raise ValueError(f"beats of {store.path} are not in the order of its rows; prepare the store again")
+    was_training = encoder.training
+    encoder.eval()
+    parts: list[np.ndarray] = []
+    lines: list[np.ndarray] = [np.zeros(0, np.int64)]
+    try:
+        for start in track(range(0, len(rows), batch_size), "Embedding beats", unit="batches"):
+            row = rows[start : start + batch_size]
+            signals = signals_of(row)
+            encoded: Any = encoder(signals.ecg_mv, signals.lead_mask)
+            begin, end = beat_windows(signals.beat_at, signals.beat_record, store.fs_hz)
+            steps = valid_steps(signals.valid, encoded.stride, encoded.feature_map.shape[2])
+            found = roi_project(
+                encoded.feature_map.float(), signals.beat_record, begin / encoded.stride, end / encoded.stride, bins,
+                steps,
+            )  # fmt: skip
+            parts.append(found.flatten(1).cpu().numpy())
+            lines += [np.arange(*np.searchsorted(number, (one, one + 1))) for one in row]
+    finally:
+        encoder.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32), np.concatenate(lines)

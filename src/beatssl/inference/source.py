@@ -1,0 +1,74 @@
+"""Where an encoder comes from, and where it is kept: a run, a checkpoint, the shipped weights, or chance."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from beatssl.inference.decimation import thinning_factor
+from beatssl.inference.encoder import BeatEncoder, CheckpointError, Preprocessing, Provenance, save_checkpoint
+from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
+from beatssl.store.config import PrepareConfig
+from beatssl.store.manifest import differences
+from beatssl.store.store import Store
+
+CHECKPOINT = BeatEncoder.kind.inside
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An encoder, what tables call it, and what it was made of."""
+
+    encoder: Encoder
+    name: str
+    provenance: Provenance
+    preprocessing: Preprocessing
+    """What it takes."""
+
+
+def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
+    """ "random" (an untrained `network`), "default", a run, or a checkpoint's folder or repository, to use on `store`.
+
+    Raises CheckpointError where there is no such checkpoint, or where the store was prepared otherwise than it expects.
+    """
+    if source == "random":
+        provenance = {"encoder": asdict(network), "seed": seed}
+        own = Preprocessing.of_store(store)
+        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, own)
+    model = BeatEncoder.from_pretrained(source)
+    model.check_store(store)
+    return Opened(model.encoder, source, model.provenance, model.preprocessing)
+
+
+def open_encoder_beneath(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
+    """As `open_encoder`, but of a store at twice or four times its rate too, which the model thins itself.
+
+    An untrained network then takes what `prepare` makes by default, as the shipped one does.
+    """
+    if source == "random":
+        opened, default = open_encoder(source, network, seed, store), PrepareConfig(store.kind, Path(), out=Path())
+        usual = replace(opened.preprocessing, fs_hz=default.fs_hz, high_hz=default.high_hz)
+        return opened if thinning_factor(opened.preprocessing, usual) is None else replace(opened, preprocessing=usual)
+    model = BeatEncoder.from_pretrained(source)
+    if thinning_factor(Preprocessing.of_store(store), model.preprocessing) is None:
+        model.check_store(store)
+    return Opened(model.encoder, source, model.provenance, model.preprocessing)
+
+
+def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: int) -> Encoder:
+    """Fresh weights, or those of `init`, which must be of the network that the config describes.
+
+    Raises CheckpointError where they are not, or as `open_encoder` does.
+    """
+    if init is None:
+        return build_encoder(config, seed)
+    encoder = open_encoder(init, config, seed, store).encoder
+    if lines := differences(asdict(encoder.config), asdict(config)):
+        raise CheckpointError(
+            f"{init} holds another network than asked for (there against asked): {'; '.join(lines)}; "
+            "ask for the same encoder, or begin from another checkpoint"
+        )
+    return encoder
+
+
+def keep_encoder(out: Path, encoder: Encoder, store: Store, provenance: Provenance) -> None:
+    """The encoder as `out`/checkpoint, with how its input is prepared."""
+    save_checkpoint(out / CHECKPOINT, BeatEncoder(encoder, Preprocessing.of_store(store), provenance))

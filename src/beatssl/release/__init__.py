@@ -1,0 +1,1 @@
+"""What only maintainers run: weights made ready to bundle with the package."""

@@ -1,0 +1,1 @@
+"""Pages, their sections and pictures, and the tables of figures."""

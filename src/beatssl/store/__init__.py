@@ -1,0 +1,1 @@
+"""Records prepared and stored: the store, its tables, labels and splits."""

@@ -1,0 +1,195 @@
+"""ECG files of one kind to a finished store: shard by shard, in parallel, continued after a kill."""
+
+import shutil
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from beatssl.files import read_json, write_json
+from beatssl.progress import progress
+from beatssl.records.reader import Reader, Source
+from beatssl.store.beat_clusters import cluster_beats
+from beatssl.store.config import PrepareConfig
+from beatssl.store.layout import (
+    CLUSTERS,
+    MANIFEST,
+    PARTIAL,
+    PLAN,
+    SHARD,
+    StoreError,
+    appearing,
+    canonical_hash,
+    held,
+    read_manifest,
+    remove_scratch,
+    shard_name,
+)
+from beatssl.store.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
+from beatssl.store.parallel import in_parallel
+from beatssl.store.readers import make_reader
+from beatssl.store.shard import ShardJob, checked_shard, make_shard
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSummary:
+    """What a store holds, and how many of its shards were there before."""
+
+    out: Path
+    sources: int
+    records: int
+    rows: int
+    beats: int
+    rejects: dict[str, int]  # by reason
+    shards: int
+    shards_kept: int
+
+    def __str__(self) -> str:
+        aside = ", ".join(f"{count} {reason}" for reason, count in self.rejects.items()) or "none"
+        return (
+            f"{self.out}: {self.records:,} of {self.sources:,} records, {self.rows:,} rows, {self.beats:,} beats; "
+            f"set aside: {aside}; {self.shards} shards ({self.shards_kept} kept from an earlier run)"
+        )
+
+
+def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSummary:
+    """Prepare every record of `config.source` into the store `config.out`.
+
+    Each record is read, put into leads, filtered, resampled, cut into rows; beats, their waves, classes and features
+    are measured. Records that cannot be used are set aside with a reason. Killed at any moment and started again, it
+    keeps the shards that are finished and ends with the same bytes as an uninterrupted run. A shard whose input files
+    have changed since (a repaired file) is made again.
+
+    `reader` stands in for the one that `config.kind` names.
+
+    Raises StoreError where `config.out` holds something else or a store of another plan, or where no record at all was
+    kept (the store is finished then, and its `rejects` say why); FileNotFoundError where the source lacks its index;
+    ValueError where it holds no record, or two of one id.
+    """
+    summary = _prepare(config, reader)
+    if summary.records == 0:
+        aside = pq.read_table(summary.out / shard_name(0) / "rejects.parquet").slice(0, 1).to_pylist()[0]
+        raise StoreError(
+            f"nothing was kept: all {summary.sources:,} records were set aside "
+            f"({', '.join(f'{count} {reason}' for reason, count in summary.rejects.items())}), such as "
+            f"{aside['file']}: {aside['message']}; Store({str(summary.out)!r}).rejects lists them"
+        )
+    return summary
+
+
+def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
+    config = config.resolved()
+    reader = reader or make_reader(config)
+    sources = reader.sources(config.source)
+    if not sources:
+        raise ValueError(f"no {config.kind} record under {config.source}; give the folder that holds its index")
+    if len({source.id for source in sources}) < len(sources):
+        twice = next(name for name, count in Counter(source.id for source in sources).items() if count > 1)
+        raise ValueError(f"two records under {config.source} have the id {twice!r}; a reader must tell them apart")
+    plan = make_plan(config, reader, sources)
+    with _opened(config.out, plan):
+        jobs = _jobs(config, reader, sources, canonical_hash(plan))
+        done = _check_shards(config, jobs)
+        kept = len(done)
+        if kept == len(jobs) and (manifest := complete_manifest(config.out, plan, _in_order(done))):
+            return _summary(config.out, manifest, kept)
+        # From here on the store is unfinished: without its manifest nobody takes old and new shards for one store.
+        (config.out / MANIFEST).unlink(missing_ok=True)
+        shards = _make_shards(config, jobs, done)
+        cluster_files = cluster_beats(config, [shard["beats"] for shard in shards])
+        manifest = make_manifest(plan, shards, cluster_files)
+        with appearing(config.out / MANIFEST, config.out) as scratch:
+            write_json(scratch, manifest)
+    return _summary(config.out, manifest, kept)
+
+
+@contextmanager
+def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
+    """The store's folder, held by this run alone, with the plan written down."""
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out):
+        begun = [out / name for name in (MANIFEST, PLAN) if (out / name).exists()]
+        if begun:
+            check_same_plan(out, read_manifest(begun[0]), plan)
+        elif strangers := sorted(path.name for path in out.iterdir() if not _left_behind(path, plan)):
+            raise StoreError(f"{out} is no store and holds {strangers[:3]}; pass an empty or new folder as out=")
+        remove_scratch(out)
+        if not (out / PLAN).exists():
+            with appearing(out / PLAN, out) as scratch:
+                write_json(scratch, plan)
+        try:
+            yield
+        finally:
+            remove_scratch(out)
+        (out / PLAN).unlink()
+
+
+def _left_behind(path: Path, plan: dict[str, Any]) -> bool:
+    """Whether an entry of a folder without a manifest is what a store made to this plan has left there."""
+    if path.name in (PARTIAL, CLUSTERS) or (path.name.startswith("check-") and path.suffix == ".json"):
+        return True
+    try:
+        return path.name.startswith("shard-") and read_json(path / SHARD)["plan"] == canonical_hash(plan)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _jobs(config: PrepareConfig, reader: Reader, sources: list[Source], plan_hash: str) -> list[ShardJob]:
+    size = config.records_per_shard
+    starts = enumerate(range(0, len(sources), size))
+    return [ShardJob(index, sources[start : start + size], reader, config, plan_hash) for index, start in starts]
+
+
+def _check_shards(config: PrepareConfig, jobs: list[ShardJob]) -> dict[int, dict[str, Any]]:
+    """`shard.json` by number of the shards that an earlier run finished from the same inputs, all bytes read again."""
+    there = [job for job in jobs if (config.out / shard_name(job.index)).exists()]
+    done: dict[int, dict[str, Any]] = {}
+    if there:
+        with progress("Checking", total=sum(len(job.sources) for job in there)) as advance:
+            for job, found in zip(there, in_parallel(checked_shard, there, config), strict=True):
+                if found is not None:
+                    done[job.index] = found
+                advance(len(job.sources))
+    return done
+
+
+def _make_shards(config: PrepareConfig, jobs: list[ShardJob], done: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every shard's `shard.json` in order, those not yet `done` made now."""
+    missing = [job for job in jobs if job.index not in done]
+    for job in missing:
+        _discard(config.out / shard_name(job.index))
+    made: dict[int, dict[str, Any]] = {}
+    with progress("Preparing", total=sum(len(job.sources) for job in jobs)) as advance:
+        advance(sum(len(job.sources) for job in jobs if job.index in done))
+        for job, result in zip(missing, in_parallel(make_shard, missing, config), strict=True):
+            made[job.index] = result
+            advance(len(job.sources))
+    return _in_order(done | made)
+
+
+def _in_order(shards: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [shard for _, shard in sorted(shards.items())]
+
+
+def _discard(path: Path) -> None:
+    """What stands where a shard belongs and is not one (damaged, of other inputs, or of an interrupted removal)."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+def _summary(out: Path, manifest: dict[str, Any], shards_kept: int) -> PrepareSummary:
+    counts = manifest["counts"]
+    return PrepareSummary(
+        out=out,
+        sources=counts["sources"],
+        records=counts["records"],
+        rows=counts["rows"],
+        beats=counts["beats"],
+        rejects=counts["rejects"],
+        shards=len(manifest["shards"]),
+        shards_kept=shards_kept,
+    )

@@ -1,0 +1,37 @@
+"""The reader that a config asks for, with the options it asks for."""
+
+from dataclasses import replace
+from typing import Any
+
+from beatssl.records.reader import Reader
+from beatssl.records.registry import READERS
+from beatssl.store.config import PrepareConfig
+
+
+def make_reader(config: PrepareConfig) -> Reader:
+    """Raises ValueError for a kind that no reader has, or an option that its reader does not know."""
+    if config.kind not in READERS:
+        raise ValueError(f"no reader for kind {config.kind!r}; there are {', '.join(READERS)}")
+    stated: dict[str, Any] = {
+        "sampling": config.sampling,
+        "csv_fs_hz": config.csv_fs_hz,
+        "unit": config.unit,
+        "leads": config.lead_names or None,
+        "seed": config.seed,
+    }
+    options = {name: value for name, value in stated.items() if value is not None}
+    if config.kind == "files":
+        options |= {"keep_identifiers": config.keep_identifiers, "salt": config.salt_bytes(), "skip": config.out}
+    try:
+        reader = READERS[config.kind](**options)
+    except TypeError as error:
+        raise ValueError(f"kind {config.kind!r} does not take {' and '.join(options)}; leave it out") from error
+    return _with_units(reader, config)
+
+
+def _with_units(reader: Any, config: PrepareConfig) -> Reader:
+    """The reader with its own unit policy changed as the config asks; one that has none (synthetic) as it is."""
+    if not hasattr(reader, "units"):
+        return reader
+    missing = reader.units.missing if config.no_unit == "by-kind" else config.no_unit
+    return replace(reader, units=replace(reader.units, missing=missing, implausible=config.implausible))

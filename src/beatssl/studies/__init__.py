@@ -1,0 +1,1 @@
+"""Encoders compared, classifiers taken to other sites."""

@@ -1,0 +1,212 @@
+"""Encoders side by side: each probed by the protocol, and how far the first is from the others on the same patients."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from jaxtyping import Float64
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from beatssl.files import write_json
+from beatssl.inference.source import CHECKPOINT, open_encoder
+from beatssl.metrics.classification import best_f1_thresholds, macro_figures, paired_difference, paired_weights
+from beatssl.models.encoded import EncoderConfig
+from beatssl.store.store import Store
+from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
+from beatssl.training.diagnosis.figures import plain
+from beatssl.training.diagnosis.probe import ProbeConfig, config_hash, probe
+
+COMPARISON = "compare.json"
+_MACROS = ("macro_auroc", "macro_auprc", "macro_f1")
+_ALIKE = ("labels", "label_share", "shown_leads", "folds")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CompareConfig:
+    """Probe several encoders on one store by the protocol, and compare the first with every other.
+
+    Writes `out`/NAME/metrics.json for each and `out`/compare.json: a line an encoder, and the difference of the first
+    to each other with an interval over the same bootstrap draws of patients.
+    """
+
+    store: tyro.conf.Positional[Path]
+    """Folder of a prepared store with labels and folds."""
+    encoders: tuple[str, ...]
+    """Runs, checkpoints, "default" or "random"; or folders where probe or finetune wrote metrics.json and
+    predictions.parquet, whose predictions are taken as they are. The first is compared with every other."""
+    out: Path
+    """Folder for the figures; it gets no predictions."""
+    names: tuple[str, ...] = ()
+    """What to call the encoders, in their order; none: the last part of each path."""
+    predictions: Path | None = None
+    """Folder to keep predictions in, NAME/predictions.parquet: with the same config, weights and store they are used
+    again. None: they are not kept."""
+    choose_only: bool = False
+    """Give the figures of the choosing fold and leave the reported one alone: for choosing between configurations."""
+    labels: str = "superclass"
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
+    train_folds: str = "1-7"
+    """Folds to learn from."""
+    valid_fold: int = 8
+    """Fold that penalty and thresholds are chosen on."""
+    test_fold: int = 9
+    """Fold that is reported."""
+    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training patients whose labels are used."""
+    draws: Annotated[int, Field(ge=1)] = 5
+    """How often that share is drawn; a share of 1 is drawn once."""
+    shown_leads: tuple[str, ...] = ()
+    """Leads that the choosing and the reported records keep, as on a device with fewer; probes are learnt from all
+    leads all the same. Empty: all."""
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    """Which network, and how large, where an encoder is random."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the draws, the bootstrap and a random encoder."""
+    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
+    """Draws of patients behind each interval."""
+
+
+@plain_dataclass(frozen=True)
+class Compared:
+    """An encoder's figures as metrics.json has them, and its predictions."""
+
+    figures: dict[str, Any]
+    predictions: Predictions
+
+
+def compare(config: CompareConfig) -> dict[str, Any]:
+    """The contents of compare.json, after probing what has no predictions yet.
+
+    Raises ValueError where names are not told apart, or where predictions are of other labels, folds or records;
+    and whatever `probe` raises.
+    """
+    names = names_of(config.encoders, config.names)
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = config.predictions or Path(scratch)
+        found = {
+            name: _compared(config, source, kept / name) for name, source in zip(names, config.encoders, strict=True)
+        }
+    comparison = comparison_of(found, config.seed, config.bootstrap_draws)
+    for name, one in found.items():
+        write_json(config.out / name / METRICS, one.figures)
+    write_json(config.out / COMPARISON, comparison)
+    return comparison
+
+
+def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int) -> dict[str, Any]:
+    """A line an encoder, and the differences of the first to every other (first less other), with 95 % intervals."""
+    _check_alike(found)
+    names = list(found)
+    first = found[names[0]]
+    weights = paired_weights(first.predictions.patient, bootstrap_draws, np.random.default_rng(seed))
+    drawn = {name: _macro_draws(one.predictions, weights) for name, one in found.items()}
+    differences: dict[str, Any] = {}
+    for name in names[1:]:
+        pairs = {kind: paired_difference(drawn[names[0]][kind], drawn[name][kind]) for kind in _MACROS}
+        differences[name] = {kind: pair["difference"] for kind, pair in pairs.items()}
+        differences[name]["ci95"] = {kind: pair["ci95"] for kind, pair in pairs.items()}
+    about = {key: first.figures[key] for key in _ALIKE}
+    return plain(
+        about
+        | {"records": first.figures["records"], "bootstrap_draws": bootstrap_draws, "first": names[0]}
+        | {"encoders": {name: _line(one.figures) for name, one in found.items()}, "first_less_other": differences}
+    )
+
+
+def names_of(encoders: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """What encoders are called: `names`, or the last part of each path that is not just "checkpoint".
+
+    Raises ValueError where there are as many names as not, where two are alike, and where one is no folder's name.
+    """
+    if names and len(names) != len(encoders):
+        raise ValueError(f"{len(names)} names for {len(encoders)} encoders; give each one, or none at all")
+    made = tuple(names) or tuple(_last_part(source) for source in encoders)
+    if twice := sorted({name for name in made if made.count(name) > 1}):
+        raise ValueError(f"two encoders would be called {twice[0]!r}; tell them apart with names=")
+    if wrong := [name for name in made if not name or name in (".", "..") or "/" in name]:
+        raise ValueError(f"{wrong[0]!r} is no name for a folder; give names without slashes")
+    return made
+
+
+def _last_part(source: str) -> str:
+    parts = [part for part in Path(source).parts if part != CHECKPOINT]
+    return parts[-1] if parts else source
+
+
+def _compared(config: CompareConfig, source: str, kept: Path) -> Compared:
+    """Figures and predictions of one encoder: those in the folder `source`, or kept, or of a probe made now."""
+    finished = (Path(source) / PREDICTIONS).is_file()
+    folder = Path(source) if finished else kept
+    figures = read_figures(folder) if finished else _probed(config, source, kept)
+    if config.choose_only and figures["folds"]["test"] != figures["folds"]["valid"]:
+        raise ValueError(
+            f"{folder} holds figures of fold {figures['folds']['test']}; with choose_only= pass predictions that were "
+            "made so, or an encoder"
+        )
+    return Compared(figures, Predictions.of_table(pd.read_parquet(folder / PREDICTIONS), figures))
+
+
+def _probed(config: CompareConfig, source: str, kept: Path) -> dict[str, Any]:
+    shared = {name: getattr(config, name) for name in _SHARED}
+    wanted = ProbeConfig(store=config.store, out=kept, encoder=source, **shared)
+    if (kept / METRICS).is_file() and (kept / PREDICTIONS).is_file():
+        store = Store(config.store)
+        opened = open_encoder(source, config.network, config.seed, store)
+        figures = read_figures(kept)
+        if figures["config_hash"] == config_hash(wanted, opened, store):
+            return figures
+    return probe(wanted)
+
+
+_SHARED = (
+    "choose_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads", "network",
+    "seed", "bootstrap_draws",
+)  # fmt: skip
+"""What a comparison asks of every probe."""
+
+
+def _macro_draws(
+    predictions: Predictions, weights: Float64[np.ndarray, "draw record"]
+) -> dict[str, Float64[np.ndarray, " draw"]]:
+    """Macro figures of every set of weights, as means over draws of labels."""
+    each: list[dict[str, Float64[np.ndarray, " draw"]]] = []
+    for valid, test in zip(predictions.valid_scores, predictions.test_scores, strict=True):
+        thresholds = best_f1_thresholds(predictions.valid_labels, valid, predictions.valid_known)
+        each.append(macro_figures(predictions.test_labels, test, thresholds, weights, predictions.test_known))
+    return {kind: np.mean([one[kind] for one in each], axis=0) for kind in _MACROS}
+
+
+def _line(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """An encoder's line: macro figures, their intervals, and what it was pretrained on."""
+    made_of = figures.get("pretraining") or {}
+    sets = made_of.get("pretraining", [])
+    return {
+        "encoder": figures["encoder"],
+        "method": made_of.get("method", "none"),
+        "pretraining_set": ", ".join(one["store"] for one in sets) or "none",
+        "pretraining_folds": made_of.get("folds", "none"),
+        "pretraining_rows": sum(one["rows"] for one in sets),
+        **{kind: figures[kind] for kind in _MACROS},
+        "ci95": figures["ci95"],
+        "config_hash": figures["config_hash"],
+    }
+
+
+def _check_alike(found: Mapping[str, Compared]) -> None:
+    (first_name, first), *others = found.items()
+    for name, one in others:
+        for key in _ALIKE:
+            if one.figures[key] != first.figures[key]:
+                raise ValueError(
+                    f"{first_name} and {name} differ in {key} ({first.figures[key]} against {one.figures[key]}); "
+                    "compare predictions of one kind"
+                )
+        if not one.predictions.same_records(first.predictions):
+            raise ValueError(f"predictions of {first_name} and {name} are of other records; predict on one store")

@@ -1,0 +1,1 @@
+"""Labels of records: linear probe and fine-tuning."""

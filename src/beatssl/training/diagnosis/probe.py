@@ -1,0 +1,120 @@
+"""The linear probe: what a frozen encoder knows of a diagnosis, as a straight line can read it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from beatssl.inference.classifier import EcgClassifier, HeadConfig
+from beatssl.inference.embedding import embed
+from beatssl.inference.model_folder import Preprocessing
+from beatssl.models.encoder import Encoder
+from beatssl.store.labels import Cohort, choosing
+from beatssl.store.store import Store
+from beatssl.training.diagnosis.figures import macro_auroc
+from beatssl.training.diagnosis.linear import Linear, fit_path
+from beatssl.training.diagnosis.question import METRICS as METRICS
+from beatssl.training.diagnosis.question import PREDICTIONS as PREDICTIONS
+from beatssl.training.diagnosis.question import Answer, DiagnosisConfig, Question, ask, conclude, embeddings
+from beatssl.training.diagnosis.question import config_hash as config_hash
+
+INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ProbeConfig(DiagnosisConfig):
+    """Logistic regression on a frozen encoder's embeddings of a labelled store.
+
+    Embeddings of whole records, standardised on the training folds; the penalty, one for all labels, and each
+    label's threshold and temperature come from the choosing fold; only the reported fold's figures are written.
+    """
+
+    inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES
+    """Penalties to choose from, as scikit-learn's C."""
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    """Records encoded at once."""
+
+
+def probe(config: ProbeConfig) -> dict[str, Any]:
+    """The figures of one encoder, also written as `out`/metrics.json, with every record's probabilities and the head.
+
+    With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
+    own figures stand under `draws`; the head is the first draw's.
+
+    Raises ValueError where the store has no such labels or was prepared otherwise than the encoder expects, SplitError
+    where folds overlap or share a patient.
+    """
+    question = ask(config)
+    group, encoder = question.group, question.opened.encoder
+    values = embeddings(question, config.shown_leads, config.batch_size)
+    answers: list[Answer] = []
+    for used in question.draws:
+        line, quality = fit(values, group, used, config.inverse_penalties)
+        scores = line.scores(scaled(values, used))
+        model = _classifier(question, encoder, line, values[used])
+        answers.append(Answer(scores, model, {"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": quality}))
+    return conclude(config, question, answers)
+
+
+def valid_auroc(
+    encoder: Encoder,
+    store: Store,
+    group: Cohort,
+    inverse_penalties: Sequence[float] = (1e-3, 1e-2),
+    batch_size: int = 256,
+    device: Any = "cpu",
+) -> float:
+    """Macro AUROC on the choosing fold alone: how a run is doing. The reported fold is neither read nor scored."""
+    part = choosing(group)
+    values = embed(encoder, store, part.row, batch_size, device, "Probing")
+    return fit(values, part, part.train, inverse_penalties)[1]
+
+
+def fit(
+    values: Float32[np.ndarray, "row feature"],
+    group: Cohort,
+    used: Bool[np.ndarray, " row"],
+    inverse_penalties: Sequence[float],
+) -> tuple[Linear, float]:
+    """The regression learnt from the rows `used` that is best on the choosing fold, and its macro AUROC there."""
+    standard = scaled(values, used)
+    valid = group.valid
+    best: tuple[Linear, float] | None = None
+    for line in fit_path(standard[used], group.labels[used], inverse_penalties, known=group.known[used]):
+        quality = macro_auroc(group.labels[valid], line.scores(standard[valid]), group.known[valid])
+        if best is None or quality > best[1]:
+            best = line, quality
+    if best is None:
+        raise ValueError("no penalty to try; pass at least one in inverse_penalties")
+    return best
+
+
+def scaled(
+    values: Float32[np.ndarray, "row feature"], used: Bool[np.ndarray, " row"]
+) -> Float32[np.ndarray, "row feature"]:
+    """Mean 0 and variance 1 over the rows `used`; a feature that never differs there is 0."""
+    mean, variance = spread(values[used])
+    return ((values - mean) / np.sqrt(variance)).astype(np.float32)
+
+
+def spread(
+    values: Float32[np.ndarray, "row feature"],
+) -> tuple[Float64[np.ndarray, " feature"], Float64[np.ndarray, " feature"]]:
+    """Mean and variance of every feature; infinite variance, so that it counts for nothing, where it never differs."""
+    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    alive = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
+    return mean, np.where(alive, deviation**2, np.inf)
+
+
+def _classifier(
+    question: Question, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
+) -> EcgClassifier:
+    """The encoder with the regression as its head, which gives the scores that the regression gives."""
+    model = EcgClassifier(encoder, HeadConfig(question.group.names), Preprocessing.of_store(question.store), {})
+    mean, variance = spread(values)
+    model.head.standardise_as(mean, variance)
+    model.head.be_linear(line.weight, line.bias)
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Pretraining: presets, columns, batches and the loop's task."""

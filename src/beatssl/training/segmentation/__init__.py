@@ -1,0 +1,1 @@
+"""Training of segmenters from marks and pseudo-labels."""

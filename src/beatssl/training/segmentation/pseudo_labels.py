@@ -1,0 +1,101 @@
+"""What a segmenter learns beside marks: rows of any store with the waves that `prepare` measured on all leads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int16, Int64
+
+from beatssl.inference.decimation import thinning_factor
+from beatssl.inference.model_folder import Preprocessing
+from beatssl.signals.filters import resample
+from beatssl.signals.leads import LEADS
+from beatssl.store.splits import patients
+from beatssl.store.store import Store
+from beatssl.training.pretraining.columns import kept_rows
+from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, classes_of_lead, covered_by
+
+_PARTS = {"P": ("p_onset_s", "p_peak_s", "p_offset_s"), "QRS": ("qrs_onset_s", "r_peak_s", "qrs_offset_s"),
+          "T": ("t_onset_s", "t_peak_s", "t_offset_s")}  # fmt: skip
+
+_LEAST_WAVES = 4
+"""Of a row, for it to teach anything."""
+
+
+class MeasuredRows:
+    """Rows read as they are asked for, at the rate of the marked ones; all leads of a row share one set of waves.
+
+    Nothing is known before a row's first wave and after its last.
+    """
+
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
+        """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
+        own = Preprocessing.of_store(store)
+        if thinning_factor(preprocessing, own) is None:
+            raise ValueError(
+                f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; to be learnt beside it, "
+                "prepare it alike, or at a half or a quarter of its rate"
+            )
+        beats = store.beats[["row", "time_s", *(name for part in _PARTS.values() for name in part)]]
+        beats = beats.sort_values("row", kind="stable")
+        waves = beats[["p_offset_s", "qrs_offset_s", "t_offset_s"]].notna().sum(axis=1).groupby(beats["row"]).sum()
+        self.row = rows[np.isin(rows, waves.index[waves >= _LEAST_WAVES])]
+        if not len(self.row):
+            raise ValueError(
+                f"none of the {len(rows)} rows of {store.path} that may be learnt from has {_LEAST_WAVES} measured "
+                "waves; pass other folds or another store"
+            )
+        self.store, self.preprocessing, self.fs_hz = store, preprocessing, preprocessing.fs_hz
+        self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, at: Int64[np.ndarray, " some"]) -> MarkedRows:
+        """Some of the rows, by their place among them."""
+        rows = self.row[at]
+        stored = self.store.ecg_mv(rows)
+        lines = resample(stored.reshape(-1, stored.shape[2]), self.store.fs_hz, self.fs_hz)
+        ecg_mv = lines.reshape(*stored.shape[:2], -1)
+        begin, end = (np.searchsorted(self._beat_row, rows, side=side) for side in ("left", "right"))
+        classes = np.stack([self._classes(slice(*ends)) for ends in zip(begin, end, strict=True)])[:, None]
+        beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
+        return MarkedRows(
+            row=rows,
+            ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
+            lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
+            covered=torch.from_numpy(covered_by(classes)).expand(-1, len(LEADS), -1, -1),
+            beat_row=np.repeat(np.arange(len(rows)), end - begin),
+            beat_at=(self._beats["time_s"].to_numpy(np.float64)[beats] * self.fs_hz).astype(np.float32),
+            fs_hz=self.fs_hz,
+        )
+
+    def _classes(self, part: slice) -> Int16[np.ndarray, " step"]:
+        beats = self._beats.iloc[part]
+        r_s = beats["time_s"].to_numpy(np.float64)
+        times = [
+            np.concatenate([r_s + beats[of_wave[side]].to_numpy(np.float64) for of_wave in _PARTS.values()])
+            for side in range(3)
+        ]
+        some = np.isfinite(times).any(axis=0)
+        onset, peak, offset = (time[some] for time in times)
+        wave = np.repeat(np.array(list(_PARTS)), len(beats))[some]
+        return classes_of_lead(wave, onset, peak, offset, round(self.store.duration_s * MARK_HZ))
+
+
+def rows_beside(store: Store, marked: Store, folds: Sequence[int]) -> MeasuredRows:
+    """Rows of a store in some folds (where it has folds; else all) to be learnt beside the marked one.
+
+    People and waveforms that the marked store holds take no part: its records are reported on. Raises ValueError where
+    the stores do not fit together or no row is left, SplitError as `kept_rows`.
+    """
+    if store.duration_s != marked.duration_s:
+        raise ValueError(
+            f"rows of {store.path} last {store.duration_s:g} s, those of {marked.path} {marked.duration_s:g} s; "
+            "prepare one of them again with the other's duration"
+        )
+    rows = kept_rows(store, folds if store.records["fold"].notna().any() else ())
+    there, here = store.records.iloc[rows], marked.records
+    waveform = here.loc[here["waveform_hash"] != "", "waveform_hash"]
+    shared = patients(there).isin(patients(here)) | there["waveform_hash"].isin(waveform)
+    return MeasuredRows(store, rows[~shared.to_numpy(bool)], Preprocessing.of_store(marked))

@@ -1,0 +1,234 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from beatssl.inference.classifier import EcgClassifier
+from beatssl.inference.embedding import embed
+from beatssl.inference.encoder import BeatEncoder, CheckpointError
+from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
+from beatssl.models.encoder import build_encoder
+from beatssl.store.labels import cohort, labels_of_csv, parse_folds
+from beatssl.store.splits import SplitError
+from beatssl.store.store import Store
+from beatssl.training.diagnosis.figures import figures_of, plain
+from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, ProbeConfig, fit, probe, scaled, valid_auroc
+
+FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
+
+
+@pytest.fixture
+def folded(store, monkeypatch):
+    """The small store with three of its patients in each fold from 1 to 6, in the order they come."""
+    number = pd.factorize(store.records["patient_id"])[0]
+    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
+    return Store(store.path)  # one that has not read its table yet
+
+
+class Averages(Encoder):
+    """An encoder that hands its signals through, one sample in ten, so that embeddings are known."""
+
+    def __init__(self):
+        super().__init__(EncoderConfig(embedding=0), 10, 12, {10: 12})
+
+    def forward(self, ecg_mv, lead_mask):
+        return Encoded(ecg_mv[:, :, ::10], [], 10)
+
+
+def test_embeddings_are_mean_and_maximum_over_time(store):
+    rows = [5, 1, 20]
+    found = embed(Averages(), store, rows, batch_size=2)
+    ecg_mv = store.ecg_mv(rows)[:, :, ::10]
+    assert np.allclose(found, np.concatenate([ecg_mv.mean(axis=2), ecg_mv.max(axis=2)], axis=1), atol=1e-5)
+
+
+def test_withheld_leads_are_as_if_never_recorded(store):
+    shown = ("II", "V5")
+    found = embed(Averages(), store, [3, 4], leads=shown)
+    ecg_mv = store.ecg_mv([3, 4])[:, :, ::10] * np.isin(store.leads, shown)[:, None]
+    assert np.allclose(found, np.concatenate([ecg_mv.mean(axis=2), ecg_mv.max(axis=2)], axis=1), atol=1e-5)
+    with pytest.raises(ValueError, match="'V9' is no lead of store"):
+        embed(Averages(), store, [3], leads=("V9",))
+
+
+def test_leads_are_withheld_where_nothing_is_learnt(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", shown_leads=("II",), **FOLDS)
+    assert probe(config)["shown_leads"] == ["II"]
+    head = EcgClassifier.from_pretrained(tmp_path / "head")
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    ecg_mv = torch.from_numpy(np.nan_to_num(folded.ecg_mv(table["row"].to_numpy())))
+    samples = torch.from_numpy(folded.records["samples"].to_numpy()[table["row"]])
+    shown = torch.tensor([name == "II" for name in folded.leads])
+    found = head.probabilities(ecg_mv * shown[:, None], shown.expand(len(ecg_mv), -1), samples).numpy()
+    assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
+    whole = replace(config, out=tmp_path / "all", shown_leads=())
+    probe(whole)
+    scale = EcgClassifier.from_pretrained(tmp_path / "all").state_dict()  # what is learnt saw every lead in both
+    assert all(torch.equal(value, head.state_dict()[name]) for name, value in scale.items() if "scale" in name)
+
+
+def test_embedding_leaves_the_encoder_in_training_or_not(store):
+    encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5)).train()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    one, two = (embed(encoder, store, [0, 1, 2, 3], size) for size in (2, 4))
+    assert np.allclose(one, two, atol=1e-4)
+    assert encoder.training
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def test_metrics_in_the_layout_of_the_protocol(folded, tmp_path):
+    figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
+    assert json.loads((tmp_path / "metrics.json").read_text()) == figures
+    expected = ["encoder", "config_hash", "seed", "labels", "label_share", "folds", "records", "macro_auroc",
+                "macro_auprc", "macro_f1", "per_class", "ci95"]  # fmt: skip
+    assert set(expected) <= figures.keys()
+    assert figures["folds"] == {"train": [1, 2, 3, 4], "valid": 5, "test": 6}
+    assert figures["records"].keys() == {"train", "valid", "test", "dropped"}
+    assert sum(figures["records"].values()) == len(folded)
+    assert figures["ci95"].keys() == {"macro_auroc", "macro_auprc", "macro_f1"}
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert set(table["fold"]) == {5, 6}
+    assert len(table) == figures["records"]["valid"] + figures["records"]["test"]
+    assert table.filter(like="p_").to_numpy().min() >= 0
+    names = folded.labels.query("label_set == 'superclass'").groupby("label").size()
+    assert set(table.filter(like="true_").columns) == {f"true_{name}" for name in names.index}
+
+
+def test_the_head_gives_the_probabilities_that_are_reported(folded, tmp_path):
+    figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
+    head = EcgClassifier.from_pretrained(tmp_path / "head")
+    assert head.labels == tuple(figures["per_class"])
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    ecg_mv = folded.ecg_mv(table["row"].to_numpy())
+    samples = torch.from_numpy(folded.records["samples"].to_numpy()[table["row"]])
+    there = torch.from_numpy(np.isfinite(ecg_mv).any(axis=2))
+    found = head.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), there, samples).numpy()
+    assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
+    assert (
+        json.loads((tmp_path / "head" / "config.json").read_text())["provenance"]["figures"]["macro_auroc"]
+        == (figures["macro_auroc"])
+    )
+    with pytest.raises(CheckpointError, match="holds a saved classifier, not the encoder asked for"):
+        BeatEncoder.from_pretrained(tmp_path / "head")
+
+
+def test_the_probe_repeats_itself(folded, tmp_path):
+    runs = [probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS)) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_shares_of_labels_by_patient(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", label_share=0.5, draws=3, **FOLDS)
+    figures = probe(config)
+    assert len(figures["draws"]) == 3
+    mean = np.mean([draw["macro_auprc"] for draw in figures["draws"]])
+    assert np.isclose(figures["macro_auprc"], mean)
+    whole = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
+    assert figures["records"]["train"] < whole.train.sum()
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert set(table["draw"]) == {0, 1, 2}
+
+
+def test_the_reported_fold_takes_no_part(folded):
+    group = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
+    values = np.random.default_rng(0).normal(size=(len(group.row), 12)).astype(np.float32)
+    line, quality = fit(values, group, group.train, INVERSE_PENALTIES)
+    spoilt = values.copy()
+    spoilt[group.test] = np.nan
+    again, same = fit(
+        spoilt, replace(group, labels=group.labels & ~group.test[:, None]), group.train, INVERSE_PENALTIES
+    )
+    assert (line.weight == again.weight).all()
+    assert quality == same
+    encoder = Averages()
+    assert 0 <= valid_auroc(encoder, folded, group) <= 1
+
+
+def test_scaling_is_learnt_on_the_rows_used():
+    values = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
+    values[:, 2] = 7
+    used = np.arange(50) < 30
+    out = scaled(values, used)
+    assert np.allclose(out[used].mean(axis=0), 0, atol=1e-5)
+    assert np.allclose(out[used].std(axis=0), [1, 1, 0, 1], atol=1e-5)
+    assert abs(out[~used, 0].mean()) > 1e-3
+
+
+def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
+    ids = store.records["record_id"]
+    long = tmp_path / "long.csv"
+    long.write_text(f"record_id,label\n{ids[3]},VT\n{ids[3]},AF\n{ids[7]},AF\n")
+    wide = tmp_path / "wide.csv"
+    wide.write_text(f"record_id,AF,VT\n{ids[7]},1,0\n{ids[3]},1,1\n{ids[1]},0,0\n{ids[2]},,1\n{ids[4]},,\n")
+    statements, entries = labels_of_csv(store, long), labels_of_csv(store, wide)
+    for found in (statements, entries):
+        assert found.names == ("AF", "VT")
+    assert np.argwhere(statements.given).tolist() == [[3, 0], [3, 1], [7, 0]]
+    assert np.flatnonzero(statements.known.all(axis=1)).tolist() == [3, 7]
+    assert np.argwhere(entries.given).tolist() == [[2, 1], [3, 0], [3, 1], [7, 0]]
+    assert np.argwhere(entries.known).tolist() == [[1, 0], [1, 1], [2, 1], [3, 0], [3, 1], [7, 0], [7, 1]]
+    long.write_text("record_id,label\nnobody,VT\n")
+    with pytest.raises(ValueError, match=r"1 records of .* 'nobody' first"):
+        labels_of_csv(store, long)
+    wide.write_text(f"record_id,AF\n{ids[7]},2\n")
+    with pytest.raises(ValueError, match=f"entries other than 0, 1 and empty: '2' for 'AF' of record '{ids[7]}'"):
+        labels_of_csv(store, wide)
+
+
+def test_what_is_not_known_is_neither_learnt_nor_scored(folded, tmp_path):
+    truth = folded.targets("superclass")["MI"].to_numpy()
+    rng = np.random.default_rng(0)
+    known = rng.random(len(folded)) < 0.7
+    entry = np.where(known, truth.astype(int).astype(str), "")
+    path = tmp_path / "some.csv"
+    lines = zip(folded.records["record_id"], entry, rng.integers(0, 2, len(folded)), strict=True)
+    path.write_text("record_id,MI,other\n" + "".join(f"{name},{mi},{other}\n" for name, mi, other in lines))
+    group = cohort(folded, str(path), (1, 2, 3, 4), 5, 6)
+    assert (group.known[:, 0] == known).all()
+    values = rng.normal(size=(len(group.row), 6)).astype(np.float32)
+    line, quality = fit(values, group, group.train, (0.01,))
+    lied = replace(group, labels=group.labels ^ ~group.known)
+    again, same = fit(values, lied, lied.train, (0.01,))
+    assert (line.weight == again.weight).all()
+    assert quality == same
+    scores = line.scores(values)
+    people = folded.records.iloc[group.row]
+    figures, of_lies = (figures_of(one, people, [scores], 0, 20) for one in (group, lied))
+    assert json.dumps(plain(figures)) == json.dumps(plain(of_lies))
+    few = known[group.row] & group.test
+    assert figures["per_class"]["MI"]["positives"] == truth[group.row][few].sum()
+    run = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS))
+    assert run["records"]["dropped"] == 0
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert table["true_MI"].isna().sum() == (~known[table["row"]]).sum() > 0
+
+
+def test_unlabelled_rows_are_dropped_or_kept_as_negatives(folded, tmp_path):
+    path = tmp_path / "few.csv"
+    ids = folded.records["record_id"]
+    path.write_text("record_id,label\n" + "".join(f"{name},AF\n" for name in ids[::2]))
+    dropped = cohort(folded, str(path), (1, 2, 3, 4), 5, 6)
+    kept = cohort(folded, str(path), (1, 2, 3, 4), 5, 6, keep_unlabelled=True)
+    assert dropped.dropped == 12
+    assert len(dropped.row) == 12
+    assert (kept.dropped, len(kept.row)) == (0, 24)
+    assert kept.labels.sum() == dropped.labels.sum()
+
+
+@pytest.mark.parametrize(("text", "folds"), [("1-3,8", (1, 2, 3, 8)), ("", ()), ("4", (4,)), ("2, 1", (1, 2))])
+def test_folds(text, folds):
+    assert parse_folds(text) == folds
+
+
+@pytest.mark.parametrize("text", ["a", "3-1", "1-", "-2", "1..3"])
+def test_no_folds(text):
+    with pytest.raises(ValueError, match="are no folds"):
+        parse_folds(text)
+
+
+def test_overlapping_folds_are_refused(folded):
+    with pytest.raises(SplitError, match="overlap"):
+        cohort(folded, "superclass", (1, 2, 3), 3, 6)

@@ -1,0 +1,71 @@
+"""Run by test_objectives.py: one batch on one process and shared by two; prints how far losses and gradients differ.
+
+Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from beatssl.models.encoded import EncoderConfig
+from beatssl.models.encoder import build_encoder
+from beatssl.training.pretraining.batches import Stream
+from beatssl.training.pretraining.columns import TrainingData, load
+from beatssl.training.pretraining.objectives.beatssl import Objective
+from beatssl.training.pretraining.presets import recipe
+
+BATCH, BEATS = 8, 3
+WHICH = recipe(
+    "beatssl",
+    ["objective.regression=1", "objective.beat_regression=1", "objective.projector_hidden=16", "objective.beat_bins=4"],
+)
+
+
+def step(data: TrainingData, process: int, processes: int) -> list[Tensor]:
+    """Loss and gradients of the first batch. In float64: what is left to see is a mistake, not rounding."""
+    encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        objective = Objective(encoder, WHICH.objective, data.record.values.shape[1], data.beat.values.shape[1]).double()
+    wrapped: nn.Module = objective if processes == 1 else DistributedDataParallel(objective)
+    batch = Stream(data, BATCH, BEATS, 0, process, processes).batch(0)
+    signals = batch.signals()
+    exact = replace(signals, ecg_mv=signals.ecg_mv.double(), beat_at=signals.beat_at.double())
+    louder = replace(exact, ecg_mv=1.5 * exact.ecg_mv)
+    outcome = wrapped(batch, (exact, louder))
+    outcome.total.backward()
+    return [outcome.total.detach(), *(weight.grad for weight in objective.parameters() if weight.grad is not None)]
+
+
+def in_child(data: TrainingData, process: int, folder: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
+        torch.save(step(data, process, 2), folder / f"{process}.pt")
+        dist.destroy_process_group()
+        os._exit(0)
+    return child
+
+
+def main(store: str) -> None:
+    torch.set_num_threads(1)
+    data = load([store], beat_shape=4)
+    with tempfile.TemporaryDirectory() as scratch:
+        children = [in_child(data, process, Path(scratch)) for process in range(2)]
+        for child in children:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        shared = [torch.load(Path(scratch) / f"{process}.pt") for process in range(2)]
+    alone = step(data, 0, 1)
+    apart = max(float((ours - theirs).abs().max()) for one in shared for ours, theirs in zip(one, alone, strict=True))
+    print(len(alone), apart)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,122 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from beatssl.inference.embedding import embed
+from beatssl.inference.encoder import BeatEncoder, CheckpointError
+from beatssl.models.encoded import EncoderConfig
+from beatssl.training.loop import NotFinite
+from beatssl.training.pretraining.pretrain import pretrain
+from beatssl.training.run import read_log
+from beatssl.training.state import STATE, read_tensors
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    left, right = read_tensors(one / STATE)[0], read_tensors(other / STATE)[0]
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork are POSIX")
+def test_killed_again_and_again_it_ends_with_the_same_bits(store, tmp_path):
+    script = Path(__file__).parent / "killed.py"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(store.path), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) == 5
+    assert same_weights(tmp_path / "killed", tmp_path / "whole")
+    for name in ("loss", "update", "rate", "gradient"):
+        killed, whole = ([line.get(name) for line in read_log(tmp_path / run)] for run in ("killed", "whole"))
+        assert killed == whole, name
+
+
+def test_the_loss_falls(config):
+    made = pretrain(config(epochs=8, preset="regression", rate=3e-3, save_every=50))
+    losses = [line["loss_regression"] for line in read_log(made.out)]
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+
+
+def test_another_seed_gives_other_weights(config, tmp_path):
+    for seed in (0, 1):
+        pretrain(config(seed=seed, epochs=1, out=tmp_path / str(seed)))
+    assert not same_weights(tmp_path / "0", tmp_path / "1")
+
+
+def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
+    first = pretrain(config(epochs=1, rate=1e-9))
+    changed = config(epochs=1, rate=1e-9, init=str(first.out), out=tmp_path / "next", seed=5)
+    second = pretrain(changed)
+    one, two = (BeatEncoder.from_pretrained(run.out / "checkpoint") for run in (first, second))
+    rows = range(6)
+    assert np.allclose(embed(one.encoder, store, rows), embed(two.encoder, store, rows), atol=0.05)
+    assert two.provenance["epochs"] == 1
+    with pytest.raises(CheckpointError, match=r"another network.*width: 0.25 against 0.5"):
+        pretrain(replace(changed, encoder=EncoderConfig(width=0.5, depth=0.5), out=tmp_path / "wider"))
+    with pytest.raises(CheckpointError, match="default holds another network"):
+        pretrain(replace(changed, init="default", out=tmp_path / "shipped"))
+
+
+def test_probes_on_the_way(config, store, monkeypatch):
+    number = pd.factorize(store.records["patient_id"])[0]
+    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
+    made = pretrain(config(epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
+    probed = [line for line in read_log(made.out) if "probe_valid_macro_auroc" in line]
+    assert [line["update"] for line in probed] == [8]
+    assert 0 <= probed[0]["probe_valid_macro_auroc"] <= 1
+
+
+def test_a_folder_of_another_run_is_refused(config):
+    pretrain(config(epochs=1))
+    with pytest.raises(ValueError, match=r"another config.*batch_size: 6 against 8"):
+        pretrain(config(epochs=1, batch_size=8))
+
+
+def test_a_folder_of_something_else_is_refused(config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="is no run"):
+        pretrain(config())
+
+
+def test_lines_of_the_log_are_whole(config):
+    made = pretrain(config(preset="paper", average=0.9, accumulate=2))
+    lines = read_log(made.out)
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    for name in ("loss_rhythm", "loss_beat", "rhythm_effective_rank", "beat_alignment", "rhythm_target_entropy"):
+        assert all(np.isfinite(line[name]) for line in lines), name
+    assert (
+        json.loads((made.out / "config.json").read_text())["pretrain"]["recipe"]["objective"]["beat"]["form"] == "hard"
+    )
+
+
+def test_in_half_precision_with_tensorboard(config, tmp_path):
+    made = pretrain(config(epochs=1, precision="bfloat16", tensorboard=True))
+    assert all(np.isfinite(line["loss"]) for line in read_log(made.out))
+    assert list(made.out.rglob("events.out.tfevents*"))
+    whole = pretrain(config(epochs=1, out=tmp_path / "whole"))
+    first = [read_log(run.out)[0]["loss"] for run in (made, whole)]
+    assert first[0] != first[1]
+    assert np.isclose(*first, rtol=0.05)
+
+
+def test_clusters_of_several_stores_are_no_targets(config, store):
+    changes = ("objective.beat.targets=clusters",)
+    with pytest.raises(ValueError, match="no beat has one of the clusters"):
+        pretrain(config(stores=(store.path, store.path), set=changes))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):
+    spoilt = replace(data, record_told=replace(data.record_told, values=data.record_told.values.copy()))
+    spoilt.record_told.values[:] = np.nan
+    spoilt.record_told.measured[:] = True
+    monkeypatch.setattr("beatssl.training.pretraining.pretrain.load", lambda *_, **__: spoilt)
+    with pytest.raises(NotFinite, match=r"loss of update 0 .*regression nan.* on records .*lower rate"):
+        pretrain(config(preset="regression"))
