@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from beatssl.training.diagnosis.probe import probe as probe
     from beatssl.training.pretraining.config import PretrainConfig as PretrainConfig
     from beatssl.training.pretraining.pretrain import pretrain as pretrain
-    from beatssl.training.segmentation.segment import SegmentConfig as SegmentConfig
+    from beatssl.training.segmentation.config import SegmentConfig as SegmentConfig
     from beatssl.training.segmentation.segment import segment as segment
 
 _HOME = {
@@ -86,7 +86,7 @@ _HOME = {
     "Record": "records.record",
     "RecordError": "records.record",
     "segment": "training.segmentation.segment",
-    "SegmentConfig": "training.segmentation.segment",
+    "SegmentConfig": "training.segmentation.config",
     "show_views": "reports.show_views",
     "ShowViewsConfig": "reports.show_views",
     "split_by_fold": "store.splits",
