@@ -16,6 +16,7 @@ from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.row_signals import RowSignals, on_device
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_fit import Learner, Pace, learn, negatives_per_positive, score
 from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, fit, spread
 from beatssl.training.diagnosis.question import Answer, DiagnosisConfig, Question, ask, conclude, embeddings
@@ -97,7 +98,7 @@ class FinetuneConfig(DiagnosisConfig):
         return self.rate or (_PROBE_RATE if self.from_probe else _FRESH_RATE)
 
 
-def finetune(config: FinetuneConfig) -> dict[str, Any]:
+def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     """The figures of the encoder with the head it learnt, also written as `out`/metrics.json, with every record's
     probabilities, and the model as `out`/head.
 
