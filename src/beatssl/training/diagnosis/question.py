@@ -172,8 +172,9 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 
 def _asked(config: DiagnosisConfig) -> dict[str, Any]:
-    """The config without paths and device, which the figures do not depend on."""
-    return {name: value for name, value in asdict(config).items() if name not in ("out", "store", "encoder", "device")}
+    """The config without paths, device and logging, which the figures do not depend on."""
+    free = ("out", "store", "encoder", "device", "run")
+    return {name: value for name, value in asdict(config).items() if name not in free}
 
 
 def _draws(store: Store, group: Cohort, config: DiagnosisConfig) -> list[Bool[np.ndarray, " row"]]:
