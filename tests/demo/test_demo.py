@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beatssl.demo import segmenting as demo_segmenting
+from beatssl.demo import training as demo_training
 from beatssl.demo.demo import DemoConfig, demo
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.models.encoded import EncoderConfig

@@ -1,4 +1,4 @@
-"""The demo's segmenter: P, QRS and T waves in every lead, learnt on top of the pretrained encoder, and its figures."""
+"""The demo's segmenter of P, QRS and T waves, trained on the pretrained encoder, and its figures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,20 +15,21 @@ from beatssl.inference.source import open_encoder
 from beatssl.metrics.segmentation import segmentation_figures
 from beatssl.progress import progress, track
 from beatssl.reports.pretrain_page import FinishedRun
-from beatssl.reports.wave_section import FoundWaves
+from beatssl.reports.wave_section import BoundaryFigures, FoundWaves
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
 from beatssl.training.segmentation.fit import FitConfig, fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows
 
 TRAINING_ROWS, TEST_ROWS = 64, 32
-_AVERAGE = 0.95  # of so few updates a longer memory would still hold the first weights
+"""Records that the segmenter is trained on, and records whose waves it finds."""
+_AVERAGE = 0.95  # over so few updates a slower average would still hold the initial weights
 
 
 def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: Callable[[str], None]) -> FoundWaves:
-    """Train on some records of the pretraining folds, and find the waves of some of the reported fold.
+    """Train on some records of the pretraining folds, and find the waves of some of the test fold.
 
-    The segmenter is kept in `out`/segmenter, for `segment --apply`. `say` is told each step.
+    The segmenter is kept in `out`/segmenter, for `analyze --segmenter`. `say` is called with the name of each step.
     """
     train = _rows(store, parse_folds(run.config.folds), TRAINING_ROWS)
     test = _rows(store, (TEST_FOLD,), TEST_ROWS)
@@ -42,7 +43,7 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
             run.config.seed, torch.device("cpu"), advance,
         )  # fmt: skip
     fitted.segmenter.save_pretrained(out / "segmenter")
-    say(f"finding the waves of {len(test)} records never seen")
+    say(f"finding the waves of {len(test)} test records")
     ids = store.records["record_id"].astype(str).to_numpy()
     waves = pd.concat(
         [
@@ -53,7 +54,12 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     )
     truth = store.waves[store.waves["record_id"].astype(str).isin(ids[test])]
     fs_hz = float(store.records["source_fs_hz"].iloc[test].max())
-    return FoundWaves(waves, segmentation_figures(truth, waves, fs_hz), len(train), len(test))
+    figures = segmentation_figures(truth, waves, fs_hz)
+    boundaries = {
+        name: BoundaryFigures(of["150"]["f1"], of["40"]["f1"], of["mean_ms"], of["sd_ms"])
+        for name, of in figures["boundaries"].items()
+    }
+    return FoundWaves(waves, figures["sample_f1"], boundaries, len(train), len(test))
 
 
 def _rows(store: Store, folds: tuple[int, ...], most: int) -> Int64[np.ndarray, " row"]:

@@ -19,6 +19,7 @@ from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.row_signals import RowSignals
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
 from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, fit, spread
 from beatssl.training.diagnosis.question import (
@@ -96,7 +97,7 @@ class FinetuneConfig(DiagnosisConfig):
         return replace(self.optim, rate=self.optim.rate or (_PROBE_RATE if self.from_probe else _FRESH_RATE))
 
 
-def finetune(config: FinetuneConfig) -> Any:
+def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     """The figures of the encoder with the head it learnt, also written as `out`/metrics.json, with every record's
     probabilities, and the model as `out`/head.
 
