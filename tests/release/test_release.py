@@ -6,7 +6,7 @@ import pytest
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.encoder import BeatEncoder
-from beatssl.inference.model_folder import CheckpointError, shipped
+from beatssl.inference.model_folder import CheckpointError, bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder
 from beatssl.models.encoded import EncoderConfig
@@ -36,7 +36,7 @@ def store(prepared, monkeypatch, tmp_path):
     """24 records, three of its patients in each fold from 1 to 6; and a place of its own for what ships."""
     number = pd.factorize(prepared.records["patient_id"])[0]
     monkeypatch.setattr("beatssl.store.store.Store.records", prepared.records.assign(fold=number % 6 + 1))
-    monkeypatch.setattr("beatssl.inference.model_folder.SHIPPED", str(tmp_path / "weights"))
+    monkeypatch.setattr("beatssl.inference.model_folder.BUNDLED", str(tmp_path / "weights"))
     return Store(prepared.path)
 
 
@@ -51,12 +51,12 @@ def run(store, tmp_path):
 
 
 def test_an_encoder_ships_in_half_precision_with_the_figures_of_its_comparison(store, run, tmp_path):
-    with pytest.raises(CheckpointError, match="ships no encoder"):
+    with pytest.raises(CheckpointError, match="no encoder is bundled"):
         BeatEncoder.from_pretrained("default")
     compare(CompareConfig(store.path, (str(run), "random"), tmp_path / "figures", network=TINY, **FOLDS))
     out = tmp_path / "weights" / "default"
     assert ship_encoder(ShipEncoderConfig(run, "run", store.path, tmp_path / "figures", out)) == out
-    assert shipped(BeatEncoder.kind) == out
+    assert bundled(BeatEncoder.kind) == out
     model = BeatEncoder.from_pretrained("default")
     original = BeatEncoder.from_pretrained(run)
     for (name, mine), theirs in zip(model.named_parameters(), original.parameters(), strict=True):
@@ -76,7 +76,7 @@ def test_a_classifier_ships(store, run, tmp_path):
     assert out == tmp_path / "weights" / "superclass"
     assert EcgClassifier.from_pretrained("default").labels == ("NORM", "MI", "STTC", "CD", "HYP")
     assert "| NORM | " in (out / "README.md").read_text()
-    with pytest.raises(CheckpointError, match="ships no segmenter"):
+    with pytest.raises(CheckpointError, match="no segmenter is bundled"):
         EcgSegmenter.from_pretrained("default")
     with pytest.raises(ValueError, match="neither a classifier nor a segmenter"):
         ship_head(ShipHeadConfig(run, store.path))

@@ -15,10 +15,13 @@ from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
 from beatssl.records.mitdb import MitdbReader, aami_class
 from beatssl.records.reader import Source
 from beatssl.release.beat_retiming import retime, steady
-from beatssl.signals.filters import bandpass, resample
+from beatssl.signals.preparation import Preparation
 
 FS_HZ = 100.0
 ROW_S = 10.0
+PREPARATION = Preparation(FS_HZ, low_hz=0.5, high_hz=40.0, leads=())
+"""That of `prepare` for MIT-BIH: both leads as recorded."""
+
 UNJUDGED = -1
 """Class of beats that train nothing: paced, unclassifiable, and flutter waves."""
 
@@ -87,13 +90,13 @@ TRAINING = _training()
 
 
 def read_marked(root: Path, records: Iterable[str]) -> list[MarkedRecord]:
-    """Records of MIT-BIH under `root`, filtered 0.5–40 Hz at 360 Hz, then resampled to 100 Hz, as `prepare` does."""
+    """Records of MIT-BIH under `root`, each prepared as `PREPARATION` says."""
     out: list[MarkedRecord] = []
     for name in records:
         record = MitdbReader().read(root, Source(name, name))
         if record.beats is None:
             raise ValueError(f"{root / name} has no beat marks; download mitdb again, with its .atr files")
-        ecg_mv = resample(bandpass(record.ecg_mv, record.fs_hz), record.fs_hz, FS_HZ)
+        ecg_mv = PREPARATION.apply(record.ecg_mv, record.leads, record.fs_hz)
         groups = [aami_class(symbol) for symbol in record.beats.symbol]
         beat_class = np.array([CLASSES.index(g) if g in CLASSES else UNJUDGED for g in groups], np.int64)
         out.append(MarkedRecord(name, ecg_mv, record.beats.time_s, beat_class))

@@ -13,7 +13,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.inference.encoder import BeatEncoder
-from beatssl.inference.model_folder import CARD, WEIGHTS, SavedModel, save_model, shipped
+from beatssl.inference.model_config import CARD, WEIGHTS
+from beatssl.inference.model_folder import SavedModel, bundled, save_model
 from beatssl.store.labels import cohort
 from beatssl.store.store import Store
 from beatssl.studies.compare import COMPARISON
@@ -38,7 +39,7 @@ class ShipEncoderConfig:
     """The labelled store that it was compared on."""
     comparison: Path
     """Folder where `compare` wrote compare.json."""
-    out: Path = shipped(BeatEncoder.kind)
+    out: Path = bundled(BeatEncoder.kind)
     """Folder of the weights."""
 
 

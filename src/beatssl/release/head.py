@@ -18,7 +18,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.model_folder import CARD, shipped
+from beatssl.inference.model_config import CARD
+from beatssl.inference.model_folder import bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.release.encoder import keep_small
 from beatssl.reports.tables import wave_lines
@@ -50,7 +51,7 @@ def ship_head(config: ShipHeadConfig) -> Path:
     kind = next((one for one in (EcgClassifier, EcgSegmenter) if (config.run / one.kind.inside).is_dir()), None)
     if kind is None:
         raise ValueError(f"{config.run} holds neither a classifier nor a segmenter; pass --final to segment")
-    model, out = kind.from_pretrained(config.run), shipped(kind.kind)
+    model, out = kind.from_pretrained(config.run), bundled(kind.kind)
     store = Store(config.store)
     before, moved = _probabilities(model, store), [0.0]
 
@@ -92,7 +93,7 @@ def _what(model: Head) -> str:
     if isinstance(model, EcgClassifier):
         return _CLASSIFIER.format(labels=", ".join(model.labels))
     beside = model.provenance.get("beside")
-    return _SEGMENTER.format(**asdict(model.preprocessing)) + (_BESIDE.format(beside=beside) if beside else "")
+    return _SEGMENTER.format(**asdict(model.preparation)) + (_BESIDE.format(beside=beside) if beside else "")
 
 
 def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 
-from beatssl.inference.encoder import Provenance
+from beatssl.inference.model_config import Provenance
 from beatssl.inference.source import keep_encoder, start_encoder
 from beatssl.store.labels import cohort, parse_folds
 from beatssl.targets.kernel import KernelTargets

@@ -12,12 +12,13 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
 
-from beatssl.inference.decimation import Thinning, thinning_factor
-from beatssl.inference.model_folder import Preprocessing, Provenance
+from beatssl.inference.decimation import Decimation, decimation_factor
+from beatssl.inference.model_config import Provenance
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder
 from beatssl.models.decoder import DecoderConfig
 from beatssl.models.encoder import Encoder
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.training.loop import NotFinite, seeded
 from beatssl.training.optim import follow, rate_at
@@ -128,18 +129,18 @@ def fit_segmenter(
     encoder: Encoder,
     data: TrainingRows,
     judge: Callable[[EcgSegmenter], dict[str, float]] | None,
-    preprocessing: Preprocessing,
+    preprocessing: Preparation,
     provenance: Provenance,
     seed: int,
     device: torch.device,
     advance: Callable[[float], None] = lambda steps: None,
-    encoder_takes: Preprocessing | None = None,
+    encoder_takes: Preparation | None = None,
     beside: Beside | None = None,
 ) -> Fitted:
     """Train a decoder on `encoder` (and the encoder with it) on marked rows; the encoder given is not changed.
 
     Where the rows (prepared as `preprocessing`) have twice or four times the rate of what `encoder_takes`, the
-    segmenter thins them for it. Without `encoder_takes` the rows are what it takes.
+    segmenter decimates them for it. Without `encoder_takes` the rows are what it takes.
 
     `judge` gives sample F1 by wave of the running average on other rows; the best by their mean is kept, without a
     judge the last. The result depends on the seed alone.
@@ -148,19 +149,19 @@ def fit_segmenter(
     """
     encoder = encoder.maps_only()
     encoder_takes = encoder_takes or preprocessing
-    factor = thinning_factor(preprocessing, encoder_takes)
+    factor = decimation_factor(preprocessing, encoder_takes)
     if factor is None:
         raise ValueError(
             f"rows prepared as {preprocessing} give no signals as {encoder_takes}, which the encoder takes"
         )
     decoder = build_decoder(replace(config.decoder, rate=factor), encoder, seed)
-    thinning = Thinning(factor).design(preprocessing, encoder_takes) if factor != 1 else None
-    model = EcgSegmenter(encoder, decoder, preprocessing, provenance, thinning).to(device)
+    decimation = Decimation(factor).design(preprocessing, encoder_takes) if factor != 1 else None
+    model = EcgSegmenter(encoder, decoder, preprocessing, provenance, decimation).to(device)
     if beside is not None:
         model.load_state_dict(beside.start.state_dict())
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimizer = _optimizer(model, config)
-    batches = _batches(config, data, model.thinning, seed, device)
+    batches = _batches(config, data, model.decimation, seed, device)
     other = None if beside is None else _other(config, beside, model, optimizer, seed)
     best, kept, history = Judged(0, dict.fromkeys(_WAVES, float("nan"))), copy.deepcopy(average.state_dict()), []
     _set_training(model, config)
@@ -204,7 +205,7 @@ def _other(
     head = copy.deepcopy(model.decoder.head)
     optimizer.add_param_group({"params": list(head.parameters()), "weight_decay": 0.0, "of": 1.0})
     device = head.weight.device
-    return _Other(_batches(config, beside.rows, model.thinning, _seed(seed, 4), device), head)
+    return _Other(_batches(config, beside.rows, model.decimation, _seed(seed, 4), device), head)
 
 
 def _step(
@@ -266,7 +267,7 @@ def sample_f1(
 
 
 def _batches(
-    config: FitConfig, data: TrainingRows, thinning: Thinning | None, seed: int, device: torch.device
+    config: FitConfig, data: TrainingRows, decimation: Decimation | None, seed: int, device: torch.device
 ) -> Iterator[_Batch]:
     """Batches without end: all rows in random order, then again in another."""
     views, number = build_views(config.views), 0
@@ -276,7 +277,7 @@ def _batches(
             rows = np.sort(order[start : start + config.batch_size])
             generator = torch.Generator(device).manual_seed(_seed(seed, 2, number * len(data) + start))
             yield _smoothed(
-                _batch(config, data.take(rows), views, generator, device), thinning, config.smooth, generator
+                _batch(config, data.take(rows), views, generator, device), decimation, config.smooth, generator
             )
         number += 1
 
@@ -303,13 +304,13 @@ def _batch(
     return _Batch(signals.ecg_mv, signals.lead_mask, _slots(records, config.nameless, generator, device), share, counts)
 
 
-def _smoothed(batch: _Batch, thinning: Thinning | None, share: float, generator: torch.Generator) -> _Batch:
+def _smoothed(batch: _Batch, decimation: Decimation | None, share: float, generator: torch.Generator) -> _Batch:
     """Some records as if they had been sampled at the encoder's rate."""
-    if thinning is None:
+    if decimation is None:
         return batch
     device = batch.ecg_mv.device
     some = torch.rand((len(batch.ecg_mv), 1, 1), generator=generator, device=device) < share
-    return replace(batch, ecg_mv=torch.where(some, thinning.smoothed(batch.ecg_mv), batch.ecg_mv))
+    return replace(batch, ecg_mv=torch.where(some, decimation.smoothed(batch.ecg_mv), batch.ecg_mv))
 
 
 def _signals(data: MarkedRows, device: torch.device) -> Signals:

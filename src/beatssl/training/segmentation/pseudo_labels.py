@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Int16, Int64
 
-from beatssl.inference.decimation import thinning_factor
-from beatssl.inference.model_folder import Preprocessing
+from beatssl.inference.decimation import decimation_factor
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.training.pretraining.columns import kept_rows
@@ -28,10 +28,10 @@ class MeasuredRows:
     Nothing is known before a row's first wave and after its last.
     """
 
-    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preparation) -> None:
         """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
-        own = Preprocessing.of_store(store)
-        if thinning_factor(preprocessing, own) is None:
+        own = store.preparation
+        if decimation_factor(preprocessing, own) is None:
             raise ValueError(
                 f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; to be learnt beside it, "
                 "prepare it alike, or at a half or a quarter of its rate"
@@ -98,4 +98,4 @@ def rows_beside(store: Store, marked: Store, folds: Sequence[int]) -> MeasuredRo
     there, here = store.records.iloc[rows], marked.records
     waveform = here.loc[here["waveform_hash"] != "", "waveform_hash"]
     shared = patients(there).isin(patients(here)) | there["waveform_hash"].isin(waveform)
-    return MeasuredRows(store, rows[~shared.to_numpy(bool)], Preprocessing.of_store(marked))
+    return MeasuredRows(store, rows[~shared.to_numpy(bool)], marked.preparation)

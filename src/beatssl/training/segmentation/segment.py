@@ -15,10 +15,11 @@ from jaxtyping import Float32, Int64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from beatssl.analysis.waves import FileOptions, apply_segmenter, waves_of_rows
+from beatssl.analysis.analyze import AnalyzeConfig, analyze
+from beatssl.analysis.waves import FileOptions, waves_of_rows
 from beatssl.beats.decoding.wave_decoding import CONFIDENCE_S
 from beatssl.files import read_json, write_json
-from beatssl.inference.model_folder import CONFIG, Preprocessing
+from beatssl.inference.model_config import CONFIG
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import Opened, open_encoder_beneath
 from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
@@ -108,9 +109,9 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     the encoder or segmenter is none or expects signals prepared otherwise.
     """
     if config.store is None:
-        return apply_segmenter(
-            EcgSegmenter.from_pretrained(config.encoder), config.apply, config.out, config.files, config.device()
-        )
+        device = "cpu" if config.cpu else "auto"
+        found = analyze(AnalyzeConfig(config.apply, config.out, config.encoder, config.files, device))
+        return {"records": found.records, "refused": found.refused} | found.waves
     store = Store(config.store)
     opened = open_encoder_beneath(config.encoder, config.network, config.seed, store)
     wanted = sorted(set(config.only)) or range(config.folds)
@@ -140,7 +141,7 @@ def _beside(config: SegmentConfig, rows: MeasuredRows, opened: Opened) -> Beside
         with progress("Learning measured waves", fit.updates, "updates") as advance:
             fitted = fit_segmenter(
                 fit, opened.encoder, rows, None, rows.preprocessing, provenance, config.seed, config.device(), advance,
-                opened.preprocessing,
+                opened.preparation,
             )  # fmt: skip
         fitted.segmenter.cpu().save_pretrained(kept)
     return Beside(rows, EcgSegmenter.from_pretrained(str(kept)))
@@ -208,8 +209,8 @@ def _fit(
     }  # fmt: skip
     return fit_segmenter(
         config.fit, opened.encoder, marked_rows(store, train), judge if len(valid) else None,
-        Preprocessing.of_store(store), provenance, config.seed + 1000 * fold, config.device(), advance,
-        opened.preprocessing, beside,
+        store.preparation, provenance, config.seed + 1000 * fold, config.device(), advance,
+        opened.preparation, beside,
     )  # fmt: skip
 
 
