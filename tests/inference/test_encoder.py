@@ -130,6 +130,20 @@ def test_other_leads_than_the_twelve_must_be_given_as_trained() -> None:
         BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0), {})
 
 
+def test_an_encoder_of_leads_as_recorded_takes_as_many_and_opens_as_version_0_1_wrote_it(tmp_path: Path) -> None:
+    encoder = build_encoder(EncoderConfig(leads=2, width=0.25, depth=0.1))
+    model = BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0, ()), {}).eval()
+    ecg_mv = np.random.default_rng(0).normal(size=(2, 500)).astype(np.float32)
+    save_model(tmp_path, model)
+    edited(tmp_path, lambda config: config["preprocessing"].update(leads=["1", "2"]))
+    back = BeatEncoder.from_pretrained(tmp_path)
+    assert back.preparation == model.preparation
+    answers = [one.predict(ecg_mv, ("V5", "belly"), 100.0) for one in (model, back)]
+    np.testing.assert_array_equal(*answers)
+    with pytest.raises(ValueError, match=r"1 leads given \(V5\); the network takes 2, pass as many"):
+        back.predict(ecg_mv[:1], ("V5",), 100.0)
+
+
 def test_a_store_prepared_alike_passes(store: Store) -> None:
     assert store.preparation == made().preparation
     made().check_store(store)

@@ -22,7 +22,7 @@ from beatssl.beats.classes.classifier import CLASSES, WEIGHTS, BeatClassifier
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS1, DS2
 from beatssl.release.beat_classifier_card import write_model_card
-from beatssl.release.beat_training_data import TRAINING, UNJUDGED, JudgedBeats, Version, judged, read_marked
+from beatssl.release.beat_training_data import TRAINING, UNLABELLED, LabelledBeats, Version, labelled_beats, read_marked
 
 _KEPT_NORMAL = 0.12  # share of N beats that train: one is much like the next
 _BATCH = 512
@@ -73,15 +73,15 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     torch.set_num_threads(1)
     rng = np.random.default_rng(config.seed)
     marked = read_marked(config.mitdb, DS1)
-    training = [_thinned(judged(record, version, rng), rng) for record in marked for version in TRAINING]
-    whole = {view: [judged(record, version, rng) for record in marked] for view, version in VIEWS.items()}
+    training = [_thinned(labelled_beats(record, version, rng), rng) for record in marked for version in TRAINING]
+    whole = {view: [labelled_beats(record, version, rng) for record in marked] for view, version in VIEWS.items()}
     left_out = _left_out(training, whole, config)
     offset = _chosen_offset(left_out)
     classifier = _with_offset(fit(training, config), offset)
     figures: dict[str, Any] = {"DS1, records left out in turn": {v: _figures(*p, offset) for v, p in left_out.items()}}
     test = read_marked(config.mitdb, DS2)
     figures["DS2"] = {
-        view: _figures(*_predicted(classifier, [judged(record, version, rng) for record in test]), np.zeros(4))
+        view: _figures(*_predicted(classifier, [labelled_beats(record, version, rng) for record in test]), np.zeros(4))
         for view, version in VIEWS.items()
     }
     config.out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     return figures
 
 
-def fit(training: Sequence[JudgedBeats], config: TrainBeatClassifierConfig) -> BeatClassifier:
+def fit(training: Sequence[LabelledBeats], config: TrainBeatClassifierConfig) -> BeatClassifier:
     """Networks trained with AdamW and a one-cycle rate on weighted cross-entropy, and the standardiser before them."""
     names = tuple(training[0].features)
     table = np.concatenate([np.stack([b.features[n] for n in names], axis=1) for b in training]).astype(np.float32)
@@ -152,7 +152,7 @@ def _trained(
     return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in layers]
 
 
-def _thinned(beats: JudgedBeats, rng: np.random.Generator) -> JudgedBeats:
+def _thinned(beats: LabelledBeats, rng: np.random.Generator) -> LabelledBeats:
     rare = beats.beat_class > 0
     some = (beats.beat_class == 0) & (rng.random(len(rare)) < _KEPT_NORMAL)
     return beats.take(rare | some)
@@ -162,15 +162,15 @@ Predicted = tuple[Int64[np.ndarray, " beat"], Float64[np.ndarray, "beat 4"]]
 """True classes, and the logarithms of the probabilities."""
 
 
-def _predicted(classifier: BeatClassifier, records: Sequence[JudgedBeats]) -> Predicted:
+def _predicted(classifier: BeatClassifier, records: Sequence[LabelledBeats]) -> Predicted:
     probability = np.concatenate([classifier.probabilities(record.features) for record in records])
     target = np.concatenate([record.beat_class for record in records])
-    use = target != UNJUDGED
+    use = target != UNLABELLED
     return target[use], np.log(probability[use].astype(np.float64) + 1e-9)
 
 
 def _left_out(
-    training: Sequence[JudgedBeats], whole: dict[str, list[JudgedBeats]], config: TrainBeatClassifierConfig
+    training: Sequence[LabelledBeats], whole: dict[str, list[LabelledBeats]], config: TrainBeatClassifierConfig
 ) -> dict[str, Predicted]:
     """Each record's classes by a classifier that was trained on the other parts' records, for each view."""
     parts: dict[str, list[Predicted]] = {view: [] for view in whole}

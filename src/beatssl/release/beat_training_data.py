@@ -22,7 +22,7 @@ ROW_S = 10.0
 PREPARATION = Preparation(FS_HZ, low_hz=0.5, high_hz=40.0, leads=())
 """That of `prepare` for MIT-BIH: both leads as recorded."""
 
-UNJUDGED = -1
+UNLABELLED = -1
 """Class of beats that train nothing: paced, unclassifiable, and flutter waves."""
 
 LeadMix = Literal["both", "first", "second", "one-mixed", "two-mixed"]
@@ -35,21 +35,21 @@ class MarkedRecord:
     id: str
     ecg_mv: Float32[np.ndarray, "lead time"]
     time_s: Float64[np.ndarray, " beat"]
-    beat_class: Int64[np.ndarray, " beat"]  # index into CLASSES, or UNJUDGED
+    beat_class: Int64[np.ndarray, " beat"]  # index into CLASSES, or UNLABELLED
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedBeats:
+class LabelledBeats:
     """Features by name, and the class of each beat, of the beats of one record."""
 
     record: str
     features: dict[str, np.ndarray]
     beat_class: Int64[np.ndarray, " beat"]
 
-    def take(self, keep: np.ndarray) -> "JudgedBeats":
+    def take(self, keep: np.ndarray) -> "LabelledBeats":
         """Some of the beats."""
         features = {name: column[keep] for name, column in self.features.items()}
-        return JudgedBeats(self.record, features, self.beat_class[keep])
+        return LabelledBeats(self.record, features, self.beat_class[keep])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,13 @@ def read_marked(root: Path, records: Iterable[str]) -> list[MarkedRecord]:
             raise ValueError(f"{root / name} has no beat marks; download mitdb again, with its .atr files")
         ecg_mv = PREPARATION.apply(record.ecg_mv, record.leads, record.fs_hz)
         groups = [aami_class(symbol) for symbol in record.beats.symbol]
-        beat_class = np.array([CLASSES.index(g) if g in CLASSES else UNJUDGED for g in groups], np.int64)
+        beat_class = np.array([CLASSES.index(g) if g in CLASSES else UNLABELLED for g in groups], np.int64)
         out.append(MarkedRecord(name, ecg_mv, record.beats.time_s, beat_class))
     return out
 
 
-def judged(record: MarkedRecord, version: Version, rng: np.random.Generator) -> JudgedBeats:
-    """The features of a record's beats, seen in one way."""
+def labelled_beats(record: MarkedRecord, version: Version, rng: np.random.Generator) -> LabelledBeats:
+    """The features and classes of a record's beats, in one version of it."""
     if version.retimed and steady(record.time_s, record.beat_class):
         record = MarkedRecord(record.id, *retime(record.ecg_mv, record.time_s, record.beat_class, FS_HZ, rng))
     time_s = record.time_s + rng.normal(0, version.jitter_s, len(record.time_s))
@@ -114,7 +114,7 @@ def judged(record: MarkedRecord, version: Version, rng: np.random.Generator) -> 
     beat_class = record.beat_class
     if version.fusions:
         beats, beat_class = _with_fusions(beats, beat_class, version.fusions, rng)
-    return JudgedBeats(record.id, class_features(beats, contexts(beats)), beat_class)
+    return LabelledBeats(record.id, class_features(beats, contexts(beats)), beat_class)
 
 
 def rows_of_beats(

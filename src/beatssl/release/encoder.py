@@ -1,4 +1,4 @@
-"""A pretrained encoder made into the weights that the package ships, with its model card.
+"""A pretrained encoder made into bundled weights, with its model card.
 
 python -m beatssl.release.encoder runs/beatssl --name beatssl --store STORE --comparison results/encoders
 """
@@ -24,7 +24,7 @@ Kept = TypeVar("Kept", bound=SavedModel)
 
 _LARGEST_MB = 12.0
 _SAME_AUROC = 0.0005
-"""Half precision is kept where the choosing fold's macro AUROC moves less than this: no figure of three digits does."""
+"""Half precision is kept where the validation fold's macro AUROC moves less: no figure of three digits does."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -77,7 +77,7 @@ def keep_small(out: Path, model: Kept, same: Callable[[Kept], bool]) -> tuple[st
         save_model(out, model)
     size_mb = (out / WEIGHTS).stat().st_size / 1e6
     if size_mb > _LARGEST_MB:
-        raise ValueError(f"{out / WEIGHTS} has {size_mb:.1f} MB; weights that ship have {_LARGEST_MB:g} at most")
+        raise ValueError(f"{out / WEIGHTS} has {size_mb:.1f} MB; bundled weights have {_LARGEST_MB:g} at most")
     return kept_as, size_mb
 
 
@@ -135,7 +135,7 @@ def _with_interval(line: Mapping[str, Any], kind: str, form: str = ".3f") -> str
 
 
 def _auroc(model: BeatEncoder, store: Path, comparison: Mapping[str, Any]) -> float:
-    """Of a linear probe on the comparison's choosing fold."""
+    """Of a linear probe on the comparison's validation fold."""
     opened = Store(store)
     model.check_store(opened)
     folds = comparison["folds"]
@@ -162,18 +162,18 @@ device; not for diagnosis or treatment.
 PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0. The records are from one
 institute in Germany, 1989–1996, ten seconds each; half of the patients are over 60.
 
-**Training.** {epochs} epochs, seed {seed}; what was asked of the encoder stands below, and in `config.json`.
+**Training.** {epochs} epochs, seed {seed}; its preset stands below, and in `config.json`.
 
-**Weights.** {kept_as}, {size} MB. Choosing fold, linear probe, macro AUROC: {before} in float32, {after} in float16.
+**Weights.** {kept_as}, {size} MB. Validation fold, linear probe, macro AUROC: {before} in float32, {after} in float16.
 
 ## Figures
 
 Linear probe on frozen embeddings, PTB-XL superclasses, {train:,} records to learn from, fold {fold} ({test:,} records)
-reported; 95 % intervals over bootstrap draws of patients. Configurations were chosen on fold 8.
+is the test fold; 95 % intervals over bootstrap draws of patients. Configurations were chosen on fold 8.
 
 {table}
 
-## What was asked
+## Preset
 
 ```json
 {recipe}

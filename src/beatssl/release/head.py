@@ -1,4 +1,4 @@
-"""A classifier or segmenter made into the weights that the package ships, with its model card.
+"""A classifier or segmenter made into bundled weights, with its model card.
 
 python -m beatssl.release.head runs/finetune --store stores/ptb-xl
 python -m beatssl.release.head runs/ludb --store stores/ludb
@@ -112,7 +112,7 @@ def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:
 
 
 def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What training was told; the figures stand above, and what the encoder was made of in config.json."""
+    """Settings of the training; the figures stand above, and what the encoder was made of in config.json."""
     return {name: value for name, value in provenance.items() if name not in ("pretraining", "figures_over_folds")}
 
 
@@ -121,13 +121,13 @@ _CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, so
 thresholds, temperatures and when to stop. Any statement counts, whatever its likelihood."""
 
 _SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, named or not, of any length; prepared at
-{fs_hz:g} samples/s, {low_hz:g}–{high_hz:g} Hz, which `segment --apply` does with what it reads.
+{fs_hz:g} samples/s, {low_hz:g}–{high_hz:g} Hz, as `analyze` and `EcgSegmenter.predict` prepare what they are given.
 **Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
-records. The figures are those of five networks trained alike, each on three fifths of the records and reported on
+records. The figures are those of five networks trained alike, each on three fifths of the records and tested on
 one fifth."""
 
 _BESIDE = """
-No expert's marks, but learnt before them and beside them through a head that is not kept: {beside} by `prepare`
+Before and with the experts' marks (co-training), pseudo-labels through a head that is not kept: {beside} by `prepare`
 (PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
 
 _CARD = """---
