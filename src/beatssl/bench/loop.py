@@ -9,7 +9,6 @@ import torch
 from accelerate import Accelerator
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.encoder import EncoderConfig, build_encoder
 from beatssl.store.labels import Cohort
@@ -62,7 +61,7 @@ def _fine_tuning(store: Store, out: Path, updates: int, run: RunConfig, accelera
     names = tuple(f"label {number}" for number in range(_LABELS))
     labels = np.random.default_rng(0).random((len(rows), _LABELS)) < 0.3
     group = Cohort(rows, labels, np.ones_like(labels), names, used, none, none, rows.astype(str), 0)
-    about = Preprocessing.of_store(store)
+    about = store.preparation
     model = EcgClassifier(build_encoder(EncoderConfig()), HeadConfig(names), about, {}).to(accelerator.device)
     shown = torch.ones(len(store.leads), dtype=torch.bool, device=accelerator.device)
     task = LabelTask(
@@ -86,7 +85,7 @@ def _fine_tuning(store: Store, out: Path, updates: int, run: RunConfig, accelera
 
 
 def _segmentation(store: Store, out: Path, updates: int, run: RunConfig, accelerator: Accelerator) -> None:
-    about = Preprocessing.of_store(store)
+    about = store.preparation
     data = PseudoLabelledRows(store, np.arange(min(_ROWS, len(store))), about)
     encoder = build_encoder(EncoderConfig())
     fit_segmenter(FitConfig(updates=updates), run, encoder, data, about, {}, 0, out, accelerator)

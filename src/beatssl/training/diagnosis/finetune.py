@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.row_signals import RowSignals
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
@@ -263,4 +262,4 @@ def _classifier(config: FinetuneConfig, question: Question, encoder: Any) -> Ecg
     hidden = config.hidden if config.head == "mlp" else 0
     head = HeadConfig(question.group.names, hidden, config.dropout)
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
-        return EcgClassifier(encoder, head, Preprocessing.of_store(question.store), {})
+        return EcgClassifier(encoder, head, question.store.preparation, {})

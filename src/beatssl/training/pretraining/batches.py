@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32, Int16, Int64, Shaped
 from torch import Tensor
 
-from beatssl.store.layout import MISSING, UNITS_PER_MV
+from beatssl.inference.row_signals import network_input
 from beatssl.training.pretraining.columns import Columns, Rows
 from beatssl.training.random_streams import BEATS, part_of, shuffled
 from beatssl.views.view import Signals
@@ -33,11 +33,10 @@ class Batch:
 
     def signals(self) -> Signals:
         """The rows in mV, 0 where not measured, with all their beats."""
-        missing = self.units == MISSING
-        ecg_mv = self.units.to(torch.float32).div_(UNITS_PER_MV).masked_fill_(missing, 0)
+        ecg_mv, lead_mask = network_input(self.units)
         return Signals(
             ecg_mv=ecg_mv,
-            lead_mask=~missing.all(dim=2),
+            lead_mask=lead_mask,
             valid=self.valid,
             beat_record=self.beat_record,
             beat_at=self.beat_at,

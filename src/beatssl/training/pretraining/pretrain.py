@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from beatssl.inference.model_folder import Provenance
+from beatssl.inference.model_config import Provenance
 from beatssl.inference.source import keep_encoder, start_encoder
 from beatssl.store.labels import cohort, parse_folds
 from beatssl.training.diagnosis.probe import valid_auroc

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from beatssl.inference.decimation import Thinning, thinning_factor
-from beatssl.inference.model_folder import Preprocessing, Provenance
+from beatssl.inference.decimation import Decimation, decimation_factor
+from beatssl.inference.model_config import Provenance
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder
 from beatssl.models.encoder import Encoder
+from beatssl.signals.preparation import Preparation
 from beatssl.training.loop import Trained, train
 from beatssl.training.run import RunConfig
 from beatssl.training.segmentation.config import FitConfig
@@ -41,13 +42,13 @@ def fit_segmenter(
     run: RunConfig,
     encoder: Encoder,
     data: WaveRows,
-    preprocessing: Preprocessing,
+    preprocessing: Preparation,
     provenance: Provenance,
     seed: int,
     out: Path,
     accelerator: Accelerator,
     evaluation: Callable[[EcgSegmenter], dict[str, float]] | None = None,
-    encoder_takes: Preprocessing | None = None,
+    encoder_takes: Preparation | None = None,
     cotraining: CoTraining | None = None,
     title: str = "Training a segmenter",
 ) -> Fitted:
@@ -61,13 +62,13 @@ def fit_segmenter(
     """
     encoder = encoder.maps_only()
     encoder_takes = encoder_takes or preprocessing
-    factor = thinning_factor(preprocessing, encoder_takes)
+    factor = decimation_factor(preprocessing, encoder_takes)
     if factor is None:
         raise ValueError(
             f"rows prepared as {preprocessing} give no signals as {encoder_takes}, which the encoder takes"
         )
     decoder = build_decoder(replace(config.decoder, rate=factor), encoder, seed)
-    thinning = Thinning(factor).design(preprocessing, encoder_takes) if factor != 1 else None
+    thinning = Decimation(factor).design(preprocessing, encoder_takes) if factor != 1 else None
     segmenter = EcgSegmenter(encoder, decoder, preprocessing, provenance, thinning).to(accelerator.device)
     if cotraining is not None:
         segmenter.load_state_dict(cotraining.start.state_dict())

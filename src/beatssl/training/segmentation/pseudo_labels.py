@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Int16, Int64
 
-from beatssl.inference.decimation import thinning_factor
-from beatssl.inference.model_folder import Preprocessing
+from beatssl.inference.decimation import decimation_factor
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.store.unlabelled import kept_rows
@@ -28,10 +28,10 @@ class PseudoLabelledRows:
     Nothing is known before a row's first wave and after its last.
     """
 
-    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preparation) -> None:
         """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
-        own = Preprocessing.of_store(store)
-        if thinning_factor(preprocessing, own) is None:
+        own = store.preparation
+        if decimation_factor(preprocessing, own) is None:
             raise ValueError(
                 f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; for co-training, "
                 "prepare it alike, or at a half or a quarter of its rate"
@@ -45,7 +45,7 @@ class PseudoLabelledRows:
                 f"none of the {len(rows)} rows of {store.path} that may be learnt from has {_LEAST_WAVES} measured "
                 "waves; pass other folds or another store"
             )
-        self.store, self.preprocessing, self.fs_hz = store, preprocessing, preprocessing.fs_hz
+        self.store, self.preparation, self.fs_hz = store, preprocessing, preprocessing.fs_hz
         self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
 
     def __len__(self) -> int:
@@ -100,4 +100,4 @@ def rows_to_cotrain(store: Store, marked: Store, folds: Sequence[int]) -> Pseudo
     there, here = store.records.iloc[rows], marked.records
     waveform = here.loc[here["waveform_hash"] != "", "waveform_hash"]
     shared = patients(there).isin(patients(here)) | there["waveform_hash"].isin(waveform)
-    return PseudoLabelledRows(store, rows[~shared.to_numpy(bool)], Preprocessing.of_store(marked))
+    return PseudoLabelledRows(store, rows[~shared.to_numpy(bool)], marked.preparation)

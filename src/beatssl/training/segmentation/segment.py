@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 from beatssl.analysis.waves import waves_of_rows
 from beatssl.beats.decoding.wave_decoding import CONFIDENCE_S
 from beatssl.files import read_json, write_json
-from beatssl.inference.model_folder import CONFIG, Preprocessing
+from beatssl.inference.model_config import CONFIG
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import Opened, open_encoder_beneath
 from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
@@ -105,8 +105,8 @@ class _Segmentation:
                 "encoder": self.opened.name, "pretraining": self.opened.provenance, "fit": asdict(fit),
             }  # fmt: skip
             fitted = fit_segmenter(
-                fit, config.run, self.opened.encoder, rows, rows.preprocessing, provenance, config.seed, kept,
-                self.accelerator, encoder_takes=self.opened.preprocessing, title="Training on pseudo-labels",
+                fit, config.run, self.opened.encoder, rows, rows.preparation, provenance, config.seed, kept,
+                self.accelerator, encoder_takes=self.opened.preparation, title="Training on pseudo-labels",
             )  # fmt: skip
             self._keep(fitted.segmenter, kept / SEGMENTER)
         self.accelerator.wait_for_everyone()
@@ -154,9 +154,9 @@ class _Segmentation:
             "cotraining": None if self.cotraining is None else self.cotraining.start.provenance["data"],
         }  # fmt: skip
         return fit_segmenter(
-            config.fit, config.run, self.opened.encoder, marked_rows(store, train), Preprocessing.of_store(store),
+            config.fit, config.run, self.opened.encoder, marked_rows(store, train), store.preparation,
             provenance, config.seed + 1000 * fold, folder, self.accelerator,
-            evaluation=evaluation if len(valid) else None, encoder_takes=self.opened.preprocessing,
+            evaluation=evaluation if len(valid) else None, encoder_takes=self.opened.preparation,
             cotraining=self.cotraining, title=f"Fold {fold}" if len(valid) else "All records",
         )  # fmt: skip
 

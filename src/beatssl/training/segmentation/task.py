@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int16, Int64
 from torch import Tensor, nn
 
-from beatssl.inference.decimation import Thinning
+from beatssl.inference.decimation import Decimation
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.losses.gather import gather_with_grad
 from beatssl.signals.leads import LEADS
@@ -157,7 +157,7 @@ class WaveTask:
 
     def _seen(self, rows: MarkedRows, generator: torch.Generator) -> WaveViews:
         seen = augmented(self.config, rows, self._views, generator)
-        return smoothed(seen, self.segmenter.thinning, self.config.smooth, generator)
+        return smoothed(seen, self.segmenter.decimation, self.config.smooth, generator)
 
     def losses(self, model: nn.Module, batch: WaveBatch, seen: tuple[WaveViews, int]) -> Losses:
         """The loss over marks; with co-training a part of that over pseudo-labels is added."""
@@ -249,7 +249,7 @@ def augmented(config: FitConfig, rows: MarkedRows, views: Composed, generator: t
     return WaveViews(signals.ecg_mv, signals.lead_mask, slot, share, counts)
 
 
-def smoothed(seen: WaveViews, thinning: Thinning | None, share: float, generator: torch.Generator) -> WaveViews:
+def smoothed(seen: WaveViews, thinning: Decimation | None, share: float, generator: torch.Generator) -> WaveViews:
     """Some records as if they had been sampled at the encoder's rate."""
     if thinning is None:
         return seen
