@@ -122,13 +122,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         there = torch.from_numpy(np.isfinite(ready).any(axis=2))
         return torch.from_numpy(np.nan_to_num(ready)).to(device), there.to(device)
 
-    def check_store(self, store: Store, given: Preparation | None = None) -> None:
-        """Raises CheckpointError, naming every difference, where a store's signals were prepared otherwise.
-
-        `given`: how they reach the network, where that is not as the store holds them.
-        """
-        given = given or store.preparation
-        mine, theirs = (_readable(self.preparation, self.encoder.config.leads), _readable(given, len(store.leads)))
+    def check_store(self, store: Store) -> None:
+        """Raises CheckpointError, naming every difference, where a store's signals were prepared otherwise."""
+        mine = _readable(self.preparation, self.encoder.config.leads)
+        theirs = _readable(store.preparation, len(store.leads))
         if lines := differences(theirs, mine):
             raise CheckpointError(
                 f"store {store.path} was prepared otherwise than the signals this {self.kind.name} was trained on "
