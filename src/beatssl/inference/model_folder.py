@@ -55,7 +55,8 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
     `save_pretrained(folder)`, `push_to_hub("name/repository")` and `from_pretrained(either)` keep and fetch it, as
     models of the Hugging Face hub do; `save_pretrained(..., push_to_hub=True)` does both. No file is a pickle.
 
-    A kind of model gives `kind` and `build`; one with a head also `head_settings`.
+    Each answers by `predict(ecg_mv, leads, fs_hz)` for a record as a file gives it, by `predict_batch` for several.
+    A kind of model gives these, `kind` and `build`; one with a head also `head_settings`.
     """
 
     kind: ClassVar[Kind]
@@ -144,7 +145,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         local_files_only: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """ "default" (the weights that come with the package), the folder of a model or of the run that made it, or a
+        """ "default" (the bundled weights), the folder of a model or of the run that made it, or a
         repository of the hub ("name/repository"), as a model in evaluation mode.
 
         Raises CheckpointError where there is none of this kind, or it is damaged or newer than this version of beatssl.
