@@ -257,6 +257,14 @@ VERBS: dict[str, Verb] = {
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
         show_model,
     ),
+    "analyze": Verb(
+        "waves and intervals of ECG files, folders of them and stores",
+        "beatssl.analysis.analyze",
+        "analyze",
+        "AnalyzeConfig",
+        "beatssl analyze data/files stores/ludb --out runs/waves",
+        show_line,
+    ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
         "beatssl.reports.draw",

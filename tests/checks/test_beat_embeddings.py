@@ -12,9 +12,8 @@ from beatssl.checks.beat_embeddings import (
     check_beat_embeddings,
     fit_beats,
 )
-from beatssl.inference.beat_embedding import TwelveLeads, embed_beats
+from beatssl.inference.beat_embedding import embed_beats
 from beatssl.models.encoded import Encoded
-from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.splits import SplitError
@@ -53,19 +52,6 @@ def test_a_beats_embedding_is_its_part_of_the_signal(store):
             assert np.allclose(parts, expected, atol=2e-3)
             compared += 1
     assert compared > 3
-
-
-def test_leads_as_recorded_take_their_places(store, monkeypatch):
-    plain = store.ecg_mv([0, 3])
-    records = store.records.assign(lead_names=[["V5", "II"]] * len(store))
-    monkeypatch.setattr(Store, "records", records)
-    recorded = TwelveLeads(store.path)
-    recorded.manifest["config"]["leads"] = "as-recorded"
-    assert recorded.leads == LEADS
-    found = recorded.ecg_mv([0, 3])
-    for one, own in zip(found, plain, strict=True):
-        assert np.allclose(one, to_twelve(own[:2], ("V5", "II")), atol=6e-4, equal_nan=True)
-    assert np.isnan(found[:, 0]).all()
 
 
 def test_what_sets_a_beat_apart_from_its_neighbours():

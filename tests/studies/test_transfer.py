@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.model_folder import CheckpointError, Preprocessing, save_model
+from beatssl.inference.model_folder import CheckpointError, save_model
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json
@@ -47,7 +47,7 @@ def read(store: Store, label_set: str, names: tuple[str, ...]) -> list[str]:
 def classifier_for(store: Store, labels: tuple[str, ...] = SUPERCLASSES, **provenance: object) -> EcgClassifier:
     torch.manual_seed(0)
     about = {"head": {"labels": "superclass"}} | provenance
-    return EcgClassifier(build_encoder(TINY), HeadConfig(labels), Preprocessing.of_store(store), about).eval()
+    return EcgClassifier(build_encoder(TINY), HeadConfig(labels), store.preparation, about).eval()
 
 
 @pytest.fixture(scope="module")

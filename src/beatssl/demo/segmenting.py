@@ -10,7 +10,6 @@ from jaxtyping import Int64
 
 from beatssl.analysis.waves import waves_of_record
 from beatssl.demo.training import TEST_FOLD
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.segmentation import segmentation_figures
 from beatssl.progress import progress, track
@@ -39,7 +38,7 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     provenance = {"data": f"{store.kind}, {len(train)} records", "encoder": opened.name, "seed": run.config.seed}
     with progress("Training the segmenter", updates, "updates") as advance:
         fitted = fit_segmenter(
-            fit, opened.encoder, marked_rows(store, train), None, Preprocessing.of_store(store), provenance,
+            fit, opened.encoder, marked_rows(store, train), None, store.preparation, provenance,
             run.config.seed, torch.device("cpu"), advance,
         )  # fmt: skip
     fitted.segmenter.save_pretrained(out / "segmenter")

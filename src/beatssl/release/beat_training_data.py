@@ -15,10 +15,13 @@ from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
 from beatssl.records.mitdb import MitdbReader, aami_class
 from beatssl.records.reader import Source
 from beatssl.release.beat_retiming import is_regular, retime
-from beatssl.signals.filters import bandpass, resample
+from beatssl.signals.preparation import Preparation
 
 FS_HZ = 100.0
 ROW_S = 10.0
+PREPARATION = Preparation(FS_HZ, low_hz=0.5, high_hz=40.0, leads=())
+"""That of `prepare` for MIT-BIH: both leads as recorded."""
+
 EXCLUDED = -1
 """Class of beats that are not used: paced, unclassifiable, and flutter waves."""
 
@@ -93,7 +96,7 @@ def read_marked(root: Path, records: Iterable[str]) -> list[MarkedRecord]:
         record = MitdbReader().read(root, Source(name, name))
         if record.beats is None:
             raise ValueError(f"{root / name} has no beat marks; download mitdb again, with its .atr files")
-        ecg_mv = resample(bandpass(record.ecg_mv, record.fs_hz), record.fs_hz, FS_HZ)
+        ecg_mv = PREPARATION.apply(record.ecg_mv, record.leads, record.fs_hz)
         groups = [aami_class(symbol) for symbol in record.beats.symbol]
         beat_class = np.array([CLASSES.index(g) if g in CLASSES else EXCLUDED for g in groups], np.int64)
         out.append(MarkedRecord(name, ecg_mv, record.beats.time_s, beat_class))

@@ -13,7 +13,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.inference.encoder import BeatEncoder
-from beatssl.inference.model_folder import CARD, WEIGHTS, SavedModel, save_model, shipped
+from beatssl.inference.model_config import CARD, WEIGHTS
+from beatssl.inference.model_folder import SavedModel, bundled, save_model
 from beatssl.metrics.classification import Interval
 from beatssl.results import read_result
 from beatssl.store.labels import cohort
@@ -40,7 +41,7 @@ class BundleEncoderConfig:
     """The labelled store of the comparison."""
     comparison: Path
     """Folder where `compare` wrote compare.json."""
-    out: Path = shipped(BeatEncoder.kind)
+    out: Path = bundled(BeatEncoder.kind)
     """Folder of the weights."""
 
 

@@ -19,7 +19,8 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.model_folder import CARD, shipped
+from beatssl.inference.model_config import CARD
+from beatssl.inference.model_folder import bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.release.encoder import keep_small
 from beatssl.reports.tables import wave_lines
@@ -52,7 +53,7 @@ def bundle_head(config: BundleHeadConfig) -> Path:
     kind = next((one for one in (EcgClassifier, EcgSegmenter) if (config.run / one.kind.inside).is_dir()), None)
     if kind is None:
         raise ValueError(f"{config.run} holds neither a classifier nor a segmenter; pass --final to segment")
-    model, out = kind.from_pretrained(config.run), shipped(kind.kind)
+    model, out = kind.from_pretrained(config.run), bundled(kind.kind)
     store = Store(config.store)
     before, moved = _probabilities(model, store), [0.0]
 
@@ -96,7 +97,7 @@ def _what(model: Head) -> str:
         return _CLASSIFIER.format(labels=", ".join(model.labels))
     cotraining = model.provenance.get("cotraining")
     more = _COTRAINING.format(cotraining=cotraining) if cotraining else ""
-    return _SEGMENTER.format(**asdict(model.preprocessing)) + more
+    return _SEGMENTER.format(**asdict(model.preparation)) + more
 
 
 def _classes(figures: DiagnosisFigures, model: EcgClassifier) -> list[str]:

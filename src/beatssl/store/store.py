@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Int16, Int64, Shaped
 
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 from beatssl.store.layout import (
     BEAT_CLUSTERS,
     CLUSTERS,
@@ -96,6 +97,13 @@ class Store:
         if self.manifest["config"]["leads"] == "twelve":
             return LEADS
         return tuple(str(slot + 1) for slot in range(self.manifest["counts"]["leads"]))
+
+    @property
+    def preparation(self) -> Preparation:
+        """What was done to the signals; its leads are none where they were kept as recorded."""
+        config = self.manifest["config"]
+        leads = LEADS if config["leads"] == "twelve" else ()
+        return Preparation(self.fs_hz, float(config["low_hz"]), float(config["high_hz"]), leads)
 
     def ecg_mv(self, rows: Rows) -> Float32[np.ndarray, "row lead time"]:
         """Signals of some rows, in the order asked, in mV; NaN where missing, not measured or padded."""

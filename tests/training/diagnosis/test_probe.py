@@ -8,7 +8,8 @@ import torch
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
-from beatssl.inference.encoder import BeatEncoder, CheckpointError
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import CheckpointError
 from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json

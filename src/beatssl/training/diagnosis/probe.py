@@ -12,7 +12,6 @@ from pydantic.dataclasses import dataclass
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.device import Device, torch_device
 from beatssl.inference.embedding import embed
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, choosing
 from beatssl.store.store import Store
@@ -120,7 +119,7 @@ def _classifier(
     question: Question, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
 ) -> EcgClassifier:
     """The encoder with the regression as its head, which gives the scores that the regression gives."""
-    model = EcgClassifier(encoder, HeadConfig(question.group.names), Preprocessing.of_store(question.store), {})
+    model = EcgClassifier(encoder, HeadConfig(question.group.names), question.store.preparation, {})
     mean, variance = spread(values)
     model.head.standardise_as(mean, variance)
     model.head.be_linear(line.weight, line.bias)
