@@ -1,23 +1,26 @@
 """The demo's segmenter of P, QRS and T waves, trained on the pretrained encoder, and its figures."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Int64
 
 from beatssl.analysis.waves import waves_of_record
 from beatssl.demo.training import TEST_FOLD
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.segmentation import segmentation_figures
-from beatssl.progress import progress, track
+from beatssl.progress import track
 from beatssl.reports.pretrain_page import FinishedRun
 from beatssl.reports.wave_section import BoundaryFigures, FoundWaves
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
-from beatssl.training.segmentation.fit import FitConfig, fit_segmenter
+from beatssl.training.run import RunConfig, start_accelerator
+from beatssl.training.segmentation.config import OPTIM, FitConfig
+from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows
 
 TRAINING_ROWS, TEST_ROWS = 64, 32
@@ -34,13 +37,14 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     test = _rows(store, (TEST_FOLD,), TEST_ROWS)
     say(f"training a segmenter: P, QRS and T waves of {len(train)} records, {updates} updates")
     opened = open_encoder(str(run.config.out), run.config.encoder, run.config.seed, store)
-    fit = FitConfig(updates=updates, average=_AVERAGE, precision="float32")
+    fit = FitConfig(updates=updates, optim=replace(OPTIM, average=_AVERAGE, precision="float32"))
     provenance = {"data": f"{store.kind}, {len(train)} records", "encoder": opened.name, "seed": run.config.seed}
-    with progress("Training the segmenter", updates, "updates") as advance:
-        fitted = fit_segmenter(
-            fit, opened.encoder, marked_rows(store, train), None, store.preparation, provenance,
-            run.config.seed, torch.device("cpu"), advance,
-        )  # fmt: skip
+    folder, options = out / "segmenting", RunConfig()
+    shutil.rmtree(folder, ignore_errors=True)
+    fitted = fit_segmenter(
+        fit, options, opened.encoder, marked_rows(store, train), store.preparation, provenance, run.config.seed,
+        folder, start_accelerator(options, folder),
+    )  # fmt: skip
     fitted.segmenter.save_pretrained(out / "segmenter")
     say(f"finding the waves of {len(test)} test records")
     ids = store.records["record_id"].astype(str).to_numpy()

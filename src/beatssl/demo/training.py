@@ -12,9 +12,10 @@ from beatssl.models.encoded import EncoderConfig
 from beatssl.reports.pretrain_page import FinishedRun
 from beatssl.studies.predictions import read_predictions
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
+from beatssl.training.optim import OptimConfig
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
-from beatssl.training.run import CONFIG
+from beatssl.training.run import CONFIG, RunConfig
 
 NETWORK = EncoderConfig(width=0.5)
 PRETRAINING_FOLDS, TEST_FOLD = "1-8", 9
@@ -34,7 +35,7 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None]) 
     """
     config = PretrainConfig(
         stores=(store,), out=out / "pretraining", encoder=NETWORK, folds=PRETRAINING_FOLDS, epochs=epochs,
-        batch_size=BATCH_SIZE, log_every=4,
+        optim=OptimConfig(batch_size=BATCH_SIZE), run=RunConfig(log_every=4),
     )  # fmt: skip
     if (config.out / CONFIG).exists():
         shutil.rmtree(config.out)

@@ -81,7 +81,7 @@ def _loss_section(store: Store, run: FinishedRun, note: str) -> tuple[Section, d
 
 
 def _caption(first: Mapping[str, Any], run: FinishedRun) -> str:
-    others = 2 * run.config.batch_size - 1
+    others = 2 * run.config.optim.batch_size - 1
     text = (
         f"A panel for each term of the loss, over {run.config.epochs} epochs (an epoch shows every "
         "record once). Against: given one view of a record or heartbeat, find those similar to it among all others of "
@@ -96,8 +96,8 @@ def _caption(first: Mapping[str, Any], run: FinishedRun) -> str:
 
 def _lowest(name: str, lines: Sequence[Mapping[str, Any]], run: FinishedRun) -> tuple[float, str]:
     """The lower bound of the contrastive loss of records: the entropy of the targets' normalised rows."""
-    rhythm = run.config.recipe().objective.rhythm
+    rhythm = run.config.values().objective.rhythm
     shares = [line["rhythm_target_entropy"] for line in lines if "rhythm_target_entropy" in line]
     if name != "loss_rhythm" or rhythm.form != "soft_2" or not shares:
         return float("nan"), ""
-    return float(np.mean(shares) * np.log(2 * run.config.batch_size - 1)), "lowest possible"
+    return float(np.mean(shares) * np.log(2 * run.config.optim.batch_size - 1)), "lowest possible"

@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.row_signals import RowSignals
+from beatssl.results import read_result
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
 from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, fit, spread
 from beatssl.training.diagnosis.question import (
+    METRICS,
     Answer,
     DiagnosisConfig,
     Question,
@@ -123,7 +125,9 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
         make = _head_alone if config.train == "head" else _everything
         model, learnt = make(config, question, used, signals, values, accelerator)
         answers.append(_answer(config, model, learnt, out, accelerator))
-    return conclude(config, question, answers)
+    figures = conclude(config, question, answers) if accelerator.is_main_process else None
+    accelerator.wait_for_everyone()
+    return figures or read_result(config.out / METRICS, DiagnosisFigures)
 
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
