@@ -38,6 +38,13 @@ def test_an_array_gives_waves_and_intervals_of_the_record(segmenter, store):
     assert rate == pytest.approx(store.features["rate_bpm"][20], rel=0.05)
 
 
+def test_two_leads_of_one_place_are_told_apart(segmenter, store):
+    ecg_mv = store.ecg_mv([20])[0, [1, 1, 7]]
+    ecg_mv[2] = np.nan
+    found = of_array(segmenter, ecg_mv, ("II", "MLII", "V2"), 100.0)
+    assert found.waves["lead"].unique().tolist() == ["II", "MLII"]
+
+
 def test_a_file_gives_what_its_array_gives(segmenter, store, tmp_path: Path):
     ecg_mv = two_leads(store, 20)
     np.save(tmp_path / "one.npy", ecg_mv)

@@ -54,6 +54,18 @@ def test_a_beats_embedding_is_its_part_of_the_signal(store):
     assert compared > 3
 
 
+def test_leads_as_recorded_take_their_places(store):
+    plain = store.ecg_mv([0, 3])
+    records = store.records.assign(lead_names=[["V5", "II"]] * len(store))
+    recorded = store.with_tables(records=records).with_config(leads="as-recorded")
+    assert recorded.leads != LEADS
+    assert recorded.twelve_leads().leads == LEADS
+    found = recorded.twelve_leads().ecg_mv([0, 3])
+    for one, own in zip(found, plain, strict=True):
+        assert np.allclose(one, to_twelve(own[:2], ("V5", "II")), atol=6e-4, equal_nan=True)
+    assert np.isnan(found[:, 0]).all()
+
+
 def test_what_sets_a_beat_apart_from_its_neighbours():
     values = np.array([[1.0], [2.0], [9.0], [5.0], [5.0]], np.float32)
     found = beside_usual(values, np.array([0, 0, 0, 2, 2]))
@@ -83,9 +95,8 @@ def test_missed_and_false_beats_count_as_in_the_check_of_classes():
     assert list(figures["per_class"]) == list(CLASSES)
 
 
-def test_other_stores_are_refused(store, monkeypatch):
+def test_other_stores_are_refused(store):
     with pytest.raises(SplitError, match="no row in train"):
         check_beat_embeddings(store, "random")
-    monkeypatch.setattr(Store, "reference_beats", store.reference_beats.iloc[:0])
     with pytest.raises(ValueError, match="no reference beats; prepare mitdb"):
-        check_beat_embeddings(Store(store.path), "random")
+        check_beat_embeddings(store.with_tables(reference_beats=store.reference_beats.iloc[:0]), "random")

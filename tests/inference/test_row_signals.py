@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl.inference.row_signals import RowSignals, network_input, twelve_units
+from beatssl.inference.row_signals import RowSignals, network_input
 from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import to_mv
@@ -49,14 +49,14 @@ def test_leads_as_recorded_take_their_places(as_recorded: Store):
     assert as_recorded.leads == ("1", "2", "3", "4")
     assert as_recorded.preparation.leads == ()
     rows = np.array([1, 0])
-    found = to_mv(twelve_units(as_recorded, rows))
+    twelve = as_recorded.twelve_leads()
+    found = to_mv(twelve.ecg_units(rows))
     for one, own in zip(found, as_recorded.ecg_mv(rows), strict=True):
         np.testing.assert_allclose(one, to_twelve(own, RECORDED), atol=6e-4)
-    signals = RowSignals(as_recorded, in_twelve=True)(rows)
+    signals = RowSignals(twelve)(rows)
     assert [LEADS[k] for k in np.flatnonzero(signals.lead_mask[0].numpy())] == [*LEADS[:6], "V5"]
     assert RowSignals(as_recorded)(rows).lead_mask.shape == (2, 4)
 
 
 def test_a_store_of_the_twelve_stays_as_it_is(store: Store):
-    rows = np.array([4, 2])
-    np.testing.assert_array_equal(twelve_units(store, rows), store.ecg_units(rows))
+    assert store.twelve_leads() is store

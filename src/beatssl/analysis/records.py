@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.row_signals import RowSignals, on_device
+from beatssl.inference.device import to_device
+from beatssl.inference.row_signals import RowSignals
 from beatssl.progress import track
 from beatssl.store.store import Store
 
@@ -51,7 +52,7 @@ def _row_log_odds(
     log_odds = [np.zeros((0, len(classifier.labels)))]
     measured = [np.zeros(0, bool)]
     for start in track(range(0, len(rows), _BATCH), "Applying", unit="batches"):
-        signals = on_device(signals_of(rows[start : start + _BATCH]), device)
+        signals = to_device(signals_of(rows[start : start + _BATCH]), device)
         found = classifier(signals.ecg_mv, signals.lead_mask, signals.valid)
         log_odds.append(found.double().cpu().numpy())
         measured.append(signals.lead_mask.any(dim=1).cpu().numpy())

@@ -18,6 +18,7 @@ from beatssl.progress import track
 from beatssl.records.files import FilesReader
 from beatssl.records.record import Record
 from beatssl.signals.filters import resample
+from beatssl.signals.leads import canonical_leads, present_leads
 from beatssl.signals.preparation import as_batch, resample_rows
 from beatssl.store.manifest import differences
 from beatssl.store.reading import PreparedRecord, Reject, prepare_record, read_record
@@ -62,7 +63,7 @@ def of_array(
     Raises ValueError where shape, lead names and rate do not fit together, or no lead is measured.
     """
     ready = segmenter.prepared(as_batch(ecg_mv), leads, fs_hz)[0]
-    return _of_prepared(segmenter, record_id, ready, segmenter.takes.lead_names(leads))
+    return _of_prepared(segmenter, record_id, ready, _names(leads, ready))
 
 
 def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None = None) -> Iterator[Found | Reject]:
@@ -83,7 +84,13 @@ def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None =
         if isinstance(ready, Reject):
             yield ready
         else:
-            yield _of_prepared(segmenter, ready.record.id, ready.ecg_mv, ready.lead_names)
+            yield _of_prepared(segmenter, ready.record.id, ready.ecg_mv, _names(ready.record.leads, ready.ecg_mv))
+
+
+def _names(leads: Sequence[str], ecg_mv: Float32[np.ndarray, "lead time"]) -> list[str]:
+    """Canonical names of a record's leads, no two alike; "" for one that is not measured."""
+    there = present_leads(ecg_mv)
+    return [name if some else "" for name, some in zip(canonical_leads(tuple(leads)), there, strict=True)]
 
 
 def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from beatssl.bench.loop import update_s_by_task
+from beatssl.inference.device import to_device
 from beatssl.losses.contrast import contrast
 from beatssl.models.encoder import EncoderConfig, build_encoder
 from beatssl.progress import track
@@ -24,7 +25,6 @@ from beatssl.training.pretraining.columns import Columns, load_rows
 from beatssl.training.pretraining.objective import Preset, ViewMaker
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.presets import preset
-from beatssl.training.task import to_device
 from beatssl.views.registry import build_views
 
 _WARM_UP = 2

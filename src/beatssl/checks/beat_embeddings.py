@@ -1,6 +1,6 @@
 """Beat classes of MIT-BIH's DS2 as a linear probe reads them from a frozen encoder's embeddings of beats."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from beatssl.inference.beat_embedding import embed_beats
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.models.encoded import EncoderConfig
-from beatssl.signals.leads import LEADS
 from beatssl.store.splits import split_mitdb
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.linear import Linear, fit_path
@@ -53,9 +52,10 @@ def check_beat_embeddings(store: Store, encoder: str = "default", seed: int = 0)
     """
     if not len(store.reference_beats):
         raise ValueError("this store has no reference beats; prepare mitdb")
+    twelve = store.twelve_leads()
     split = split_mitdb(store.records)
-    opened = open_encoder(encoder, EncoderConfig(), seed, store, replace(store.preparation, leads=LEADS))
-    values, line = embed_beats(opened.encoder, store, np.sort(np.concatenate(list(split.sides().values()))), BINS)
+    opened = open_encoder(encoder, EncoderConfig(), seed, twelve)
+    values, line = embed_beats(opened.encoder, twelve, np.sort(np.concatenate(list(split.sides().values()))), BINS)
     row = store.beats["row"].to_numpy(np.int64)[line]
     values = beside_usual(values, row)
     pairs = matched_classes(store.beats.assign(cluster=np.arange(len(store.beats))), store.reference_beats)

@@ -20,10 +20,10 @@ def embed_beats(
 ) -> tuple[Float32[np.ndarray, "beat channel_bins"], Int64[np.ndarray, " beat"]]:
     """Every beat of some rows, at `bins` places from R − 250 to R + 450 ms, and its line in the store's table of beats.
 
-    The encoder sees the twelve leads: of a store as recorded, each lead in its place. It is put into evaluation for it,
-    and back into what it was in.
+    Of a store with leads as recorded pass `store.twelve_leads()`. The encoder is put into evaluation for it, and back
+    into what it was in.
     """
-    signals_of = RowSignals(store, in_twelve=True)
+    signals_of = RowSignals(store)
     number = store.beats["row"].to_numpy(np.int64)
     if (np.diff(number) < 0).any():
         raise ValueError(f"beats of {store.path} are not in the order of its rows; prepare the store again")

@@ -55,7 +55,8 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
     `save_pretrained(folder)`, `push_to_hub("name/repository")` and `from_pretrained(either)` keep and fetch it, as
     models of the Hugging Face hub do; `save_pretrained(..., push_to_hub=True)` does both. No file is a pickle.
 
-    A kind of model gives `kind` and `build`; one with a head also `head_settings`.
+    Each answers by `predict(ecg_mv, leads, fs_hz)` for a record as a file gives it, by `predict_batch` for several.
+    A kind of model gives these, `kind` and `build`; one with a head also `head_settings`.
     """
 
     kind: ClassVar[Kind]
@@ -122,13 +123,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         there = torch.from_numpy(np.isfinite(ready).any(axis=2))
         return torch.from_numpy(np.nan_to_num(ready)).to(device), there.to(device)
 
-    def check_store(self, store: Store, given: Preparation | None = None) -> None:
-        """Raises CheckpointError, naming every difference, where a store's signals were prepared otherwise.
-
-        `given`: how they reach the network, where that is not as the store holds them.
-        """
-        given = given or store.preparation
-        mine, theirs = (_readable(self.preparation, self.encoder.config.leads), _readable(given, len(store.leads)))
+    def check_store(self, store: Store) -> None:
+        """Raises CheckpointError, naming every difference, where a store's signals were prepared otherwise."""
+        mine = _readable(self.preparation, self.encoder.config.leads)
+        theirs = _readable(store.preparation, len(store.leads))
         if lines := differences(theirs, mine):
             raise CheckpointError(
                 f"store {store.path} was prepared otherwise than the signals this {self.kind.name} was trained on "
@@ -147,7 +145,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         local_files_only: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """ "default" (the weights that come with the package), the folder of a model or of the run that made it, or a
+        """ "default" (the bundled weights), the folder of a model or of the run that made it, or a
         repository of the hub ("name/repository"), as a model in evaluation mode.
 
         Raises CheckpointError where there is none of this kind, or it is damaged or newer than this version of beatssl.

@@ -27,21 +27,16 @@ class Opened:
     """What it takes."""
 
 
-def open_encoder(
-    source: str, network: EncoderConfig, seed: int, store: Store, given: Preparation | None = None
-) -> Opened:
+def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
     """ "random" (an untrained `network`), "default", a run, or a checkpoint's folder or repository, to use on `store`.
-
-    `given`: how the store's signals reach the encoder, where that is not as the store holds them.
 
     Raises CheckpointError where there is no such checkpoint, or where the store was prepared otherwise than it expects.
     """
     if source == "random":
         provenance = {"encoder": asdict(network), "seed": seed}
-        own = given or store.preparation
-        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, own)
+        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, store.preparation)
     model = BeatEncoder.from_pretrained(source)
-    model.check_store(store, given)
+    model.check_store(store)
     return Opened(model.encoder, source, model.provenance, model.preparation)
 
 

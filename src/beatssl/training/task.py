@@ -1,7 +1,7 @@
 """What the training loop asks of a task, whatever is learnt."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -12,7 +12,6 @@ from beatssl.training.optim import Groups
 
 Batch = TypeVar("Batch")
 Seen = TypeVar("Seen")
-Value = TypeVar("Value")
 
 
 class NotFinite(RuntimeError):
@@ -102,19 +101,3 @@ class Task(Protocol[Batch, Seen]):
     def checkpoint(self, model: nn.Module, updates: int) -> None:
         """Keep the model for use, where that is wanted while training goes on. Called in the first process alone."""
         ...
-
-
-def to_device(value: Value, device: torch.device) -> Value:
-    """A batch with all its tensors on a device; of dataclasses, mappings and tuples those within."""
-    if device.type == "cpu":
-        return value
-    moved: Any = value
-    if isinstance(value, Tensor):
-        moved = value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
-    elif is_dataclass(value) and not isinstance(value, type):
-        moved = replace(value, **{one.name: to_device(getattr(value, one.name), device) for one in fields(value)})
-    elif isinstance(value, Mapping):
-        moved = {key: to_device(one, device) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    elif isinstance(value, tuple):
-        moved = tuple(to_device(one, device) for one in value)  # pyright: ignore[reportUnknownVariableType]
-    return moved

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from beatssl.training.diagnosis.label_fit import label_loss, negatives_per_positive
 
 from beatssl.inference.classifier import ClassificationHead, EcgClassifier, HeadConfig
 from beatssl.inference.encoder import BeatEncoder
@@ -16,7 +17,6 @@ from beatssl.signals.preparation import Preparation
 from beatssl.store.labels import cohort
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import FinetuneConfig, finetune
-from beatssl.training.diagnosis.label_fit import label_loss, negatives_per_positive
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.views.registry import ViewsConfig
 

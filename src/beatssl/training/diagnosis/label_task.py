@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
+from beatssl.inference.device import to_device
 from beatssl.losses.gather import gather, gather_with_grad
 from beatssl.store.labels import Cohort
 from beatssl.training.diagnosis.figures import macro_auroc
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import part_of, shuffled
-from beatssl.training.task import Losses, to_device
+from beatssl.training.task import Losses
 
 _EVALUATED_AT_ONCE = 256
 
