@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Losses:
     details: Any = None
 
 
+@runtime_checkable
 class Task(Protocol[Batch, Seen]):
     """A model, batches to train it on, and a loss: pretraining, fine-tuning or segmentation.
 

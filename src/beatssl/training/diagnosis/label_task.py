@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from beatssl.training.task import Losses
 _EVALUATED_AT_ONCE = 256
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """What a model takes for the rows of a cohort."""
 
