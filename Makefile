@@ -41,7 +41,7 @@ figures: $(BIN)/.installed-dev
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
 	$(BIN)/beatssl segment stores/ludb200 --encoder default --beside stores/ptb-xl --out runs/ludb --final
-	$(BIN)/beatssl check stores/qtdb200 --what marked-points --encoder runs/ludb --out results/qtdb
+	$(BIN)/beatssl check stores/qtdb200 --what marked-points --segmenter runs/ludb --out results/qtdb
 	$(SEGMENT) --encoder default --out runs/ludb-pretrained
 	$(SEGMENT) --encoder random --out runs/ludb-random
 	$(SEGMENT) --encoder random --fit.train all --out runs/ludb-scratch

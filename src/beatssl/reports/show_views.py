@@ -1,16 +1,15 @@
 """The verb `views`: a page of one record, or the realism table of a store."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.checks.check import as_plain
-from beatssl.checks.views import ViewsCheckConfig, check_views
+from beatssl.checks.views import ViewsCheckConfig, ViewsFigures, check_views
 from beatssl.reports.views_page import views_page
+from beatssl.results import write_result
 from beatssl.store.store import Store
 
 
@@ -39,7 +38,7 @@ class ShowViewsConfig:
     """Of rows and views."""
 
 
-def show_views(config: ShowViewsConfig) -> Path | dict[str, Any]:
+def show_views(config: ShowViewsConfig) -> Path | ViewsFigures:
     """The path of the page of `config.record`, or the figures of the realism table, also written as JSON.
 
     Raises:
@@ -51,8 +50,6 @@ def show_views(config: ShowViewsConfig) -> Path | dict[str, Any]:
         out = config.out or config.store / f"views-{config.record}.html"
         return views_page(store, config.record, out, config.strength, config.seed)
     table = ViewsCheckConfig(rows=config.rows, diagnosis_rows=config.diagnosis_rows, seed=config.seed)
-    figures = as_plain(check_views(store, table))
-    out = config.out or config.store / "views.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    figures = check_views(store, table)
+    write_result(config.out or config.store / "views.json", figures)
     return figures

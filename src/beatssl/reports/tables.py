@@ -271,7 +271,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             (f"{title}: {what}", _of(name, show))
             for name, title in (
                 ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
-                ("marks_of_other_beats", "each mark from the marks of its lead's other beats"),
+                ("annotation_repeatability", "each mark from the marks of its lead's other beats"),
             )
             for what, show in _WAVE_ROWS
         ),

@@ -1,10 +1,10 @@
 """Waves that a segmenter found, over the true ones: records on ECG paper, and the figures."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
+from beatssl.metrics.segmentation import SegmentationFigures
 from beatssl.reports.page import Section, cards, decimal, figure, table, tabs
 from beatssl.reports.segment_pictures import choose_examples, draw_record
 from beatssl.store.store import Store
@@ -25,7 +25,7 @@ class FoundWaves:
     """Waves found in records never seen, a line a wave, and their figures against the truth."""
 
     waves: pd.DataFrame
-    figures: dict[str, Any]
+    figures: SegmentationFigures
     training_rows: int
     test_rows: int
 
@@ -41,7 +41,7 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
         pictures[f"waves-{name}"] = svg
         caption = f"Colours on the trace: waves found. Bars beneath: the true ones. Sample F1 {f1:.3f}."
         panes.append((f"{name.capitalize()} record", figure(svg, caption, 60)))
-    f1 = found.figures["sample_f1"]
+    f1 = found.figures.sample_f1
     facts = [(f"{f1[name]:.3f}", f"sample F1 of {of}") for name, of in (
         ("P", "P waves"), ("QRS", "QRS complexes"), ("T", "T waves"), ("macro", "all three, their mean"),
     )]  # fmt: skip
@@ -58,14 +58,14 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
 
 
 def _rows(found: FoundWaves) -> list[list[str]]:
-    boundaries = found.figures["boundaries"]
+    boundaries = found.figures.boundaries
     return [
         [
             name,
-            f"{boundaries[key]['150']['f1']:.3f}",
-            f"{boundaries[key]['40']['f1']:.3f}",
-            decimal(boundaries[key]["mean_ms"]),
-            decimal(boundaries[key]["sd_ms"]),
+            f"{boundaries[key].within['150'].f1:.3f}",
+            f"{boundaries[key].within['40'].f1:.3f}",
+            decimal(boundaries[key].mean_ms),
+            decimal(boundaries[key].sd_ms),
         ]
         for key, name in _NAMES.items()
     ]

@@ -24,10 +24,10 @@ from beatssl.inference.source import Opened, open_encoder_beneath
 from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
 from beatssl.models.encoded import EncoderConfig
 from beatssl.progress import progress
+from beatssl.results import to_json
 from beatssl.store.labels import parse_folds
 from beatssl.store.splits import Split, SplitError, check_split, patients, split_ludb, take_share
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.figures import plain
 from beatssl.training.run import open_run
 from beatssl.training.segmentation.fit import Beside, FitConfig, Fitted, fit_segmenter, sample_f1
 from beatssl.training.segmentation.marks import classes_of, marked_rows
@@ -116,7 +116,7 @@ def segment(config: SegmentConfig) -> dict[str, Any]:
     wanted = sorted(set(config.only)) or range(config.folds)
     splits = {fold: fold_split(store, fold, config.folds) for fold in wanted}
     rows = config.beside and rows_beside(Store(config.beside), store, parse_folds(config.beside_folds))
-    open_run(config.out, plain(json.loads(json.dumps(config.what_counts(), default=str))))
+    open_run(config.out, to_json(json.loads(json.dumps(config.what_counts(), default=str))))
     beside = _beside(config, rows, opened) if rows else None
     with progress("Segmenting", len(splits) * config.fit.updates, "updates") as advance:
         for fold, split in splits.items():
@@ -183,7 +183,7 @@ def _run_fold(
         "records": {"train": len(train), "valid": len(split.valid), "test": len(split.test)}, "training_s": trained_s,
         "history": [asdict(seen) for seen in fitted.history],
     }  # fmt: skip
-    write_json(folder / FOLD, plain(about))
+    write_json(folder / FOLD, to_json(about))
 
 
 def _fit(
@@ -230,10 +230,10 @@ def _figures(config: SegmentConfig, store: Store, opened: Opened, folds: list[in
     ids = set(store.records["record_id"].iloc[rows].astype(str))
     reference = store.waves[store.waves["record_id"].astype(str).isin(ids)]
     fs_hz = float(store.records["source_fs_hz"].iloc[rows].max())
-    figures = plain({
+    figures = to_json({
         "encoder": opened.name, "train": config.fit.train, "updates": config.fit.updates, "seed": config.seed,
         "label_share": config.label_share, "beside": config.beside and config.beside.name,
-        **segmentation_figures(reference, waves, fs_hz),
+        **vars(segmentation_figures(reference, waves, fs_hz)),
         "confidence": confidence_figures(reference, waves, CONFIDENCE_S),
         "folds": [read_json(config.out / f"fold-{fold}" / FOLD) for fold in folds],
         "pretraining": opened.provenance,
