@@ -1,16 +1,22 @@
 """Shared fixtures. Real data is restored from ../shared/data where it is there; else the tests that need it skip."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from filelock import FileLock
 
 from beatssl.store.config import PrepareConfig
+from beatssl.store.content import WITH_ROW
+from beatssl.store.layout import shard_name
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
+from beatssl.store.tables import write_table
 
 REPO = Path(__file__).resolve().parents[1]
 SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
@@ -49,6 +55,32 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("training") / "larger"
     prepare(PrepareConfig("synthetic", Path("34"), folder, workers=1))
     return Store(folder)
+
+
+@pytest.fixture
+def copied_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Store]:
+    """`copied_with(store, records=…)`: a copy of a prepared store on disk with other tables in place of its own."""
+
+    def copied(store: Store, **tables: pd.DataFrame) -> Store:
+        folder = tmp_path_factory.mktemp("copy") / store.path.name
+        shutil.copytree(store.path, folder)
+        first = 0
+        for index, shard in enumerate(store.manifest["shards"]):
+            for name, table in tables.items():
+                write_table(folder / shard_name(index) / f"{name}.parquet", _part(name, table, first, shard["rows"]))
+            first += shard["rows"]
+        return Store(folder)
+
+    return copied
+
+
+def _part(name: str, table: pd.DataFrame, first: int, rows: int) -> pd.DataFrame:
+    """The lines of a table that one shard holds; those of no row stand in the first."""
+    if name in ("records", "features"):
+        return table.iloc[first : first + rows]
+    if name in WITH_ROW:
+        return table[table["row"].between(first, first + rows - 1)].assign(row=lambda part: part["row"] - first)
+    return table if first == 0 else table.iloc[:0]
 
 
 def _complete(folder: Path) -> bool:

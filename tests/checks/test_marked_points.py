@@ -35,9 +35,7 @@ def test_a_late_segmenter_is_late(store: Store, monkeypatch: pytest.MonkeyPatch)
             both = [waves.assign(lead="II", **times), waves.assign(lead="I", onset_s=waves["onset_s"] + 0.05)]
             yield Found(1, pd.concat(both), pd.DataFrame())
 
-    monkeypatch.setattr(
-        f"{MODULE}.EcgSegmenter.from_pretrained", lambda source: opened if source == "somewhere" else None
-    )
+    monkeypatch.setattr(f"{MODULE}.EcgSegmenter.from_pretrained", {"somewhere": opened}.get)
     monkeypatch.setattr(f"{MODULE}.of_store", late)
     figures = check_marked_points(store, "somewhere", "cpu")
     assert figures.records == 2
