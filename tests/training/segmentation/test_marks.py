@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from beatssl.inference.model_folder import Preprocessing
-from beatssl.store.store import Store
 from beatssl.training.segmentation.marks import MARK_HZ, classes_of, marked_rows, targets
 from beatssl.training.segmentation.pseudo_labels import MeasuredRows, rows_beside
 
@@ -66,48 +65,46 @@ def test_nothing_is_known_beyond_the_marks_or_the_record(store, rows):
     np.testing.assert_allclose(outside, [marks["onset_s"].min(), marks["offset_s"].max()], atol=0.005)
 
 
-def changed(store, monkeypatch, change):
+def changed(store, change):
     """Classes of the store's first record with its marks changed."""
     marks = store.waves[store.waves["record_id"] == store.records["record_id"].iloc[0]].copy()
-    monkeypatch.setitem(store.__dict__, "waves", change(marks))
-    return classes_of(store, np.array([0]))[0]
+    return classes_of(store.with_tables(waves=change(marks)), np.array([0]))[0]
 
 
-def test_a_beat_that_one_lead_does_not_mark_is_not_known_there(store, monkeypatch):
+def test_a_beat_that_one_lead_does_not_mark_is_not_known_there(store):
     def without_second_beat(marks):
         beat = marks[(marks["lead"] == "V4") & (marks["wave"] == "QRS")].iloc[2]
         near = (marks["lead"] == "V4") & (marks["peak_s"] - beat["peak_s"]).abs().lt(0.45)
         without_second_beat.at_s = beat["peak_s"]
         return marks[~near]
 
-    lines = changed(Store(store.path), monkeypatch, without_second_beat)
+    lines = changed(store, without_second_beat)
     at = round(without_second_beat.at_s * MARK_HZ)
     assert lines[9, at] == -1
     assert lines[8, at] == 2
 
 
-def test_a_wave_without_an_onset_is_known_from_its_peak(store, monkeypatch):
+def test_a_wave_without_an_onset_is_known_from_its_peak(store):
     def no_onset(marks):
         marks.loc[(marks["lead"] == "I") & (marks["wave"] == "QRS"), "onset_s"] = np.nan
         no_onset.marks = marks[(marks["lead"] == "I") & (marks["wave"] == "QRS")]
         return marks
 
-    line = changed(Store(store.path), monkeypatch, no_onset)[0]
+    line = changed(store, no_onset)[0]
     peak, offset = (np.round(no_onset.marks[name].to_numpy() * MARK_HZ).astype(int) for name in ("peak_s", "offset_s"))
     assert (line[peak[1:] - 3] == -1).all()
     assert (line[peak[1:] + 1] == 2).all()
     assert (line[offset[1:] - 2] == 2).all()
 
 
-def test_missing_t_waves_are_not_known_where_other_leads_have_them(store, monkeypatch):
-    lines = changed(Store(store.path), monkeypatch, lambda m: m[~((m["lead"] == "V1") & (m["wave"] == "T"))])
+def test_missing_t_waves_are_not_known_where_other_leads_have_them(store):
+    lines = changed(store, lambda m: m[~((m["lead"] == "V1") & (m["wave"] == "T"))])
     assert not (lines[6] == 3).any()
     assert (lines[6][lines[7] == 3] == -1).mean() > 0.7
 
 
-def test_a_store_without_marks_is_refused(store, monkeypatch):
-    other = Store(store.path)
-    monkeypatch.setitem(other.__dict__, "waves", pd.DataFrame(columns=store.waves.columns))
+def test_a_store_without_marks_is_refused(store):
+    other = store.with_tables(waves=pd.DataFrame(columns=store.waves.columns))
     with pytest.raises(ValueError, match="no marked waves"):
         marked_rows(other, [0])
 
@@ -136,10 +133,9 @@ def test_measured_rows_cross_one_half_where_the_store_measured_a_boundary_in_all
         assert len(found_s) >= len(onset_s) - 1
 
 
-def test_rows_without_waves_are_left_out_and_other_signals_refused(store, monkeypatch):
+def test_rows_without_waves_are_left_out_and_other_signals_refused(store):
     own = Preprocessing.of_store(store)
-    other = Store(store.path)
-    monkeypatch.setitem(other.__dict__, "beats", store.beats[store.beats["row"] != 3])
+    other = store.with_tables(beats=store.beats[store.beats["row"] != 3])
     assert list(MeasuredRows(other, np.arange(2, 6), own).row) == [2, 4, 5]
     with pytest.raises(ValueError, match="measured waves"):
         MeasuredRows(other, np.array([3]), own)
@@ -147,18 +143,17 @@ def test_rows_without_waves_are_left_out_and_other_signals_refused(store, monkey
         MeasuredRows(store, np.arange(4), replace(own, low_hz=0.05))
 
 
-def test_people_and_waveforms_of_the_marked_store_take_no_part(store, larger, monkeypatch):
+def test_people_and_waveforms_of_the_marked_store_take_no_part(store, larger):
     assert list(rows_beside(larger, store, ()).row) == list(range(24, 34))
     records = larger.records.assign(patient_id=[f"other {row}" for row in range(34)])
     records.loc[30, "patient_id"] = store.records["patient_id"].iloc[0]
-    records.loc[:4, "waveform_hash"] = "another"
-    monkeypatch.setitem(larger.__dict__, "records", records)
-    assert list(rows_beside(larger, store, ()).row) == [*range(5), *range(24, 30), *range(31, 34)]
-    monkeypatch.setitem(larger.__dict__, "records", records.assign(fold=range(34)))
-    assert list(rows_beside(larger, store, (3, 27, 30)).row) == [3, 27]
+    records.loc[:4, "waveform_hash"] = [f"another {row}" for row in range(5)]
+    other = larger.with_tables(records=records)
+    assert list(rows_beside(other, store, ()).row) == [*range(5), *range(24, 30), *range(31, 34)]
+    folded = larger.with_tables(records=records.assign(fold=range(34)))
+    assert list(rows_beside(folded, store, (3, 27, 30)).row) == [3, 27]
 
 
-def test_rows_of_another_length_are_refused(store, larger, monkeypatch):
-    monkeypatch.setattr(Store, "duration_s", property(lambda self: 5.0 if self is larger else 10.0))
+def test_rows_of_another_length_are_refused(store, larger):
     with pytest.raises(ValueError, match=r"last 5 s, those of .* 10 s"):
-        rows_beside(larger, store, ())
+        rows_beside(larger.with_config(duration_s=5.0), store, ())
