@@ -13,7 +13,6 @@ from beatssl.inference.row_signals import RowSignals
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import cohort
-from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import FinetuneConfig, finetune
 from beatssl.training.diagnosis.label_fit import label_loss, negatives_per_positive
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
@@ -27,11 +26,10 @@ FEW = {
 
 
 @pytest.fixture
-def folded(store, monkeypatch):
+def folded(store, copied_with):
     """The small store with three of its patients in each fold from 1 to 6, in the order they come."""
     number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    return Store(store.path)
+    return copied_with(store, records=store.records.assign(fold=number % 6 + 1))
 
 
 def reported(folder, store):

@@ -13,7 +13,6 @@ from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import cohort, labels_of_csv, parse_folds
 from beatssl.store.splits import SplitError
-from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import figures_of, plain
 from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, ProbeConfig, fit, probe, scaled, valid_auroc
 
@@ -21,11 +20,10 @@ FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws
 
 
 @pytest.fixture
-def folded(store, monkeypatch):
+def folded(store, copied_with):
     """The small store with three of its patients in each fold from 1 to 6, in the order they come."""
     number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    return Store(store.path)  # one that has not read its table yet
+    return copied_with(store, records=store.records.assign(fold=number % 6 + 1))
 
 
 class Averages(Encoder):
