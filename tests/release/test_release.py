@@ -32,12 +32,11 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def store(prepared, monkeypatch, tmp_path):
+def store(prepared, copied_with, monkeypatch, tmp_path):
     """24 records, three of its patients in each fold from 1 to 6; and a place of its own for what ships."""
     number = pd.factorize(prepared.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", prepared.records.assign(fold=number % 6 + 1))
     monkeypatch.setattr("beatssl.inference.model_folder.SHIPPED", str(tmp_path / "weights"))
-    return Store(prepared.path)
+    return copied_with(prepared, records=prepared.records.assign(fold=number % 6 + 1))
 
 
 @pytest.fixture
