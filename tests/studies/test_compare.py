@@ -27,11 +27,10 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def store(prepared, monkeypatch):
+def store(prepared, copied_with):
     """24 records, three of its patients in each fold from 1 to 6."""
     number = pd.factorize(prepared.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", prepared.records.assign(fold=number % 6 + 1))
-    return Store(prepared.path)
+    return copied_with(prepared, records=prepared.records.assign(fold=number % 6 + 1))
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_a_hash_is_that_of_what_figures_hang_on(config, store, tmp_path):
     assert config_hash(wanted, one, store) != config_hash(replace(wanted, labels="rhythm"), one, store)
 
 
-def test_the_choosing_fold_alone(config, store, monkeypatch):
+def test_the_validation_fold_alone(config, store, monkeypatch):
     read = []
     plainly = Store.ecg_units
     monkeypatch.setattr(Store, "ecg_units", lambda self, rows: read.extend(np.asarray(rows)) or plainly(self, rows))

@@ -23,17 +23,14 @@ TINY = EncoderConfig(width=0.25, depth=0.5)
 MI, OLD_MI, INFERIOR, STD, SR, LBBB = "164865005", "164867002", "425419005", "429622005", "426783006", "733534002"
 
 
-class Coded(Store):
-    """What a translation reads of a store: codes and sources, and no files."""
-
-    def __init__(self, *codes: tuple[str, ...], sources: str = "") -> None:
-        lines = [(row, "snomed", code) for row, own in enumerate(codes) for code in own]
-        self.path = "coded"
-        self.labels = pd.DataFrame(lines, columns=["row", "label_set", "label"])
-        self.records = pd.DataFrame({"source": list(sources or "a" * len(codes))})
-
-    def __len__(self) -> int:
-        return len(self.records)
+def coded(*codes: tuple[str, ...], sources: str = "") -> Store:
+    """A store of codes and sources alone."""
+    lines = [(row, "snomed", code) for row, own in enumerate(codes) for code in own]
+    return Store.in_memory(
+        path="coded",
+        labels=pd.DataFrame(lines, columns=["row", "label_set", "label"]),
+        records=pd.DataFrame({"source": list(sources or "a" * len(codes))}),
+    )
 
 
 def read(store: Store, label_set: str, names: tuple[str, ...]) -> list[str]:
@@ -92,22 +89,22 @@ def test_every_line_of_the_table_is_in_ptbxls_terms(data_root):
 
 
 def test_codes_of_a_row_give_deny_and_leave_open():
-    store = Coded((SR,), (SR, MI), (LBBB,), (LBBB, STD), (STD,), (INFERIOR,))
+    store = coded((SR,), (SR, MI), (LBBB,), (LBBB, STD), (STD,), (INFERIOR,))
     assert read(store, "superclass", ("NORM", "MI", "STTC", "CD")) == ["+---", "-+--", "---+", "--?+", "????", "--+-"]
 
 
 def test_a_wider_term_says_nothing_of_which_one():
-    store = Coded((MI,), (INFERIOR,), ("54329005",), ("54329005", MI))
+    store = coded((MI,), (INFERIOR,), ("54329005",), ("54329005", MI))
     assert read(store, "subclass", ("AMI", "ISCI", "IMI")) == ["???", "-+?", "+-?", "+-?"]
 
 
 def test_a_source_that_never_gives_a_label_does_not_annotate_it():
-    store = Coded((SR,), (MI,), (SR,), (LBBB,), sources="aabb")
+    store = coded((SR,), (MI,), (SR,), (LBBB,), sources="aabb")
     assert read(store, "superclass", ("NORM", "MI", "CD")) == ["+-?", "-+?", "+?-", "-?+"]
 
 
 def test_statements_of_form_and_rhythm():
-    store = Coded((SR,), (SR, STD), ("164889003",))
+    store = coded((SR,), (SR, STD), ("164889003",))
     assert read(store, "all", ("NORM", "SR", "STD_", "AFIB")) == ["++--", "-++-", "---+"]
 
 
@@ -144,11 +141,11 @@ def test_a_classifier_is_scored_and_ptbxls_records_are_refused(cinc, tmp_path):
     assert np.allclose(table.loc[alone].filter(like="p_").iloc[0], expected, atol=1e-5)
 
 
-def test_a_store_of_ptbxl_alone_is_refused(cinc, tmp_path, monkeypatch):
+def test_a_store_of_ptbxl_alone_is_refused(cinc, tmp_path, copied_with):
     save_model(tmp_path / "head", classifier_for(cinc))
-    monkeypatch.setattr(Store, "records", cinc.records.assign(source="ptb-xl"))
+    alone = copied_with(cinc, records=cinc.records.assign(source="ptb-xl"))
     with pytest.raises(ValueError, match=r"all \d+ rows of .* are PTB-XL's own records"):
-        transfer(TransferConfig(cinc.path, str(tmp_path / "head"), tmp_path / "out"))
+        transfer(TransferConfig(alone.path, str(tmp_path / "head"), tmp_path / "out"))
 
 
 def test_what_cannot_be_translated_is_named(synthetic, tmp_path):
@@ -217,13 +214,12 @@ def test_too_few_labels_are_refused(synthetic, tmp_path):
         recalibrate(RecalibrateConfig(config.head, config.store, config.labels, config.out, folds="77"))
 
 
-def test_a_record_in_several_rows_is_judged_once(synthetic, monkeypatch):
+def test_a_record_in_several_rows_is_evaluated_once(synthetic):
     classifier = classifier_for(synthetic)
     labels = site_labels(synthetic, "superclass", "superclass", SUPERCLASSES)
     apart = judge(classifier, synthetic, labels)
     once = synthetic.records.assign(record_id=np.repeat(np.arange(20), 2).astype(str))
-    monkeypatch.setattr(Store, "records", once)
-    joined = judge(classifier, Store(synthetic.path), labels)
+    joined = judge(classifier, synthetic.with_tables(records=once), labels)
     assert len(joined.row) < len(apart.row)
     both = [np.flatnonzero(apart.row // 2 == number) for number in joined.row // 2]
     assert np.allclose(joined.scores, [apart.scores[at].mean(axis=0) for at in both])
