@@ -10,7 +10,7 @@ QUICK = FeatureCheckConfig(inverse_penalties=(0.01, 0.1), tree_rounds=(10, 20), 
 
 
 def made_store(records: int = 600, seed: int = 0) -> Store:
-    """A store's tables alone: two labels that two of six features tell, one more row in twenty without a label."""
+    """A store's tables alone: two labels that two of six features predict, one more row in twenty without a label."""
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(records, 6)).astype(np.float32)
     labels = table[:, :2] + 0.5 * rng.normal(size=(records, 2)) > 0.3

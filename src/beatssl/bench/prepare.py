@@ -100,14 +100,14 @@ class _Use:
 
 @contextmanager
 def _watched() -> Generator[_Use, None, None]:
-    """What this process and its children use while the block runs, looked at ten times a second."""
+    """What this process and its children use while the block runs, measured ten times a second."""
     import psutil
 
     use, stop, me = _Use(), threading.Event(), psutil.Process()
     started = {me.pid: _cpu_s(me)}
     spent: dict[int, float] = {}
 
-    def look() -> None:
+    def measure() -> None:
         total = 0
         for process in [me, *me.children(recursive=True)]:
             try:
@@ -120,7 +120,7 @@ def _watched() -> Generator[_Use, None, None]:
 
     def watch() -> None:
         while not stop.wait(_SAMPLE_S):
-            look()
+            measure()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -129,7 +129,7 @@ def _watched() -> Generator[_Use, None, None]:
     finally:
         stop.set()
         watcher.join()
-        look()
+        measure()
 
 
 def _cpu_s(process: Any) -> float:

@@ -76,7 +76,7 @@ def check_beat_classes(store: Store) -> BeatClassFigures | LabelledBeatFigures:
 
     Beats are matched to the reference's one to one within 150 ms. A reference beat that was not found lowers the
     sensitivity of its class, a beat found where there is none the PPV of what it was taken for (ANSI/AAMI EC57). Beats
-    of class Q and flutter waves are left out. MIT-BIH is reported as DS1 (trained on) and DS2; a cluster's class is
+    of class Q and flutter waves are left out. MIT-BIH is evaluated as DS1 (trained on) and DS2; a cluster's class is
     the commonest of its beats in DS1. Without marked beats, labels of ectopic beats (PTB-XL's PVC and PAC) serve.
 
     Raises:

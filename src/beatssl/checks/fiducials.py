@@ -110,7 +110,7 @@ def check_fiducials(store: Store) -> FiducialFigures:
 
 
 def matched_beats(beats: pd.DataFrame, waves: pd.DataFrame) -> pd.DataFrame:
-    """Found beats that have a reference beat, with its marks beside them.
+    """Found beats that have a reference beat, with its marks.
 
     Args:
         beats: columns `record_id`, `row`, `time_s`, `time_in_record_s` and `MARKS`, these relative to R.

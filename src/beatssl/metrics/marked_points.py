@@ -43,7 +43,7 @@ def marked_point_figures(
 
     Args:
         reference: marked waves: `record_id`, `wave`, `onset_s`, `offset_s`; NaN where not marked.
-        found: predicted waves, with `lead` beside these.
+        found: predicted waves, with the same columns and `lead`.
         first_lead: name of each record's first lead.
 
     """
