@@ -57,9 +57,7 @@ def split_ludb(records: pd.DataFrame, test_fold: int, folds: int = 5) -> Split:
 def split_mitdb(records: pd.DataFrame, valid: Collection[str] = ("114", "124", "205", "223")) -> Split:
     """MIT-BIH: DS1 without the records `valid`, these, and DS2 (de Chazal et al. 2004). Paced records are left out."""
     if unknown := set(valid) - set(DS1):
-        raise SplitError(
-            f"records {sorted(unknown)} are not in DS1; choose valid= from {', '.join(DS1)}"
-        )
+        raise SplitError(f"records {sorted(unknown)} are not in DS1; choose valid= from {', '.join(DS1)}")
     ids = records["record_id"].astype(str)
     inner = ids.isin(list(valid)).to_numpy(np.bool_)
     train = ids.isin(DS1).to_numpy(np.bool_) & ~inner
