@@ -143,9 +143,9 @@ def test_a_classifier_is_scored_and_ptbxls_records_are_refused(cinc, tmp_path):
     assert np.allclose(table.loc[alone].filter(like="p_").iloc[0], expected, atol=1e-5)
 
 
-def test_a_store_of_ptbxl_alone_is_refused(cinc, with_records, tmp_path):
+def test_a_store_of_ptbxl_alone_is_refused(cinc, copied_with, tmp_path):
     save_model(tmp_path / "head", classifier_for(cinc))
-    ptbxl = with_records(cinc, source=["ptb-xl"] * len(cinc))
+    ptbxl = copied_with(cinc, records=cinc.records.assign(source="ptb-xl"))
     with pytest.raises(ValueError, match=r"all \d+ rows of .* are PTB-XL's own records"):
         transfer(TransferConfig(ptbxl.path, str(tmp_path / "head"), tmp_path / "out"))
 

@@ -192,8 +192,8 @@ def _truth(store: Store) -> Section:
 def _beat_score(store: Store) -> str:
     peaks = check_peaks(store)
     return (
-        f"R peaks: {100 * peaks['sensitivity']:.2f} % of the true ones found, {100 * peaks['ppv']:.2f} % of the found "
-        f"ones true, within {peaks['tolerance_ms']:.0f} ms."
+        f"R peaks: {100 * peaks.sensitivity:.2f} % of the true ones found, {100 * peaks.ppv:.2f} % of the found "
+        f"ones true, within {peaks.tolerance_ms:.0f} ms."
     )
 
 

@@ -15,7 +15,6 @@ from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.signals.preparation import Preparation
 from beatssl.store.labels import cohort
-from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import FinetuneConfig, finetune
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.views.registry import ViewsConfig
@@ -28,11 +27,10 @@ FEW = {
 
 
 @pytest.fixture
-def folded(store, monkeypatch):
+def folded(store, copied_with):
     """The small store with three of its patients in each fold from 1 to 6, in the order they come."""
     number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    return Store(store.path)
+    return copied_with(store, records=store.records.assign(fold=number % 6 + 1))
 
 
 def reported(folder, store):

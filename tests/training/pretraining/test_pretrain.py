@@ -67,10 +67,10 @@ def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
         pretrain(replace(changed, init="default", out=tmp_path / "shipped"))
 
 
-def test_probes_on_the_way(config, store, monkeypatch):
+def test_probes_on_the_way(config, store, copied_with):
     number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    made = pretrain(config(epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
+    folded = copied_with(store, records=store.records.assign(fold=number % 6 + 1))
+    made = pretrain(config(stores=(folded.path,), epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
     probed = [line for line in read_log(made.out) if "probe_valid_macro_auroc" in line]
     assert [line["update"] for line in probed] == [8]
     assert 0 <= probed[0]["probe_valid_macro_auroc"] <= 1

@@ -16,7 +16,6 @@ from beatssl.inference.source import open_encoder
 from beatssl.models.decoder import DecoderConfig
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
-from beatssl.store.store import Store
 from beatssl.training.segmentation.fit import VIEWS, Beside, FitConfig, fit_segmenter, sample_f1, wave_loss
 from beatssl.training.segmentation.marks import classes_of, marked_rows
 from beatssl.training.segmentation.pseudo_labels import MeasuredRows
@@ -209,13 +208,11 @@ def test_a_flat_line_has_no_wave_and_a_flat_lead_beside_others_neither(learnt, s
     assert not set(waves["lead"]) & {"aVL", "aVF"}
 
 
-def test_rows_of_a_long_record_are_joined(learnt, store, monkeypatch):
-    other = Store(store.path)
+def test_rows_of_a_long_record_are_joined(learnt, store):
     records = store.records.iloc[:24].copy()
     records["record_id"] = np.repeat(["a", "b"], 12)
     records["start_s"] = np.tile(np.arange(12) * 10.0, 2)
-    monkeypatch.setitem(other.__dict__, "records", records)
-    found = list(of_store(learnt, other))
+    found = list(of_store(learnt, store.take(slice(24)).with_tables(records=records)))
     assert [set(part.waves["record_id"]) for part in found] == [{"a"}, {"b"}]
     assert found[0].waves["offset_s"].max() > 110
 
@@ -247,9 +244,8 @@ def test_files_are_segmented(learnt, store, tmp_path: Path):
     assert set(waves["lead"]) <= {"II", "belly"}
 
 
-def test_other_signals_are_refused(learnt, store, monkeypatch):
-    other = Store(store.path)
-    other.manifest["config"]["low_hz"] = 0.05
+def test_other_signals_are_refused(learnt, store):
+    other = store.with_config(low_hz=0.05)
     with pytest.raises(CheckpointError, match="low_hz"):
         list(of_store(learnt, other))
 
