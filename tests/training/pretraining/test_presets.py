@@ -40,7 +40,7 @@ def test_changes_change_what_they_name():
         ("objective.rhythm.weight=-1", "objective.rhythm.weight: .*greater than or equal to 0"),
         ("objective.rhythm.form=soft", "objective.rhythm.form"),
         ("objective.rhythm.targets=classes", "are of beats"),
-        ("views.noise=2", "views.noise|noise"),
+        ("views.noise=2", "views.noise"),
         ("window_share=2", "window_share"),
         ("method=cmsc", "changes no value"),
     ],

@@ -26,7 +26,7 @@ from beatssl.results import FOR_FILES, Number, read_result, to_json, write_resul
 from beatssl.store.labels import parse_folds
 from beatssl.store.splits import Split, SplitError, check_split, patients, split_ludb, take_share
 from beatssl.store.store import Store
-from beatssl.training.run import open_run, start_accelerator
+from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import SegmentConfig
 from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
 from beatssl.training.segmentation.marks import classes_of, marked_rows
@@ -109,13 +109,11 @@ class _Segmentation:
         self.pseudo: PseudoLabelledRows | None = None
         if config.cotrain is not None:
             self.pseudo = rows_to_cotrain(Store(config.cotrain), self.store, parse_folds(config.cotrain_folds))
-        self.accelerator: Accelerator = start_accelerator(config.run, config.out)
+        asked = json.loads(json.dumps(config.what_counts(), default=str))
+        self.accelerator: Accelerator = start_accelerator(config.run, config.out, asked)
         self.cotraining: CoTraining | None = None
 
     def run(self) -> SegmentFigures:
-        if self.accelerator.is_main_process:
-            open_run(self.config.out, json.loads(json.dumps(self.config.what_counts(), default=str)))
-        self.accelerator.wait_for_everyone()
         if self.pseudo is not None:
             self.cotraining = self._cotraining(self.pseudo)
         for fold, split in self.splits.items():

@@ -24,16 +24,18 @@ def test_patches_of_all_leads_are_hidden_and_only_these(rows):
 def test_the_loss_is_the_mean_over_hidden_samples_alone(rows):
     objective, batch, seen = objective_on(rows, PRESET)
     objective.eval()
+    few = seen.hidden.clone()
+    few[1:], few[:, 2:], few[:, :, 400:] = False, False, False
+    seen = seen._replace(hidden=few)
     encoded = objective.encoder(seen.shown.ecg_mv, seen.shown.lead_mask)
-    steps = objective.reconstruct(encoded.feature_map)
-    leads, stride = 12, encoded.stride
+    steps, stride = objective.reconstruct(encoded.feature_map), encoded.stride
     errors = []
-    for record, lead, sample in seen.hidden.nonzero()[::97].tolist():
+    for record, lead, sample in few.nonzero().tolist():
         found = steps[record, lead * stride + sample % stride, sample // stride]
         errors.append(float((found - 4 * seen.whole.ecg_mv[record, lead, sample]).detach()) ** 2)
-    assert steps.shape[1] == leads * stride
+    assert steps.shape[1] == 12 * stride
     loss = float(objective(batch, seen).total.detach())
-    assert loss == pytest.approx(sum(errors) / len(errors), rel=0.2)
+    assert loss == pytest.approx(sum(errors) / len(errors), rel=1e-4)
     louder = replace(seen.whole, ecg_mv=torch.where(seen.hidden, seen.whole.ecg_mv, 100.0))
     assert float(objective(batch, Masked(seen.shown, louder, seen.hidden)).total.detach()) == pytest.approx(loss)
     nothing = Masked(seen.shown, seen.whole, torch.zeros_like(seen.hidden))
