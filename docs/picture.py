@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from beatssl import EcgSegmenter, ecg_paper
-from beatssl.analysis.waves import waves_of_record
 from beatssl.drawing.ecg_paper import WaveSpan
 from beatssl.records.synthetic import synthetic_record
 
@@ -14,12 +13,12 @@ def picture() -> str:
     """SVG of one record of the synthetic cohort, P, QRS and T coloured where the bundled segmenter finds them."""
     segmenter = EcgSegmenter.from_pretrained("default")
     record = synthetic_record(0, duration_s=7.0)
-    preparation = segmenter.preprocessing
-    ecg_mv = preparation.apply(record.ecg_mv, record.leads, record.fs_hz)
-    waves = waves_of_record(segmenter, record.id, ecg_mv, record.leads).dropna(subset=["onset_s", "offset_s"])
+    ecg_mv = segmenter.preparation.apply(record.ecg_mv, record.leads, record.fs_hz)
+    waves = segmenter.predict(record.ecg_mv, record.leads, record.fs_hz).dropna(subset=["onset_s", "offset_s"])
     columns = (waves[name] for name in ("wave", "onset_s", "offset_s", "lead"))
     spans = [WaveSpan(wave, onset_s, offset_s, lead) for wave, onset_s, offset_s, lead in zip(*columns, strict=True)]
-    return ecg_paper(ecg_mv, preparation.fs_hz, spans, title="Synthetic record, waves found by the bundled segmenter")
+    title = "Synthetic record, waves found by the bundled segmenter"
+    return ecg_paper(ecg_mv, segmenter.preparation.fs_hz, spans, title=title)
 
 
 if __name__ == "__main__":
