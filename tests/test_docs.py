@@ -5,7 +5,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import wraps
 from importlib import import_module
@@ -16,8 +16,14 @@ import yaml
 
 import beatssl
 from beatssl import cli
+from beatssl.checks.check import CHECKS
+from beatssl.losses.contrast import FORMS
+from beatssl.models.encoder import ENCODERS
+from beatssl.records.registry import READERS
 from beatssl.reports.tables import figures_table
 from beatssl.store.labels import SUPERCLASSES
+from beatssl.training.pretraining.presets import PRESETS
+from beatssl.views.registry import VIEWS
 
 REPO = Path(__file__).resolve().parents[1]
 DOCS = sorted((REPO / "docs").glob("*.md"))
@@ -118,6 +124,23 @@ def test_every_verb_is_on_a_page() -> None:
     text = "\n".join(text_of(page) for page in PAGES)
     missing = [name for name in cli.VERBS if not re.search(rf"(beatssl |`|make ){name}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("page", "registered"),
+    [
+        ("data", READERS),
+        ("data", CHECKS),
+        ("models", ENCODERS),
+        ("pretraining", PRESETS),
+        ("pretraining", VIEWS),
+        ("pretraining", FORMS),
+    ],
+    ids=["readers", "checks", "encoders", "presets", "views", "forms"],
+)
+def test_what_is_registered_is_on_its_page(page: str, registered: Collection[str]) -> None:
+    text = text_of(REPO / "docs" / f"{page}.md")
+    assert [name for name in registered if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", [*PAGES, REPO / "CHANGELOG.md"], ids=named)
