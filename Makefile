@@ -12,21 +12,21 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: help demo figures encoders labels test lint types imports pytest format clean
 
 help:
-	@echo "make demo    a synthetic cohort prepared, an encoder pretrained on it, all drawn: demo/index.html"
+	@echo "make demo    prepare a synthetic cohort, pretrain an encoder on it, draw both: demo/index.html"
 	@echo "make test    lint, types, import direction and the whole test suite"
 	@echo "make lint types imports pytest    one of these alone"
-	@echo "make figures DATA=data    every figure of the README from real data, into results/ and the README"
-	@echo "make encoders             pretrain on stores/ptb-xl, compare, and keep the best as the weights that ship"
-	@echo "make labels               fine-tune the shipped encoder with all, 10 % and 1 % of the labels, beside from scratch"
-	@echo "make format  put the code into shape"
+	@echo "make figures DATA=data    measure every figure of docs/results.md on real data, into results/ and that page"
+	@echo "make encoders             pretrain on stores/ptb-xl, compare, and bundle the encoder of preset beatssl"
+	@echo "make labels               fine-tune the bundled encoder with all, 10 % and 1 % of the labels, and train from scratch"
+	@echo "make format  format the code"
 	@echo "make clean   remove .venv, caches and the demo"
 
 demo: $(BIN)/.installed
 	$(BIN)/beatssl demo --out demo
 
-# Every figure of the README, measured anew. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
+# Every figure of docs/results.md. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
 DATA ?= data
-SEGMENT := $(BIN)/beatssl segment stores/ludb200 --fit.updates 400
+SEGMENT := $(BIN)/beatssl segment stores/ludb200 --updates 400
 figures: $(BIN)/.installed-dev
 	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
@@ -40,11 +40,11 @@ figures: $(BIN)/.installed-dev
 	for set in ludb qtdb; do \
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
-	$(BIN)/beatssl segment stores/ludb200 --encoder default --beside stores/ptb-xl --out runs/ludb --final
-	$(BIN)/beatssl check stores/qtdb200 --what marked-points --encoder runs/ludb --out results/qtdb
+	$(BIN)/beatssl segment stores/ludb200 --encoder default --cotrain stores/ptb-xl --out runs/ludb --final
+	$(BIN)/beatssl check stores/qtdb200 --what marked-points --segmenter runs/ludb --out results/qtdb
 	$(SEGMENT) --encoder default --out runs/ludb-pretrained
 	$(SEGMENT) --encoder random --out runs/ludb-random
-	$(SEGMENT) --encoder random --fit.train all --out runs/ludb-scratch
+	$(SEGMENT) --encoder random --train all --out runs/ludb-scratch
 	$(SEGMENT) --encoder default --label-share 0.25 --out runs/ludb-quarter
 	$(SEGMENT) --encoder default --label-share 0.0625 --out runs/ludb-sixteenth
 	for run in ludb ludb-pretrained ludb-random ludb-scratch ludb-quarter ludb-sixteenth; do \
@@ -69,10 +69,10 @@ encoders: $(BIN)/.installed-dev
 	$(BIN)/python -m beatssl.release.encoder runs/beatssl --name beatssl --store stores/ptb-xl \
 	  --comparison results/ptb-xl/encoders
 
-# The encoder that ships, fine-tuned with all labels, and with shares of them (drawn five times each) beside the same network
+# The bundled encoder fine-tuned with all labels and with shares of them (drawn five times each), and the same network trained
 # from scratch; about an hour on two cores.
 FINETUNE := $(BIN)/beatssl finetune stores/ptb-xl --epochs 6
-SCRATCH := $(FINETUNE) --encoder random --encoder-rate 1 --start fresh --least-updates 300
+SCRATCH := $(FINETUNE) --encoder random --encoder-rate 1 --init fresh --least-updates 300
 LABELS := $(BIN)/beatssl compare stores/ptb-xl
 labels: $(BIN)/.installed-dev
 	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/finetuned

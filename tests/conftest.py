@@ -1,10 +1,16 @@
 """Shared fixtures. Real data is restored from ../shared/data where it is there; else the tests that need it skip."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
@@ -49,6 +55,32 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("training") / "larger"
     prepare(PrepareConfig("synthetic", Path("34"), folder, workers=1))
     return Store(folder)
+
+
+@pytest.fixture(scope="session")
+def with_records(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Store]:
+    """`with_records(store, fold=…)`: a copy of a store whose records have other values in some columns."""
+
+    def make(store: Store, **columns: Sequence[object]) -> Store:
+        folder = tmp_path_factory.mktemp("with-records") / "store"
+        shutil.copytree(store.path, folder)
+        first = 0
+        for path in sorted(folder.glob("shard-*/records.parquet")):
+            table = pq.read_table(path)
+            for name, values in columns.items():
+                own = pa.array(values[first : first + len(table)]).cast(table.schema.field(name).type)
+                table = table.set_column(table.schema.get_field_index(name), name, own)
+            pq.write_table(table, path)
+            first += len(table)
+        return Store(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def folded(store: Store, with_records: Callable[..., Store]) -> Store:
+    """The records of `store`, three of its patients in each fold from 1 to 6; not to be changed."""
+    return with_records(store, fold=np.asarray(pd.factorize(store.records["patient_id"])[0] % 6 + 1))
 
 
 def _complete(folder: Path) -> bool:

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 from beatssl._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from beatssl.analysis.analyze import AnalyzeConfig as AnalyzeConfig
+    from beatssl.analysis.analyze import AnalyzeResult as AnalyzeResult
+    from beatssl.analysis.analyze import analyze as analyze
+    from beatssl.analysis.waves import FileOptions as FileOptions
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
     from beatssl.checks.check import CheckConfig as CheckConfig
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from beatssl.reports.show_views import show_views as show_views
     from beatssl.reports.tables import TablesConfig as TablesConfig
     from beatssl.reports.tables import tables as tables
+    from beatssl.signals.preparation import Preparation as Preparation
     from beatssl.store.config import PrepareConfig as PrepareConfig
     from beatssl.store.prepare import prepare as prepare
     from beatssl.store.splits import check_split as check_split
@@ -52,10 +57,13 @@ if TYPE_CHECKING:
     from beatssl.training.diagnosis.probe import probe as probe
     from beatssl.training.pretraining.config import PretrainConfig as PretrainConfig
     from beatssl.training.pretraining.pretrain import pretrain as pretrain
-    from beatssl.training.segmentation.segment import SegmentConfig as SegmentConfig
+    from beatssl.training.segmentation.config import SegmentConfig as SegmentConfig
     from beatssl.training.segmentation.segment import segment as segment
 
 _HOME = {
+    "analyze": "analysis.analyze",
+    "AnalyzeConfig": "analysis.analyze",
+    "AnalyzeResult": "analysis.analyze",
     "BeatEncoder": "inference.encoder",
     "bench": "bench.bench",
     "BenchConfig": "bench.bench",
@@ -72,9 +80,11 @@ _HOME = {
     "ecg_paper": "drawing.ecg_paper",
     "EcgClassifier": "inference.classifier",
     "EcgSegmenter": "inference.segmenter",
+    "FileOptions": "analysis.waves",
     "finetune": "training.diagnosis.finetune",
     "FinetuneConfig": "training.diagnosis.finetune",
     "open_stores": "store.store",
+    "Preparation": "signals.preparation",
     "prepare": "store.prepare",
     "PrepareConfig": "store.config",
     "pretrain": "training.pretraining.pretrain",
@@ -86,7 +96,7 @@ _HOME = {
     "Record": "records.record",
     "RecordError": "records.record",
     "segment": "training.segmentation.segment",
-    "SegmentConfig": "training.segmentation.segment",
+    "SegmentConfig": "training.segmentation.config",
     "show_views": "reports.show_views",
     "ShowViewsConfig": "reports.show_views",
     "split_by_fold": "store.splits",
@@ -99,6 +109,8 @@ _HOME = {
 }
 
 __all__ = [
+    "AnalyzeConfig",
+    "AnalyzeResult",
     "BeatEncoder",
     "BenchConfig",
     "CheckConfig",
@@ -107,7 +119,9 @@ __all__ = [
     "DemoConfig",
     "EcgClassifier",
     "EcgSegmenter",
+    "FileOptions",
     "FinetuneConfig",
+    "Preparation",
     "PrepareConfig",
     "PretrainConfig",
     "ProbeConfig",
@@ -120,6 +134,7 @@ __all__ = [
     "TablesConfig",
     "TransferConfig",
     "__version__",
+    "analyze",
     "bench",
     "check",
     "check_split",

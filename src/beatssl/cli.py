@@ -234,7 +234,7 @@ VERBS: dict[str, Verb] = {
         show_line,
     ),
     "probe": Verb(
-        "what a frozen encoder knows of a diagnosis: a linear probe",
+        "a linear probe: predict diagnoses from a frozen encoder's embeddings",
         "beatssl.training.diagnosis.probe",
         "probe",
         "ProbeConfig",
@@ -257,6 +257,14 @@ VERBS: dict[str, Verb] = {
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
         show_model,
     ),
+    "analyze": Verb(
+        "waves and intervals of ECG files, folders of them and stores",
+        "beatssl.analysis.analyze",
+        "analyze",
+        "AnalyzeConfig",
+        "beatssl analyze data/files stores/ludb --out runs/waves",
+        show_line,
+    ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
         "beatssl.reports.draw",
@@ -278,11 +286,11 @@ VERBS: dict[str, Verb] = {
         "beatssl.studies.transfer",
         "transfer",
         "TransferConfig",
-        "beatssl transfer stores/cinc --head runs/finetune --out runs/transfer",
+        "beatssl transfer stores/cinc --classifier runs/finetune --out runs/transfer",
         show_model,
     ),
     "recalibrate": Verb(
-        "fit a classifier's temperatures and thresholds anew for another site",
+        "fit a classifier's temperatures and thresholds to another site",
         "beatssl.studies.recalibrate",
         "recalibrate",
         "RecalibrateConfig",
@@ -298,11 +306,11 @@ VERBS: dict[str, Verb] = {
         show_figures,
     ),
     "tables": Verb(
-        "write the table of figures into the README, from a folder of results",
+        "write the table of figures into docs/results.md, from a folder of results",
         "beatssl.reports.tables",
         "tables",
         "TablesConfig",
-        "beatssl tables results --page README.md",
+        "beatssl tables results --page docs/results.md",
         show_line,
     ),
     "demo": Verb(

@@ -6,15 +6,6 @@ from beatssl.beats.classes.classifier import CLASSES
 from beatssl.checks.beat_classes import check_beat_classes, matched_classes
 from beatssl.store.store import Store
 
-NONE = pd.DataFrame({"row": [], "label": []})
-
-
-class Tables(Store):
-    """What the check reads of a store, and no files."""
-
-    def __init__(self, beats: pd.DataFrame, marks: pd.DataFrame = NONE, labels: pd.DataFrame = NONE) -> None:
-        self.beats, self.reference_beats, self.labels = beats, marks, labels
-
 
 def beats_of(record: str, times: list[float], classes: str, clusters: list[int]) -> pd.DataFrame:
     probability = {f"class_p_{c}": [0.9 if c == k else 0.02 for k in classes] for c in CLASSES}
@@ -31,15 +22,15 @@ def test_missed_and_false_beats_count_and_flutter_does_not():
     marks = marks_of("x", [1.0, 2.0, 3.0, 6.0], "LVV!")
     pairs = matched_classes(beats, marks)
     assert sorted(zip(pairs["true"], pairs["found"], strict=True)) == [(0, 0), (2, 2), (2, 4), (4, 2)]
-    figures = check_beat_classes(Tables(beats, marks))["all"]["per_class"]["V"]
+    figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks))["all"]["per_class"]["V"]
     assert figures == {"sensitivity": 0.5, "ppv": 0.5, "f1": 0.5, "beats": 2}
 
 
 def test_clusters_get_their_class_from_ds1():
     train = beats_of("101", [1.0, 2.0, 3.0], "NNN", [0, 0, 7]), marks_of("101", [1.0, 2.0, 3.0], "NNV")
     test = beats_of("100", [1.0, 2.0, 3.0], "NNN", [0, 7, 9]), marks_of("100", [1.0, 2.0, 3.0], "NVN")
-    tables = [pd.concat(pair, ignore_index=True) for pair in zip(train, test, strict=True)]
-    figures = check_beat_classes(Tables(*tables))
+    beats, marks = (pd.concat(pair, ignore_index=True) for pair in zip(train, test, strict=True))
+    figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks))
     assert figures["clusters_mapped_on_DS1"]["per_class"]["V"]["sensitivity"] == 1
     assert figures["clusters_mapped_on_DS1"]["macro_f1"] == 1
     assert figures["DS2"]["per_class"]["V"]["sensitivity"] == 0
@@ -49,7 +40,7 @@ def test_labels_do_where_no_beat_is_marked():
     beats = pd.concat([beats_of(str(r), [1.0, 2.0], c, [0, 0]) for r, c in enumerate(("NV", "NN", "NS"))])
     beats["row"] = np.repeat([0, 1, 2], 2)
     labels = pd.DataFrame({"row": [0, 1, 2], "label": ["PVC", "NORM", "PAC"]})
-    figures = check_beat_classes(Tables(beats, labels=labels))
+    figures = check_beat_classes(Store.in_memory(beats=beats, labels=labels))
     assert figures["auroc_PVC"]["auroc"] == 1
     assert figures["share_of_beats"]["PVC"]["V"] == 0.5
     assert figures["share_of_beats"]["NORM"]["N"] == 1
@@ -57,4 +48,4 @@ def test_labels_do_where_no_beat_is_marked():
 
 def test_nothing_to_check_against_is_an_error():
     with pytest.raises(ValueError, match="prepare mitdb"):
-        check_beat_classes(Tables(beats_of("x", [1.0], "N", [0])))
+        check_beat_classes(Store.in_memory(beats=beats_of("x", [1.0], "N", [0])))

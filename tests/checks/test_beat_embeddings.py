@@ -12,9 +12,8 @@ from beatssl.checks.beat_embeddings import (
     check_beat_embeddings,
     fit_beats,
 )
-from beatssl.inference.beat_embedding import TwelveLeads, embed_beats
+from beatssl.inference.beat_embedding import embed_beats
 from beatssl.models.encoded import Encoded
-from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.splits import SplitError
@@ -55,14 +54,13 @@ def test_a_beats_embedding_is_its_part_of_the_signal(store):
     assert compared > 3
 
 
-def test_leads_as_recorded_take_their_places(store, monkeypatch):
+def test_leads_as_recorded_take_their_places(store):
     plain = store.ecg_mv([0, 3])
     records = store.records.assign(lead_names=[["V5", "II"]] * len(store))
-    monkeypatch.setattr(Store, "records", records)
-    recorded = TwelveLeads(store.path)
-    recorded.manifest["config"]["leads"] = "as-recorded"
-    assert recorded.leads == LEADS
-    found = recorded.ecg_mv([0, 3])
+    recorded = store.with_tables(records=records).with_config(leads="as-recorded")
+    assert recorded.leads != LEADS
+    assert recorded.twelve_leads().leads == LEADS
+    found = recorded.twelve_leads().ecg_mv([0, 3])
     for one, own in zip(found, plain, strict=True):
         assert np.allclose(one, to_twelve(own[:2], ("V5", "II")), atol=6e-4, equal_nan=True)
     assert np.isnan(found[:, 0]).all()
@@ -97,9 +95,8 @@ def test_missed_and_false_beats_count_as_in_the_check_of_classes():
     assert list(figures["per_class"]) == list(CLASSES)
 
 
-def test_other_stores_are_refused(store, monkeypatch):
+def test_other_stores_are_refused(store):
     with pytest.raises(SplitError, match="no row in train"):
         check_beat_embeddings(store, "random")
-    monkeypatch.setattr(Store, "reference_beats", store.reference_beats.iloc[:0])
     with pytest.raises(ValueError, match="no reference beats; prepare mitdb"):
-        check_beat_embeddings(Store(store.path), "random")
+        check_beat_embeddings(store.with_tables(reference_beats=store.reference_beats.iloc[:0]), "random")

@@ -104,8 +104,7 @@ def test_another_source_is_refused(store: Store) -> None:
 
 
 def test_marks_without_leads_are_refused(store: Store) -> None:
-    bare = Store(store.path)
-    bare.waves = store.waves.assign(lead="")
+    bare = store.with_tables(waves=store.waves.assign(lead=""))
     with pytest.raises(ValueError, match="no waves marked lead by lead"):
         check_delineation(bare)
 
@@ -144,8 +143,7 @@ def test_a_wave_is_drawn_on_its_own_lead(store: Store) -> None:
     one = pd.DataFrame(
         [{"record_id": record, "lead": "V6", "wave": "T", "onset_s": 8.0, "peak_s": 8.1, "offset_s": 8.2}]
     )
-    bare = Store(store.path)
-    bare.waves = store.waves.iloc[:0]
+    bare = store.with_tables(waves=store.waves.iloc[:0])
     root = ET.fromstring(draw_record(bare, one, record))
     strokes = [path.get("stroke") for path in root.iter("{http://www.w3.org/2000/svg}path")]
     assert strokes.count(WAVE_COLOURS["T"]) == 2  # the legend, and V6

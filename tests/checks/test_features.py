@@ -17,10 +17,7 @@ def made_store(records: int = 600, seed: int = 0) -> Store:
     labels[1::20, 0] = True
     table[rng.random(table.shape) < 0.1] = np.nan
     row, label = np.nonzero(labels)
-    store = object.__new__(Store)
-    store.__dict__.update(
-        manifest={"config": {"kind": "made"}},
-        _first_row=np.array([0, records]),
+    return Store.in_memory(
         features=pd.DataFrame(table, columns=[f"f{n}" for n in range(6)]),
         labels=pd.DataFrame({"row": row, "label_set": "superclass", "label": np.array(["NORM", "MI"])[label]}),
         records=pd.DataFrame(
@@ -35,7 +32,6 @@ def made_store(records: int = 600, seed: int = 0) -> Store:
             }
         ),
     )
-    return store
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +62,8 @@ def test_labels_of_the_reported_fold_change_no_choice():
     store = made_store()
     of_test = store.labels["row"].map(store.records["fold"]) == 9
     swapped = {"NORM": "MI", "MI": "NORM"}
-    store.__dict__["labels"] = store.labels.assign(
-        label=store.labels["label"].where(~of_test, store.labels["label"].map(swapped))
-    )
-    one, two = check_features(made_store(), QUICK), check_features(store, QUICK)
+    labels = store.labels.assign(label=store.labels["label"].where(~of_test, store.labels["label"].map(swapped)))
+    one, two = check_features(store, QUICK), check_features(store.with_tables(labels=labels), QUICK)
     for model in ("logistic_regression", "boosted_trees"):
         assert one[model]["chosen"] == two[model]["chosen"]
         for name in ("NORM", "MI"):

@@ -1,11 +1,8 @@
 """The check of fiducials on tables whose errors are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-from jaxtyping import Float32
 
 from beatssl.checks.fiducials import MARKS, check_fiducials, mark_errors, matched_beats, p_presence
 from beatssl.store.store import Store
@@ -13,17 +10,16 @@ from beatssl.store.store import Store
 TRUE_S = dict(zip(MARKS, (-0.2, -0.15, -0.1, -0.04, 0.0, 0.05, 0.15, 0.25, 0.35), strict=True))
 
 
-class PlainStore(Store):
-    """Tables in memory, and median beats that hold nothing."""
-
-    def __init__(self, beats: pd.DataFrame, waves: pd.DataFrame) -> None:
-        self.path = Path("plain")
-        self.manifest = {"config": {"kind": "ludb", "fs_hz": 100.0}}
-        self.beats, self.waves = beats, waves
-        self.records = pd.DataFrame({"record_id": ["1", "2"]})
-
-    def median_beats_mv(self, rows: object) -> Float32[np.ndarray, "row lead window"]:
-        return np.full((len(np.asarray(rows)), 12, 110), np.nan, np.float32)
+def plain_store(beats: pd.DataFrame, waves: pd.DataFrame) -> Store:
+    """These tables, and median beats that hold nothing."""
+    return Store.in_memory(
+        path="plain",
+        config={"kind": "ludb"},
+        beats=beats,
+        waves=waves,
+        records=pd.DataFrame({"record_id": ["1", "2"]}),
+        median_beats_mv=np.full((2, 12, 110), np.nan, np.float32),
+    )
 
 
 def tables(late_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,7 +44,7 @@ def tables(late_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_known_errors_come_out() -> None:
-    figures = check_fiducials(PlainStore(*tables(0.008)))
+    figures = check_fiducials(plain_store(*tables(0.008)))
     assert (figures["records"], figures["reference_beats"], figures["matched_beats"]) == (2, 6, 6)
     for part, compared in (("beats", 6), ("beats_even_records", 3)):
         for mark in MARKS:
@@ -88,4 +84,4 @@ def test_presence_of_p() -> None:
 def test_a_store_without_marks_is_refused() -> None:
     beats, waves = tables(0.0)
     with pytest.raises(ValueError, match="plain has no reference waves"):
-        check_fiducials(PlainStore(beats, waves.iloc[:0]))
+        check_fiducials(plain_store(beats, waves.iloc[:0]))

@@ -21,8 +21,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("points") / "store"
     prepare(PrepareConfig("synthetic", Path("2"), folder, leads="as-recorded", workers=1))
     store = Store(folder)
-    store.waves = store.waves[store.waves["lead"] == "II"].assign(lead="")
-    return store
+    return store.with_tables(waves=store.waves[store.waves["lead"] == "II"].assign(lead=""))
 
 
 def test_a_late_segmenter_is_late(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,33 +9,30 @@ from beatssl.store.store import Store
 CONFIG = TargetCheckConfig(batches=(32,), exponents=(1.0, 10.0), components=4, beat_components=4, beat_records=16)
 
 
-class Tables(Store):
-    """Two kinds of records, told apart by their features as far as `signal` says, and no files."""
-
-    def __init__(self, signal: float, rows: int = 160) -> None:
-        rng = np.random.default_rng(0)
-        kind = rng.integers(0, 2, size=rows)
-        direction = rng.normal(size=(2, 10))
-        self.records = pd.DataFrame({"fold": np.arange(rows) % 8 + 1})
-        self.labels = pd.DataFrame(
-            {"row": np.arange(rows), "label_set": "superclass", "label": np.array(["A", "B"])[kind]}
-        )
-        noise = rng.normal(size=(rows, 10))
-        self.features = pd.DataFrame(signal * direction[kind] + noise, columns=[f"f{k}" for k in range(10)])
-        beat_row = np.repeat(np.arange(rows), 3)
-        own = rng.normal(size=(rows, len(BEAT_DEFINITIONS)))[beat_row]
-        measured = own + 0.3 * rng.normal(size=own.shape)
-        self.beats = pd.DataFrame(measured, columns=list(BEAT_DEFINITIONS))
-        self.beats["row"], self.beats["class"], self.beats["cluster"] = beat_row, "N", np.tile([0, 1, 1], rows)
-        self.waves_mv = rng.normal(size=(rows, 12, 110)).astype(np.float32)
-
-    def median_beats_mv(self, rows):
-        return self.waves_mv[rows]
+def made_store(signal: float, rows: int = 160) -> Store:
+    """Two kinds of records, told apart by their features as far as `signal` says."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, size=rows)
+    direction = rng.normal(size=(2, 10))
+    labels = pd.DataFrame({"row": np.arange(rows), "label_set": "superclass", "label": np.array(["A", "B"])[kind]})
+    noise = rng.normal(size=(rows, 10))
+    features = pd.DataFrame(signal * direction[kind] + noise, columns=[f"f{k}" for k in range(10)])
+    beat_row = np.repeat(np.arange(rows), 3)
+    own = rng.normal(size=(rows, len(BEAT_DEFINITIONS)))[beat_row]
+    beats = pd.DataFrame(own + 0.3 * rng.normal(size=own.shape), columns=list(BEAT_DEFINITIONS))
+    beats["row"], beats["class"], beats["cluster"] = beat_row, "N", np.tile([0, 1, 1], rows)
+    return Store.in_memory(
+        records=pd.DataFrame({"fold": np.arange(rows) % 8 + 1}),
+        labels=labels,
+        features=features,
+        beats=beats,
+        median_beats_mv=rng.normal(size=(rows, 12, 110)).astype(np.float32),
+    )
 
 
 @pytest.fixture(scope="module")
 def figures():
-    return {signal: check_targets(Tables(signal), CONFIG) for signal in (0.0, 3.0)}
+    return {signal: check_targets(made_store(signal), CONFIG) for signal in (0.0, 3.0)}
 
 
 def test_features_that_tell_the_label_are_told_from_those_that_do_not(figures):
@@ -82,7 +79,7 @@ def test_beats_of_one_record_are_alike_and_one_class_for_all_is_flat(figures):
 
 
 def test_a_store_without_such_labels_or_folds_is_an_error():
-    store = Tables(1.0)
+    store = made_store(1.0)
     with pytest.raises(ValueError, match="it has superclass"):
         check_targets(store, TargetCheckConfig(label_set="rhythm"))
     with pytest.raises(ValueError, match="0 in fold 9"):

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beatssl.demo import segmenting as demo_segmenting
+from beatssl.demo import training as demo_training
 from beatssl.demo.demo import DemoConfig, demo
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.models.encoded import EncoderConfig
@@ -61,7 +63,7 @@ def test_targets_on_the_page_are_hard_flat_and_sharp(made: Path) -> None:
 
 def test_the_run_is_one_that_any_verb_can_take(made: Path) -> None:
     assert (made / "pretraining" / "checkpoint" / "config.json").exists()
-    assert EcgSegmenter.from_pretrained(made / "segmenter").preprocessing.fs_hz == 100
+    assert EcgSegmenter.from_pretrained(made / "segmenter").preparation.fs_hz == 100
     assert read_log(made / "pretraining")[-1]["epoch"] == 1
 
 

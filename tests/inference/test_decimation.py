@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from beatssl.analysis.waves import of_store
-from beatssl.inference.decimation import Thinning, thinning_factor, thinning_kernel
-from beatssl.inference.model_folder import CheckpointError, Preprocessing
+from beatssl.inference.decimation import Decimation, decimation_factor, decimation_kernel
+from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder, open_encoder, open_encoder_beneath
 from beatssl.models.decoder import DecoderConfig
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
@@ -23,7 +24,7 @@ from beatssl.training.segmentation.marks import marked_rows
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 
-USUAL = Preprocessing(100.0, 0.5, 40.0)
+USUAL = Preparation(100.0, 0.5, 40.0)
 FINE = replace(USUAL, fs_hz=200.0, high_hz=80.0)
 
 
@@ -41,23 +42,23 @@ def segmenter(fine):
     opened = open_encoder_beneath("random", TINY, 0, fine)
     fit = FitConfig(DecoderConfig(width=0.25, kernel=5), updates=2, batch_size=2, precision="float32", smooth=0.5)
     return fit_segmenter(
-        fit, opened.encoder, marked_rows(fine, range(4)), None, Preprocessing.of_store(fine), {}, 0,
-        torch.device("cpu"), encoder_takes=opened.preprocessing,
+        fit, opened.encoder, marked_rows(fine, range(4)), None, fine.preparation, {}, 0,
+        torch.device("cpu"), encoder_takes=opened.preparation,
     ).segmenter  # fmt: skip
 
 
-def test_thinned_rows_are_those_of_a_store_at_the_encoders_rate(store, fine):
-    usual, thinned = store.ecg_mv(range(6)), torch.from_numpy(fine.ecg_mv(range(6)))
-    thinned = Thinning(2).design(FINE, USUAL)(thinned)
-    assert np.abs(thinned.numpy() - usual).std() < 0.02 * usual.std()
+def test_decimated_rows_are_those_of_a_store_at_the_encoders_rate(store, fine):
+    usual, decimated = store.ecg_mv(range(6)), torch.from_numpy(fine.ecg_mv(range(6)))
+    decimated = Decimation(2).design(FINE, USUAL)(decimated)
+    assert np.abs(decimated.numpy() - usual).std() < 0.02 * usual.std()
     encoder, there = build_encoder(TINY).eval(), torch.ones(6, 12, dtype=torch.bool)
     with torch.no_grad():
-        seen, meant = (encoder(x, there).feature_map.mean(dim=2) for x in (thinned, torch.from_numpy(usual)))
+        seen, meant = (encoder(x, there).feature_map.mean(dim=2) for x in (decimated, torch.from_numpy(usual)))
     assert torch.cosine_similarity(seen, meant).min() > 0.999
 
 
 def test_the_filter_passes_what_the_encoder_hears_and_shifts_nothing():
-    kernel = thinning_kernel(FINE, USUAL)
+    kernel = decimation_kernel(FINE, USUAL)
     np.testing.assert_allclose(kernel, kernel[::-1])
     f_hz = np.array([1.0, 10.0, 40.0, 70.0])
     at_s = (np.arange(len(kernel)) - len(kernel) // 2) / FINE.fs_hz
@@ -68,17 +69,17 @@ def test_the_filter_passes_what_the_encoder_hears_and_shifts_nothing():
 
 
 def test_only_a_finer_rate_and_a_band_that_holds_the_encoders_will_do():
-    assert thinning_factor(USUAL, USUAL) == 1
-    assert thinning_factor(FINE, USUAL) == 2
+    assert decimation_factor(USUAL, USUAL) == 1
+    assert decimation_factor(FINE, USUAL) == 2
     for other in ({"fs_hz": 250.0}, {"low_hz": 0.05}, {"high_hz": 30.0}, {"leads": ("I",)}):
-        assert thinning_factor(replace(FINE, **other), USUAL) is None
-    assert thinning_factor(USUAL, FINE) is None
+        assert decimation_factor(replace(FINE, **other), USUAL) is None
+    assert decimation_factor(USUAL, FINE) is None
 
 
 def test_an_encoder_serves_finer_stores_in_a_segmenter_and_nowhere_else(store, fine, tmp_path):
     keep_encoder(tmp_path / "run", build_encoder(TINY), store, {})
     opened = open_encoder_beneath(str(tmp_path / "run"), TINY, 0, fine)
-    assert opened.preprocessing.fs_hz == 100
+    assert opened.preparation.fs_hz == 100
     with pytest.raises(CheckpointError, match="fs_hz"):
         open_encoder(str(tmp_path / "run"), TINY, 0, fine)
     fine = Store(fine.path)
@@ -90,7 +91,7 @@ def test_an_encoder_serves_finer_stores_in_a_segmenter_and_nowhere_else(store, f
 def test_saved_and_loaded_it_says_the_same_at_its_own_rate(segmenter, fine, tmp_path):
     segmenter.save_pretrained(tmp_path / "kept")
     again = EcgSegmenter.from_pretrained(tmp_path / "kept")
-    assert again.preprocessing.fs_hz == 200
+    assert again.preparation.fs_hz == 200
     ecg_mv = fine.ecg_mv([5])[0]
     probability = again.probabilities(ecg_mv, fine.leads)
     assert probability.shape == (12, 4, 2000)

@@ -16,17 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from beatssl.inference import model_folder as saved
-from beatssl.inference.encoder import (
-    FORMAT_VERSION,
-    BeatEncoder,
-    CheckpointError,
-    Preprocessing,
-    load_checkpoint,
-    save_checkpoint,
-)
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import FORMAT_VERSION, CheckpointError
+from beatssl.inference.model_folder import save_model
 from beatssl.models.encoder import ENCODERS, EncoderConfig, build_encoder
 from beatssl.signals.filters import bandpass, resample
 from beatssl.signals.leads import LEADS, to_twelve
+from beatssl.signals.preparation import Preparation
 from beatssl.store.store import Store
 
 PROVENANCE = {"method": "simclr", "pretraining": [{"store": "synthetic", "rows": 8}], "seed": 3}
@@ -34,12 +30,12 @@ PROVENANCE = {"method": "simclr", "pretraining": [{"store": "synthetic", "rows":
 
 def made(name: str = "xresnet1d", **options: Any) -> BeatEncoder:
     encoder = build_encoder(EncoderConfig(name, width=0.25, depth=0.1), seed=5)
-    preprocessing = Preprocessing(**({"fs_hz": 100.0, "low_hz": 0.5, "high_hz": 40.0} | options))
+    preparation = Preparation(**({"fs_hz": 100.0, "low_hz": 0.5, "high_hz": 40.0} | options))
     generator = torch.Generator().manual_seed(2)
     for value in encoder.state_dict().values():
         if value.is_floating_point():
             value += 0.01 * torch.rand(value.shape, generator=generator)
-    return BeatEncoder(encoder, preprocessing, PROVENANCE).eval()
+    return BeatEncoder(encoder, preparation, PROVENANCE).eval()
 
 
 def answer(model: BeatEncoder) -> Tensor:
@@ -52,20 +48,20 @@ def answer(model: BeatEncoder) -> Tensor:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "kept", made())
+    save_model(tmp_path / "kept", made())
     return tmp_path / "kept"
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_what_is_kept_comes_back(name: str, tmp_path: Path) -> None:
     model = made(name)
-    save_checkpoint(tmp_path, model)
-    back = load_checkpoint(tmp_path)
+    save_model(tmp_path, model)
+    back = BeatEncoder.from_pretrained(tmp_path)
     assert torch.equal(answer(back), answer(model))
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in back.state_dict().items())
-    assert (back.encoder.config, back.preprocessing, back.provenance) == (
+    assert (back.encoder.config, back.preparation, back.provenance) == (
         model.encoder.config,
-        model.preprocessing,
+        model.preparation,
         PROVENANCE,
     )
     assert not back.training
@@ -89,16 +85,16 @@ def test_files_are_json_text_and_safetensors_and_nothing_else(folder: Path) -> N
 
 def test_a_file_is_replaced_whole(folder: Path) -> None:
     other = made(fs_hz=250.0)
-    save_checkpoint(folder, other)
-    assert load_checkpoint(folder).preprocessing.fs_hz == 250.0
+    save_model(folder, other)
+    assert BeatEncoder.from_pretrained(folder).preparation.fs_hz == 250.0
     assert not list(folder.glob(".*"))
 
 
 def test_half_precision_halves_the_file_and_keeps_the_answer(tmp_path: Path) -> None:
     model = made()
-    save_checkpoint(tmp_path / "full", model)
-    save_checkpoint(tmp_path / "half", model, half=True)
-    full, half = (load_checkpoint(tmp_path / kind) for kind in ("full", "half"))
+    save_model(tmp_path / "full", model)
+    save_model(tmp_path / "half", model, half=True)
+    full, half = (BeatEncoder.from_pretrained(tmp_path / kind) for kind in ("full", "half"))
     assert all(weight.dtype == torch.float32 for weight in half.parameters())
     assert (answer(half) - answer(full)).norm() < 2e-3 * answer(full).norm()
     sizes = [(tmp_path / kind / "model.safetensors").stat().st_size for kind in ("full", "half")]
@@ -109,7 +105,7 @@ def test_a_record_as_a_file_gives_it(folder: Path) -> None:
     rng = np.random.default_rng(0)
     leads = ("V2", "II", "I")
     ecg_mv = rng.normal(size=(3, 2500)).astype(np.float32)
-    model = load_checkpoint(folder)
+    model = BeatEncoder.from_pretrained(folder)
     twelve = resample(bandpass(to_twelve(ecg_mv, leads), 250.0), 250.0, 100.0)
     there = torch.from_numpy(np.isfinite(twelve).all(axis=1))
     with torch.no_grad():
@@ -118,24 +114,38 @@ def test_a_record_as_a_file_gives_it(folder: Path) -> None:
     assert there.sum() == 7
     torch.testing.assert_close(model.encode(ecg_mv, leads, 250.0).feature_map, expected)
     assert whole.shape == (1024,)
-    np.testing.assert_allclose(model.embed(ecg_mv, leads, 250.0), whole.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict(ecg_mv, leads, 250.0), whole.numpy(), rtol=1e-4, atol=1e-5)
     filtered = bandpass(ecg_mv, 250.0)
     torch.testing.assert_close(model.encode(filtered, leads, 250.0, True).feature_map, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_other_leads_than_the_twelve_must_be_given_as_trained() -> None:
     encoder = build_encoder(EncoderConfig(leads=2, width=0.25, depth=0.1))
-    model = BeatEncoder(encoder, Preprocessing(100.0, 0.5, 40.0, ("1", "2")), {})
+    model = BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0, ("1", "2")), {})
     ecg_mv = np.zeros((2, 500), np.float32)
     assert model.encode(ecg_mv, ("1", "2"), 100.0).feature_map.shape[2] == 63
-    with pytest.raises(CheckpointError, match="leads V5, V2 given; the encoder was trained on 1, 2"):
+    with pytest.raises(ValueError, match="leads V5, V2 given; pass those that are known here, 1, 2"):
         model.encode(ecg_mv, ("V5", "V2"), 100.0)
-    with pytest.raises(CheckpointError, match="takes 2 leads, its preprocessing names 12"):
-        BeatEncoder(encoder, Preprocessing(100.0, 0.5, 40.0), {})
+    with pytest.raises(CheckpointError, match="takes 2 leads, its preparation names 12"):
+        BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0), {})
+
+
+def test_an_encoder_of_leads_as_recorded_takes_as_many_and_opens_as_version_0_1_wrote_it(tmp_path: Path) -> None:
+    encoder = build_encoder(EncoderConfig(leads=2, width=0.25, depth=0.1))
+    model = BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0, ()), {}).eval()
+    ecg_mv = np.random.default_rng(0).normal(size=(2, 500)).astype(np.float32)
+    save_model(tmp_path, model)
+    edited(tmp_path, lambda config: config["preprocessing"].update(leads=["1", "2"]))
+    back = BeatEncoder.from_pretrained(tmp_path)
+    assert back.preparation == model.preparation
+    answers = [one.predict(ecg_mv, ("V5", "belly"), 100.0) for one in (model, back)]
+    np.testing.assert_array_equal(*answers)
+    with pytest.raises(ValueError, match=r"1 leads given \(V5\); the network takes 2, pass as many"):
+        back.predict(ecg_mv[:1], ("V5",), 100.0)
 
 
 def test_a_store_prepared_alike_passes(store: Store) -> None:
-    assert Preprocessing.of_store(store) == made().preprocessing
+    assert store.preparation == made().preparation
     made().check_store(store)
 
 
@@ -175,7 +185,7 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         (lambda config: config["encoder"].update(name="transformer"), "'transformer'; registered are xresnet1d"),
         (lambda config: config["preprocessing"].update(fs_hz="fast"), "(?s)does not know.*fs_hz"),
         (lambda config: config["preprocessing"].update(unit="uV"), "unit 'uV'; encoders take mV"),
-        (lambda config: config["preprocessing"].update(leads=["I"]), "takes 12 leads, its preprocessing names 1"),
+        (lambda config: config["preprocessing"].update(leads=["I"]), "takes 12 leads, its preparation names 1"),
         (lambda config: config["encoder"].update(width=0.5), "has the shape .*keep the two files"),
         (lambda config: config["encoder"].update(name="unet"), "is missing; .* more; keep the two files"),
     ],
@@ -185,7 +195,7 @@ def test_a_config_that_does_not_fit_is_refused(
 ) -> None:
     edited(folder, change)
     with pytest.raises(CheckpointError, match=named):
-        load_checkpoint(folder)
+        BeatEncoder.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
@@ -194,7 +204,7 @@ def test_a_file_cut_short_is_refused(folder: Path, name: str, share: float) -> N
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: int(share * (len(content) - 2))])
     with pytest.raises(CheckpointError, match=f"{name} is damaged"):
-        load_checkpoint(folder)
+        BeatEncoder.from_pretrained(folder)
 
 
 def test_missing_and_strange_weights_are_named(folder: Path) -> None:
@@ -203,19 +213,19 @@ def test_missing_and_strange_weights_are_named(folder: Path) -> None:
     gone = sorted(weights)[0]
     save_file({name: value for name, value in weights.items() if name != gone} | {"head": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match=f"{gone} is missing; head is unknown"):
-        load_checkpoint(folder)
+        BeatEncoder.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_folder_without_one_of_the_files_is_no_checkpoint(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"no checkpoint .it has no {name}"):
-        load_checkpoint(folder)
+        BeatEncoder.from_pretrained(folder)
 
 
 def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no folder"):
-        load_checkpoint(tmp_path / "none")
+        BeatEncoder.from_pretrained(tmp_path / "none")
 
 
 def test_save_pretrained_keeps_what_from_pretrained_reads(tmp_path: Path) -> None:
@@ -235,7 +245,7 @@ def test_the_hub_is_asked_for_the_two_files(folder: Path, tmp_path: Path, monkey
     monkeypatch.setattr(saved, "hf_hub_download", download)
     model = BeatEncoder.from_pretrained("someone/ecg", revision="v1")
     assert asked == [("someone/ecg", "config.json", "v1"), ("someone/ecg", "model.safetensors", "v1")]
-    assert torch.equal(answer(model), answer(load_checkpoint(folder)))
+    assert torch.equal(answer(model), answer(BeatEncoder.from_pretrained(folder)))
 
 
 def test_a_repository_without_safetensors_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,4 +296,4 @@ def test_push_uploads_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "config.json",
         "README.md",
     }
-    assert torch.equal(answer(load_checkpoint(tmp_path / "uploaded")), answer(model))
+    assert torch.equal(answer(BeatEncoder.from_pretrained(tmp_path / "uploaded")), answer(model))

@@ -27,10 +27,10 @@ def test_a_known_temperature_is_found_and_mends_the_error(temperature):
     found = fit_temperatures(labels, scores, known)
     assert found == pytest.approx([temperature], rel=0.05)
     fresh, odds = drawn(temperature, seed=1)
-    figures = calibration_figures(fresh, odds, known, found, ("A",))["calibration"]
-    assert figures["macro_ece_after"] < 0.012
+    figures = calibration_figures(fresh, odds, known, found, ("A",)).calibration
+    assert figures.macro_ece_after < 0.012
     if temperature != 1:
-        assert figures["macro_ece_before"] > 0.03
+        assert figures.macro_ece_before > 0.03
 
 
 def test_what_is_not_known_and_what_is_too_little_fits_nothing():
@@ -46,9 +46,9 @@ def test_error_of_a_case_worked_by_hand():
     chance = np.array([0.1, 0.12, 0.5, 0.95, 1.0])
     labels = np.array([False, True, False, True, True])
     bins = reliability(labels, chance)
-    assert bins["records"] == [2.0, 1.0, 2.0]
-    assert bins["probability"] == pytest.approx([0.11, 0.5, 0.975])
-    assert bins["positive_share"] == [0.5, 0.0, 1.0]
+    assert bins.records == (2.0, 1.0, 2.0)
+    assert bins.probability == pytest.approx([0.11, 0.5, 0.975])
+    assert bins.positive_share == (0.5, 0.0, 1.0)
     expected = (2 * 0.39 + 0.5 + 2 * 0.025) / 5
     assert expected_calibration_error(labels, chance) == pytest.approx(expected)
     assert np.isnan(expected_calibration_error(labels[:0], chance[:0]))

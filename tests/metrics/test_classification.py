@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from beatssl.metrics.classification import (
+    PairedDifference,
     auprc,
     auroc,
     best_f1_threshold,
@@ -90,15 +91,16 @@ def test_the_report_has_the_layout_of_metrics_json():
     labels, scores, patients = cohort()
     thresholds = best_f1_thresholds(labels, scores)
     out = report(labels, scores, thresholds, patients, ("A", "B", "C"), np.random.default_rng(1), 200)
-    assert list(out["per_class"]) == ["A", "B", "C"]
+    assert list(out.per_class) == ["A", "B", "C"]
     for kind in ("auroc", "auprc", "f1"):
-        each = [out["per_class"][name][kind] for name in "ABC"]
-        assert out[f"macro_{kind}"] == pytest.approx(np.mean(each))
-        low, high = out["ci95"][f"macro_{kind}"]
-        assert low < out[f"macro_{kind}"] < high
+        each = [getattr(out.per_class[name], kind) for name in "ABC"]
+        macro = getattr(out, f"macro_{kind}")
+        assert macro == pytest.approx(np.mean(each))
+        low, high = getattr(out.ci95, f"macro_{kind}")
+        assert low < macro < high
         assert 0 < high - low < 0.2
-    assert out["per_class"]["A"]["auroc"] == pytest.approx(roc_auc_score(labels[:, 0], scores[:, 0]))
-    assert out["per_class"]["C"]["positives"] == labels[:, 2].sum()
+    assert out.per_class["A"].auroc == pytest.approx(roc_auc_score(labels[:, 0], scores[:, 0]))
+    assert out.per_class["C"].positives == labels[:, 2].sum()
 
 
 def test_the_interval_is_that_of_a_plain_bootstrap_over_patients():
@@ -110,15 +112,15 @@ def test_the_interval_is_that_of_a_plain_bootstrap_over_patients():
     for _ in range(120):
         at = np.concatenate([where[person] for person in rng.choice(people, len(people))])
         slow.append(np.mean([roc_auc_score(labels[at, k], scores[at, k]) for k in range(3)]))
-    assert out["ci95"]["macro_auroc"] == pytest.approx(np.quantile(slow, (0.025, 0.975)), abs=0.02)
+    assert out.ci95.macro_auroc == pytest.approx(np.quantile(slow, (0.025, 0.975)), abs=0.02)
 
 
 def test_a_label_nobody_has_counts_in_no_macro_figure():
     labels, scores, patients = cohort(200)
     labels[:, 1] = False
     out = report(labels, scores, np.zeros(3), patients, ("A", "B", "C"), np.random.default_rng(1), 20)
-    assert np.isnan(out["per_class"]["B"]["auroc"])
-    assert out["macro_auroc"] == pytest.approx((out["per_class"]["A"]["auroc"] + out["per_class"]["C"]["auroc"]) / 2)
+    assert np.isnan(out.per_class["B"].auroc)
+    assert out.macro_auroc == pytest.approx((out.per_class["A"].auroc + out.per_class["C"].auroc) / 2)
 
 
 def test_the_same_generator_gives_the_same_interval():
@@ -130,7 +132,7 @@ def test_the_same_generator_gives_the_same_interval():
 
 
 def two_scores(seed: int, likeness: float, records: int = 200):
-    """Labels, patients, and the scores of two judges whose errors have a common part."""
+    """Labels, patients, and the scores of two models whose errors have a common part."""
     rng = np.random.default_rng(seed)
     labels, _, patients = cohort(records, seed)
     noise = rng.normal(size=(3, records, 3))
@@ -154,23 +156,24 @@ def test_differences_are_those_of_the_reports_and_change_sign_with_the_order(see
         for scores in (one, other)
     ]
     for kind, found in there.items():
-        assert found["difference"] == pytest.approx(reports[0][kind] - reports[1][kind])
-        assert found["difference"] == pytest.approx(-back[kind]["difference"])
-        assert found["ci95"] == pytest.approx([-v for v in back[kind]["ci95"][::-1]])
+        assert found.difference == pytest.approx(getattr(reports[0], kind) - getattr(reports[1], kind))
+        assert found.difference == pytest.approx(-back[kind].difference)
+        assert found.ci95 == pytest.approx([-v for v in back[kind].ci95[::-1]])
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
-def test_a_judge_does_not_differ_from_itself_nor_from_its_own_logarithm(seed):
+def test_a_model_does_not_differ_from_itself_nor_from_its_own_logarithm(seed):
     labels, patients, one, _ = two_scores(seed, 0.5, 60)
-    assert all(found == {"difference": 0, "ci95": [0, 0]} for found in differences(labels, patients, one, one).values())
+    nothing = PairedDifference(0, (0, 0))
+    assert all(found == nothing for found in differences(labels, patients, one, one).values())
     found = differences(labels, patients, one, np.exp(one))  # the same order
-    assert found["macro_auroc"] == {"difference": 0, "ci95": [0, 0]}
+    assert found["macro_auroc"] == nothing
 
 
 def test_the_interval_narrows_with_likeness_and_is_that_of_a_plain_paired_bootstrap():
     def width(likeness):
-        low, high = differences(*two_scores(1, likeness), draws=500)["macro_auroc"]["ci95"]
+        low, high = differences(*two_scores(1, likeness), draws=500)["macro_auroc"].ci95
         return high - low
 
     assert width(0.95) < 0.6 * width(0.0)
@@ -182,13 +185,13 @@ def test_the_interval_narrows_with_likeness_and_is_that_of_a_plain_paired_bootst
         at = np.concatenate([where[person] for person in rng.choice(people, len(people))])
         slow.append(np.mean([roc_auc_score(labels[at, k], one[at, k]) - roc_auc_score(labels[at, k], other[at, k])
                              for k in range(3)]))  # fmt: skip
-    found = differences(labels, patients, one, other, draws=1000)["macro_auroc"]["ci95"]
+    found = differences(labels, patients, one, other, draws=1000)["macro_auroc"].ci95
     assert found == pytest.approx(np.quantile(slow, (0.025, 0.975)), abs=0.02)
 
 
 def test_intervals_of_no_difference_cover_zero_nineteen_times_in_twenty():
     covered = 0
     for seed in range(100):
-        low, high = differences(*two_scores(seed, 0.5, 120), draws=120, seed=seed)["macro_auroc"]["ci95"]
+        low, high = differences(*two_scores(seed, 0.5, 120), draws=120, seed=seed)["macro_auroc"].ci95
         covered += low <= 0 <= high
     assert 0.86 <= covered / 100 <= 0.99

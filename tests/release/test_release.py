@@ -1,7 +1,7 @@
 import json
+import re
 from dataclasses import asdict
 
-import pandas as pd
 import pytest
 
 from beatssl.inference.classifier import EcgClassifier
@@ -11,11 +11,10 @@ from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
-from beatssl.release.encoder import ShipEncoderConfig, ship_encoder
-from beatssl.release.head import ShipHeadConfig, ship_head
-from beatssl.store.config import PrepareConfig
-from beatssl.store.prepare import prepare
-from beatssl.store.store import Store
+from beatssl.release import encoder as encoder_module
+from beatssl.release import head as head_module
+from beatssl.release.encoder import BundleEncoderConfig, bundle_encoder
+from beatssl.release.head import BundleHeadConfig, bundle_head
 from beatssl.studies.compare import CompareConfig, compare
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.training.pretraining.presets import recipe
@@ -24,38 +23,29 @@ TINY = EncoderConfig(width=0.25, depth=0.5)
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ship") / "store"
-    prepare(PrepareConfig("synthetic", "24", folder, workers=1, clusters=3))
-    return Store(folder)
-
-
 @pytest.fixture
-def store(prepared, monkeypatch, tmp_path):
-    """24 records, three of its patients in each fold from 1 to 6; and a place of its own for what ships."""
-    number = pd.factorize(prepared.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", prepared.records.assign(fold=number % 6 + 1))
+def weights(monkeypatch, tmp_path):
+    """A folder for bundled weights, in place of the package's own."""
     monkeypatch.setattr("beatssl.inference.model_folder.SHIPPED", str(tmp_path / "weights"))
-    return Store(prepared.path)
+    return tmp_path / "weights"
 
 
 @pytest.fixture
-def run(store, tmp_path):
+def run(folded, tmp_path):
     made_of = {
         "method": "beatssl", "folds": "1-5", "pretraining": [{"store": "synthetic", "rows": 20}], "epochs": 1,
-        "seed": 3, "recipe": asdict(recipe("beatssl")),
+        "seed": 3, "preset": asdict(recipe("beatssl")),
     }  # fmt: skip
-    keep_encoder(tmp_path / "run", build_encoder(TINY, 7), store, made_of)
+    keep_encoder(tmp_path / "run", build_encoder(TINY, 7), folded, made_of)
     return tmp_path / "run"
 
 
-def test_an_encoder_ships_in_half_precision_with_the_figures_of_its_comparison(store, run, tmp_path):
+def test_an_encoder_is_bundled_in_half_precision_with_the_figures_of_its_comparison(folded, weights, run, tmp_path):
     with pytest.raises(CheckpointError, match="ships no encoder"):
         BeatEncoder.from_pretrained("default")
-    compare(CompareConfig(store.path, (str(run), "random"), tmp_path / "figures", network=TINY, **FOLDS))
-    out = tmp_path / "weights" / "default"
-    assert ship_encoder(ShipEncoderConfig(run, "run", store.path, tmp_path / "figures", out)) == out
+    compare(CompareConfig(folded.path, (str(run), "random"), tmp_path / "figures", network=TINY, **FOLDS))
+    out = weights / "default"
+    assert bundle_encoder(BundleEncoderConfig(run, "run", folded.path, tmp_path / "figures", out)) == out
     assert shipped(BeatEncoder.kind) == out
     model = BeatEncoder.from_pretrained("default")
     original = BeatEncoder.from_pretrained(run)
@@ -67,16 +57,26 @@ def test_an_encoder_ships_in_half_precision_with_the_figures_of_its_comparison(s
     assert f"{figures['first_less_other']['random']['macro_auroc']:+.4f} (" in card
     assert "{" not in card.split("```json")[0]
     with pytest.raises(ValueError, match="has no encoder 'walk'; it has run, random"):
-        ship_encoder(ShipEncoderConfig(run, "walk", store.path, tmp_path / "figures", out))
+        bundle_encoder(BundleEncoderConfig(run, "walk", folded.path, tmp_path / "figures", out))
 
 
-def test_a_classifier_ships(store, run, tmp_path):
-    probe(ProbeConfig(store=store.path, out=tmp_path / "probe", encoder=str(run), **FOLDS))
-    out = ship_head(ShipHeadConfig(tmp_path / "probe", store.path))
-    assert out == tmp_path / "weights" / "superclass"
+def test_a_classifier_is_bundled(folded, weights, run, tmp_path):
+    with pytest.raises(CheckpointError):
+        EcgClassifier.from_pretrained("default")
+    probe(ProbeConfig(store=folded.path, out=tmp_path / "probe", encoder=str(run), **FOLDS))
+    out = bundle_head(BundleHeadConfig(tmp_path / "probe", folded.path))
+    assert out == weights / "superclass"
     assert EcgClassifier.from_pretrained("default").labels == ("NORM", "MI", "STTC", "CD", "HYP")
     assert "| NORM | " in (out / "README.md").read_text()
     with pytest.raises(CheckpointError, match="ships no segmenter"):
         EcgSegmenter.from_pretrained("default")
     with pytest.raises(ValueError, match="neither a classifier nor a segmenter"):
-        ship_head(ShipHeadConfig(run, store.path))
+        bundle_head(BundleHeadConfig(run, folded.path))
+
+
+@pytest.mark.parametrize("kind", [BeatEncoder, EcgClassifier, EcgSegmenter])
+def test_cards_of_the_bundled_models_are_of_the_present_templates(kind):
+    card = (shipped(kind.kind) / "README.md").read_text(encoding="utf-8")
+    template = encoder_module._CARD if kind is BeatEncoder else head_module._CARD
+    for fixed in re.split(r"\{\w+(?::,)?\}", template):
+        assert fixed.strip() in card

@@ -1,16 +1,18 @@
-import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl.metrics.calibration import Calibration, LabelCalibration, Reliability, ReliabilityBins
 from beatssl.metrics.classification import report
 from beatssl.reports.classification_pictures import COLOURS, draw_classification
+from beatssl.results import write_result
+from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts
 
 
 def made(folder, labels=3, records=400, draws=1, unknown=0.0):
-    """What a probe would leave: two folds of records, scores that know something, figures of the reported fold."""
+    """The files of a probe: two folds of records, informative scores, and figures of the test fold."""
     rng = np.random.default_rng(0)
     names = [f"L{k}" for k in range(labels)]
     true = rng.random((2 * records, labels)) < np.linspace(0.5, 0.1, labels)
@@ -29,13 +31,15 @@ def made(folder, labels=3, records=400, draws=1, unknown=0.0):
     test = slice(records, None)
     scores = parts[0][[f"p_{name}" for name in names]].to_numpy()
     figures = report(true[test], scores[test], np.full(labels, 0.5), np.arange(records), names, rng, 5)
-    bins = {"probability": [0.1, 0.9], "positive_share": [0.2, 0.8], "records": [10, 20]}
-    figures |= {"folds": {"train": [1], "valid": 8, "test": 9}, "reliability": {}, "calibration": {"per_class": {}}}
-    for name in names:
-        figures["reliability"][name] = {"before": bins, "after": bins}
-        figures["calibration"]["per_class"][name] = {"ece_before": 0.12, "ece_after": 0.03}
-    (folder / "metrics.json").write_text(json.dumps(figures))
-    return figures
+    bins = ReliabilityBins((0.1, 0.9), (0.2, 0.8), (10, 20))
+    written = DiagnosisFigures(
+        **vars(figures), by_group={}, encoder="random", config_hash="0", seed=0, labels="superclass", label_share=1.0,
+        folds=Folds((1,), valid=8, test=9), records=RecordCounts(0, records, records, 0),
+        calibration=Calibration(0.12, 0.03, {name: LabelCalibration(1.0, 0.12, 0.03) for name in names}),
+        reliability={name: Reliability(bins, bins) for name in names}, chosen=(), pretraining={},
+    )  # fmt: skip
+    write_result(folder / "metrics.json", written)
+    return written
 
 
 def text_of(path):
@@ -50,8 +54,8 @@ def test_three_small_pictures_with_the_figures_of_metrics_json(tmp_path):
         assert path.stat().st_size < 60_000
         assert "L0" in text_of(path)
     for kind, name in (("auroc", "roc"), ("auprc", "precision-recall")):
-        for label, own in figures["per_class"].items():
-            assert f"{label}  {own[kind]:.3f}" in text_of(written[name])
+        for label, own in figures.per_class.items():
+            assert f"{label}  {getattr(own, kind):.3f}" in text_of(written[name])
     assert "fold 9" in text_of(written["roc"])
     assert "off by 0.120" in text_of(written["reliability"])
     assert "off by 0.030" in text_of(written["reliability"])

@@ -1,6 +1,23 @@
+from pathlib import Path
+
 import pytest
 
-from beatssl.reports.tables import TablesConfig, tables
+from beatssl.reports.tables import TablesConfig, figures_table, tables
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def test_the_table_in_the_docs_is_that_of_the_results():
+    assert f"-->\n{figures_table(REPO / 'results')}\n<!--" in (REPO / "docs" / "results.md").read_text(encoding="utf-8")
+
+
+def test_the_page_in_the_docs_is_the_default(tmp_path, monkeypatch):
+    text = (REPO / "docs" / "results.md").read_text(encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results.md").write_text(text.replace("| check", "| old check"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert tables(TablesConfig(REPO / "results")) == Path("docs/results.md")
+    assert Path("docs/results.md").read_text(encoding="utf-8") == text
 
 
 def test_a_page_without_marks_is_refused(tmp_path):

@@ -7,17 +7,18 @@ import pytest
 import torch
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.model_folder import CheckpointError, Preprocessing, save_model
+from beatssl.inference.model_folder import CheckpointError, save_model
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.results import printed, read_result, to_json
 from beatssl.store.config import PrepareConfig
 from beatssl.store.labels import SUPERCLASSES
 from beatssl.store.prepare import prepare
 from beatssl.store.snomed import snomed_table, translate
 from beatssl.store.store import Store
-from beatssl.studies.recalibrate import RecalibrateConfig, recalibrate
-from beatssl.studies.site import judge, site_labels
-from beatssl.studies.transfer import TransferConfig, transfer
+from beatssl.studies.recalibrate import RecalibrateConfig, Recalibration, recalibrate
+from beatssl.studies.site import score_records, site_labels
+from beatssl.studies.transfer import TransferConfig, TransferFigures, transfer
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 MI, OLD_MI, INFERIOR, STD, SR, LBBB = "164865005", "164867002", "425419005", "429622005", "426783006", "733534002"
@@ -46,7 +47,7 @@ def read(store: Store, label_set: str, names: tuple[str, ...]) -> list[str]:
 def classifier_for(store: Store, labels: tuple[str, ...] = SUPERCLASSES, **provenance: object) -> EcgClassifier:
     torch.manual_seed(0)
     about = {"head": {"labels": "superclass"}} | provenance
-    return EcgClassifier(build_encoder(TINY), HeadConfig(labels), Preprocessing.of_store(store), about).eval()
+    return EcgClassifier(build_encoder(TINY), HeadConfig(labels), store.preparation, about).eval()
 
 
 @pytest.fixture(scope="module")
@@ -125,16 +126,18 @@ def test_codes_of_the_records_at_hand(cinc):
 def test_a_classifier_is_scored_and_ptbxls_records_are_refused(cinc, tmp_path):
     save_model(tmp_path / "probe" / "head", classifier_for(cinc))
     found = transfer(TransferConfig(cinc.path, str(tmp_path / "probe"), tmp_path / "out", bootstrap_draws=20))
-    assert found == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert to_json(found) == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert to_json(read_result(tmp_path / "out" / "metrics.json", TransferFigures)) == to_json(found)
+    assert not {"unmapped_codes", "trained"} & printed(found).keys()
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert not table["record_id"].str.startswith("HR").any()
-    assert found["records"]["refused_ptbxl"] == 1
-    assert sum(found["records"].values()) == 20
-    assert found["records"]["scored"] == len(table) == sum(s["scored"] for s in found["by_source"].values())
-    assert set(found["by_source"]) == set(table["source"]) <= {"cpsc2018", "georgia", "chapman-shaoxing", "ptb",
+    assert found.records.refused_ptbxl == 1
+    assert found.records.scored + found.records.refused_ptbxl + found.records.without_label == 20
+    assert found.records.scored == len(table) == sum(one.scored for one in found.by_source.values())
+    assert set(found.by_source) == set(table["source"]) <= {"cpsc2018", "georgia", "chapman-shaoxing", "ptb",
                                                               "cpsc2018-extra"}  # fmt: skip
-    norm = found["per_class"]["NORM"]
-    assert (norm["known"], norm["positives"]) == (table["true_NORM"].notna().sum(), table["true_NORM"].sum())
+    norm = found.per_class["NORM"]
+    assert (norm.known, norm.positives) == (table["true_NORM"].notna().sum(), table["true_NORM"].sum())
     alone = ~cinc.records["record_id"].duplicated(keep=False).to_numpy()[table["row"]]
     row = int(table.loc[alone, "row"].iloc[0])  # a record of one row
     ecg_mv = torch.from_numpy(cinc.ecg_mv([row]))
@@ -144,11 +147,11 @@ def test_a_classifier_is_scored_and_ptbxls_records_are_refused(cinc, tmp_path):
     assert np.allclose(table.loc[alone].filter(like="p_").iloc[0], expected, atol=1e-5)
 
 
-def test_a_store_of_ptbxl_alone_is_refused(cinc, tmp_path, monkeypatch):
+def test_a_store_of_ptbxl_alone_is_refused(cinc, with_records, tmp_path):
     save_model(tmp_path / "head", classifier_for(cinc))
-    monkeypatch.setattr(Store, "records", cinc.records.assign(source="ptb-xl"))
+    ptbxl = with_records(cinc, source=["ptb-xl"] * len(cinc))
     with pytest.raises(ValueError, match=r"all \d+ rows of .* are PTB-XL's own records"):
-        transfer(TransferConfig(cinc.path, str(tmp_path / "head"), tmp_path / "out"))
+        transfer(TransferConfig(ptbxl.path, str(tmp_path / "head"), tmp_path / "out"))
 
 
 def test_what_cannot_be_translated_is_named(synthetic, tmp_path):
@@ -167,7 +170,7 @@ def made_site(synthetic, tmp_path):
     classifier = classifier_for(synthetic, ("A", "B", "C"))
     known = np.ones((len(synthetic), 3), bool)
     labels = site_labels_of(known)
-    scores = judge(classifier, synthetic, labels).scores
+    scores = score_records(classifier, synthetic, labels).log_odds
     odds = (scores - np.median(scores, axis=0)) / scores.std(axis=0)
     true = odds + np.random.default_rng(0).logistic(size=odds.shape) > 0
     table = pd.DataFrame(true[:, :2].astype(int), columns=["A", "B"])
@@ -187,7 +190,8 @@ def test_recalibration_fits_temperatures_and_thresholds_and_nothing_else(synthet
     classifier = made_site(synthetic, tmp_path)
     config = RecalibrateConfig(str(tmp_path / "head"), synthetic.path, str(tmp_path / "site.csv"), tmp_path / "new")
     found = recalibrate(config)
-    assert found == json.loads((tmp_path / "new" / "recalibration.json").read_text())
+    assert to_json(found) == json.loads((tmp_path / "new" / "recalibration.json").read_text())
+    assert to_json(read_result(tmp_path / "new" / "recalibration.json", Recalibration)) == to_json(found)
     new = EcgClassifier.from_pretrained(tmp_path / "new")
     before, after = classifier.state_dict(), new.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -197,11 +201,11 @@ def test_recalibration_fits_temperatures_and_thresholds_and_nothing_else(synthet
     assert new.provenance["recalibrated"]["kept"] == ["C"]
     assert new.provenance["recalibrated"]["records"] == len(synthetic)
     for name in "AB":
-        line = found["per_class"][name]
-        assert line["fitted"]
-        assert line["f1_after"] >= line["f1_before"]
-        assert line["temperature_after"] == pytest.approx(float(new.temperatures["AB".index(name)]), rel=1e-5)
-    assert not found["per_class"]["C"]["fitted"]
+        line = found.per_class[name]
+        assert line.fitted
+        assert line.f1_after >= line.f1_before
+        assert line.temperature_after == pytest.approx(float(new.temperatures["AB".index(name)]), rel=1e-5)
+    assert not found.per_class["C"].fitted
     with pytest.raises(ValueError, match="holds a model already"):
         recalibrate(config)
 
@@ -214,16 +218,4 @@ def test_too_few_labels_are_refused(synthetic, tmp_path):
     with pytest.raises(ValueError, match="no label of A, B, C has 10 positives and 10 negatives among 12 records"):
         recalibrate(config)
     with pytest.raises(ValueError, match="in folds '77'"):
-        recalibrate(RecalibrateConfig(config.head, config.store, config.labels, config.out, folds="77"))
-
-
-def test_a_record_in_several_rows_is_judged_once(synthetic, monkeypatch):
-    classifier = classifier_for(synthetic)
-    labels = site_labels(synthetic, "superclass", "superclass", SUPERCLASSES)
-    apart = judge(classifier, synthetic, labels)
-    once = synthetic.records.assign(record_id=np.repeat(np.arange(20), 2).astype(str))
-    monkeypatch.setattr(Store, "records", once)
-    joined = judge(classifier, Store(synthetic.path), labels)
-    assert len(joined.row) < len(apart.row)
-    both = [np.flatnonzero(apart.row // 2 == number) for number in joined.row // 2]
-    assert np.allclose(joined.scores, [apart.scores[at].mean(axis=0) for at in both])
+        recalibrate(RecalibrateConfig(config.classifier, config.store, config.labels, config.out, folds="77"))

@@ -1,4 +1,4 @@
-"""A small synthetic store, and a network small enough to train within a test."""
+"""A network small enough to train within a test, and what pretraining reads of the small synthetic store."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,25 +7,34 @@ import pytest
 
 from beatssl.models.encoded import EncoderConfig
 from beatssl.store.store import Store
-from beatssl.training.pretraining.columns import TrainingData, load
+from beatssl.training.optim import OptimConfig
+from beatssl.training.pretraining.columns import Rows, load_rows
 from beatssl.training.pretraining.config import PretrainConfig
+from beatssl.training.run import RunConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
+SMALL = ("objective.projector_hidden=16", "objective.projector_out=8", "objective.beat_shape=4")
 
 
 @pytest.fixture(scope="session")
-def data(store: Store) -> TrainingData:
+def rows(store: Store) -> Rows:
     """All of the store; not to be changed."""
-    return load([store.path], beat_shape=4)
+    return load_rows([store.path])
 
 
 @pytest.fixture
 def config(store: Store, tmp_path: Path) -> Callable[..., PretrainConfig]:
-    """`config(epochs=…)`: a run of seconds, in this test's folder."""
+    """`config(epochs=…)`: a run of seconds, in this test's folder; fields of `optim` and `run` by their own names."""
 
     def make(**changes: object) -> PretrainConfig:
-        few = {"encoder": TINY, "batch_size": 6, "epochs": 2, "log_every": 1, "save_every": 1, "beat_shape": 4}
-        few |= {"set": ("objective.projector_hidden=16", "objective.projector_out=8"), "cpu": True}
-        return PretrainConfig(**({"stores": (store.path,), "out": tmp_path / "run"} | few | changes))
+        optim = {"batch_size": 6} | {name: changes.pop(name) for name in OPTIM & changes.keys()}
+        run = {"log_every": 1, "save_every": 1, "device": "cpu"}
+        run |= {name: changes.pop(name) for name in RUN & changes.keys()}
+        few: dict[str, object] = {"stores": (store.path,), "out": tmp_path / "run", "encoder": TINY, "epochs": 2}
+        few |= {"set": SMALL, "optim": OptimConfig(**optim), "run": RunConfig(**run)}
+        return PretrainConfig(**(few | changes))
 
     return make
+
+
+OPTIM, RUN = set(OptimConfig.__dataclass_fields__), set(RunConfig.__dataclass_fields__)

@@ -1,33 +1,28 @@
-"""A saved segmenter on records it has not seen: files of any kind that can be read, or the rows of a store."""
+"""Waves and intervals of records by a segmenter: of an array, of files of any kind that can be read, of a store."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float32, Int64
-from pydantic import ConfigDict
+from jaxtyping import Float, Float32, Int64
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.beats.decoding.wave_decoding import decode_waves
 from beatssl.features.wave_intervals import wave_intervals
-from beatssl.inference.model_folder import CheckpointError, Preprocessing
-from beatssl.inference.segmenter import EcgSegmenter, slots
+from beatssl.inference.model_config import CheckpointError
+from beatssl.inference.segmenter import WAVE_TIMES, EcgSegmenter, slots, waves_of
 from beatssl.progress import track
+from beatssl.records.files import FilesReader
+from beatssl.records.record import Record
 from beatssl.signals.filters import resample
-from beatssl.signals.waves import WAVE_CLASSES
-from beatssl.store.conditioning import Reject, condition
-from beatssl.store.config import PrepareConfig
-from beatssl.store.layout import MANIFEST
+from beatssl.signals.leads import canonical_leads, present_leads
+from beatssl.signals.preparation import as_batch, resample_rows
 from beatssl.store.manifest import differences
-from beatssl.store.readers import make_reader
+from beatssl.store.reading import PreparedRecord, Reject, prepare_record, read_record
 from beatssl.store.store import Store
-
-WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
-_TIMES = ("onset_s", "peak_s", "offset_s")
 
 BATCH_ROWS = 16
 """Rows that are segmented and decoded at once."""
@@ -37,7 +32,7 @@ BATCH_ROWS = 16
 class FileOptions:
     """What CSV and .npy files do not say."""
 
-    csv_fs_hz: float | None = None
+    csv_fs_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Their sampling rate."""
     unit: str | None = None
     """Their unit, such as mV or uV."""
@@ -45,89 +40,101 @@ class FileOptions:
     """Their leads, in order; any name will do, one of the twelve is understood."""
 
 
-def apply_segmenter(
-    segmenter: EcgSegmenter, places: Sequence[Path], out: Path, options: FileOptions, device: torch.device
-) -> dict[str, Any]:
-    """Waves of every record at `places` (files, folders, stores), written to `out`/waves.parquet, and their counts.
-
-    `out`/intervals.parquet holds PR, QRS, QT, QTc, rate and axes measured from them; see `features.wave_intervals`.
-    What could not be used is listed with its reason in `out`/refused.parquet.
-    """
-    segmenter = segmenter.to(device)
-    waves: list[pd.DataFrame] = []
-    intervals: list[pd.DataFrame] = []
-    refused: list[dict[str, str]] = []
-    records = 0
-    for place in places:
-        found = (
-            of_store(segmenter, Store(place)) if (place / MANIFEST).is_file() else _of_files(segmenter, place, options)
-        )
-        for record in found:
-            if isinstance(record, Reject):
-                refused.append(asdict(record))
-            else:
-                waves.append(record.waves)
-                intervals.append(record.intervals)
-                records += record.records
-    table = pd.concat(waves, ignore_index=True) if waves else _no_waves()
-    out.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(out / WAVES, index=False)
-    if intervals:
-        pd.concat(intervals, ignore_index=True).to_parquet(out / INTERVALS, index=False)
-    columns = [field.name for field in fields(Reject)]
-    pd.DataFrame(refused, columns=columns).to_parquet(out / REFUSED, index=False)
-    counts = table["wave"].value_counts()
-    return {"records": records, "refused": len(refused)} | {name: int(counts.get(name, 0)) for name in WAVE_CLASSES[1:]}
-
-
 class Found(NamedTuple):
     """Waves of some records; a record without any is counted too."""
 
     records: int
     waves: pd.DataFrame
+    """A line a wave: record_id, lead, wave, onset_s, peak_s and offset_s in seconds of record time, onset_confidence
+    and offset_confidence, as `decode_waves` gives them."""
     intervals: pd.DataFrame
     """A line a record and measure: record_id, measure, value, spread, count."""
 
 
-def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
-    """Waves of all records of a store. Rows of a long record are joined again, so that no wave is cut between two.
+def of_array(
+    segmenter: EcgSegmenter,
+    ecg_mv: Float[np.ndarray, "lead time"],
+    leads: Sequence[str],
+    fs_hz: float,
+    record_id: str = "",
+) -> Found:
+    """Waves and intervals of one record of any length and any leads, in mV, NaN where not measured.
 
+    Raises ValueError where shape, lead names and rate do not fit together, or no lead is measured.
+    """
+    ready = segmenter.prepared(as_batch(ecg_mv), leads, fs_hz)[0]
+    return _of_prepared(segmenter, record_id, ready, _names(leads, ready))
+
+
+def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None = None) -> Iterator[Found | Reject]:
+    """Waves and intervals of every record of a file or folder; what the network cannot use is set aside.
+
+    Raises FileNotFoundError where there is no such place, or no ECG in it.
+    """
+    if not place.exists():
+        raise FileNotFoundError(f"there is no file or folder {place}; pass an ECG file, a folder of them, or a store")
+    given = options or FileOptions()
+    reader = FilesReader(given.csv_fs_hz, given.unit, given.lead_names)
+
+    def prepared(record: Record) -> PreparedRecord:
+        return prepare_record(record, segmenter.takes)
+
+    for source in track(reader.sources(place), "Segmenting"):
+        ready = read_record(reader, place, source, prepared)
+        if isinstance(ready, Reject):
+            yield ready
+        else:
+            yield _of_prepared(segmenter, ready.record.id, ready.ecg_mv, _names(ready.record.leads, ready.ecg_mv))
+
+
+def _names(leads: Sequence[str], ecg_mv: Float32[np.ndarray, "lead time"]) -> list[str]:
+    """Canonical names of a record's leads, no two alike; "" for one that is not measured."""
+    there = present_leads(ecg_mv)
+    return [name if some else "" for name, some in zip(canonical_leads(tuple(leads)), there, strict=True)]
+
+
+def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
+    """Waves and intervals of all records of a store.
+
+    Rows of a long record are joined again, so that no wave is cut between two.
     A store as the segmenter's encoder takes it will do too: its rows are resampled to the segmenter's rate.
 
     Raises CheckpointError where the store was prepared otherwise than the segmenter expects; its leads may be any.
     """
     _check_store(segmenter, store)
-    fs_hz = segmenter.preprocessing.fs_hz
+    fs_hz = segmenter.preparation.fs_hz
     ids = store.records["record_id"].astype(str).to_numpy()
     grouped = pd.Series(np.arange(len(store))).groupby(ids, sort=False)
     rows_of = {str(record_id): rows.to_numpy(np.int64) for record_id, rows in grouped}
     short = np.array([rows[0] for rows in rows_of.values() if len(rows) == 1], np.int64)
     for start in track(range(0, len(short), BATCH_ROWS), "Segmenting", unit="batches"):
         rows = short[start : start + BATCH_ROWS]
-        slot = np.stack([slots(list(names)) for names in store.records["lead_names"].iloc[rows]])
-        ecg_mv, about = _at_rate(store.ecg_mv(rows), store.fs_hz, fs_hz), store.records.iloc[rows]
-        names = [list(of_row) for of_row in about["lead_names"]]
-        waves = _waves(about, names, segmenter.of_batch(ecg_mv, slot), ecg_mv, fs_hz)
+        ecg_mv, about = resample_rows(store.ecg_mv(rows), store.fs_hz, fs_hz), store.records.iloc[rows]
+        names = _lead_names(store, rows)
+        slot = np.stack([slots(of_row) for of_row in names])
+        waves = _of_records(about, waves_of(segmenter.of_batch(ecg_mv, slot), ecg_mv, names, fs_hz))
         measured = [
-            _intervals(waves, record_id, signal, names, fs_hz, start_s)
-            for record_id, signal, names, start_s in zip(
-                ids[rows], ecg_mv, map(tuple, about["lead_names"]), about["start_s"], strict=True
-            )
+            _intervals(waves, record_id, signal, of_row, fs_hz, start_s)
+            for record_id, signal, of_row, start_s in zip(ids[rows], ecg_mv, names, about["start_s"], strict=True)
         ]
         yield Found(len(rows), waves, pd.concat(measured, ignore_index=True))
     for record_id, rows in track([pair for pair in rows_of.items() if len(pair[1]) > 1], "Segmenting long records"):
         about = store.records.iloc[rows]
         parts = [part[:, :samples] for part, samples in zip(store.ecg_mv(rows), about["samples"], strict=True)]
-        names = tuple(str(name) for name in about["lead_names"].iloc[0])
-        ecg_mv, start_s = np.concatenate(parts, axis=1), float(about["start_s"].iloc[0])
-        ecg_mv = resample(ecg_mv, store.fs_hz, fs_hz)
-        waves = waves_of_record(segmenter, record_id, ecg_mv, names, start_s)
-        yield Found(1, waves, _intervals(waves, record_id, ecg_mv, names, fs_hz, start_s))
+        ecg_mv = resample(np.concatenate(parts, axis=1), store.fs_hz, fs_hz)
+        names = _lead_names(store, rows[:1])[0]
+        yield _of_prepared(segmenter, record_id, ecg_mv, names, float(about["start_s"].iloc[0]))
+
+
+def _lead_names(store: Store, rows: Int64[np.ndarray, " row"]) -> list[list[str]]:
+    """Names of the leads of some rows; "" for one that is missing, and where another record has more leads."""
+    names = [[str(name) for name in of_row] for of_row in store.records["lead_names"].iloc[rows]]
+    return [[*of_row, *[""] * (len(store.leads) - len(of_row))] for of_row in names]
 
 
 def _check_store(segmenter: EcgSegmenter, store: Store) -> None:
-    mine = segmenter.preprocessing
-    theirs = replace(Preprocessing.of_store(store), leads=mine.leads)
+    mine = segmenter.preparation
+    theirs = replace(store.preparation, leads=mine.leads)
     rate = segmenter.decoder.config.rate
     if rate > 1 and theirs.fs_hz * rate == mine.fs_hz and theirs.high_hz <= mine.high_hz:
         theirs = replace(theirs, fs_hz=mine.fs_hz, high_hz=mine.high_hz)
@@ -136,12 +143,6 @@ def _check_store(segmenter: EcgSegmenter, store: Store) -> None:
             f"store {store.path} was prepared otherwise than the signals this segmenter was trained on (store against "
             f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings"
         )
-
-
-def _at_rate(
-    ecg_mv: Float32[np.ndarray, "row lead time"], fs_hz: float, to_hz: float
-) -> Float32[np.ndarray, "row lead new_time"]:
-    return resample(ecg_mv.reshape(-1, ecg_mv.shape[2]), fs_hz, to_hz).reshape(*ecg_mv.shape[:2], -1)
 
 
 def waves_of_record(
@@ -153,12 +154,11 @@ def waves_of_record(
 ) -> pd.DataFrame:
     """Waves of one record of any length, prepared as the segmenter expects, NaN where not measured.
 
-    A line a wave: record_id, lead, wave, onset_s, peak_s, offset_s and how sure its boundaries are, as `decode_waves`
-    gives them, in seconds of record time.
+    See `Found.waves` for its columns.
     """
     probability = segmenter.probabilities(ecg_mv, leads)
     about = pd.DataFrame({"record_id": [record_id], "start_s": start_s})
-    return _waves(about, [leads], probability[None], ecg_mv[None], segmenter.preprocessing.fs_hz)
+    return _of_records(about, waves_of(probability[None], ecg_mv[None], [leads], segmenter.preparation.fs_hz))
 
 
 def waves_of_rows(
@@ -169,27 +169,28 @@ def waves_of_rows(
     for start in range(0, len(rows), BATCH_ROWS):
         some = slice(start, start + BATCH_ROWS)
         about = store.records.iloc[rows[some]]
-        names = [list(of_row) for of_row in about["lead_names"]]
-        parts.append(_waves(about, names, probability[some], store.ecg_mv(rows[some]), store.fs_hz))
+        waves = waves_of(probability[some], store.ecg_mv(rows[some]), _lead_names(store, rows[some]), store.fs_hz)
+        parts.append(_of_records(about, waves))
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions) -> Iterator[Found | Reject]:
-    """Waves of every record of a file or folder, each read, filtered and resampled as `prepare` does."""
-    wanted = segmenter.preprocessing
-    config = PrepareConfig(
-        "files", place, out=place, leads="as-recorded", fs_hz=wanted.fs_hz, low_hz=wanted.low_hz,
-        high_hz=wanted.high_hz, **asdict(options),
-    )  # fmt: skip
-    reader = make_reader(replace(config, out=Path()))
-    for source in track(reader.sources(place), "Segmenting"):
-        ready = condition(reader, source, config)
-        if isinstance(ready, Reject):
-            yield ready
-        else:
-            record_id, signal, names = ready.record.id, ready.ecg_mv, ready.lead_names
-            waves = waves_of_record(segmenter, record_id, signal, names)
-            yield Found(1, waves, _intervals(waves, record_id, signal, names, wanted.fs_hz))
+def nothing_found() -> Found:
+    """Tables without a line, of no record."""
+    ecg_mv, fs_hz = np.zeros((1, 1), np.float32), 100.0
+    none = waves_of(np.zeros((1, 1, 4, 1), np.float32), ecg_mv[None], [[""]], fs_hz)
+    waves = _of_records(pd.DataFrame({"record_id": [""], "start_s": 0.0}), none)
+    return Found(0, waves, _intervals(waves, "", ecg_mv, ("",), fs_hz).iloc[:0])
+
+
+def _of_prepared(
+    segmenter: EcgSegmenter,
+    record_id: str,
+    ecg_mv: Float32[np.ndarray, "lead time"],
+    leads: Sequence[str],
+    start_s: float = 0.0,
+) -> Found:
+    waves = waves_of_record(segmenter, record_id, ecg_mv, leads, start_s)
+    return Found(1, waves, _intervals(waves, record_id, ecg_mv, leads, segmenter.preparation.fs_hz, start_s))
 
 
 def _intervals(
@@ -202,32 +203,16 @@ def _intervals(
 ) -> pd.DataFrame:
     """Measures of one record among `waves`, whose times are of the record."""
     own = waves[waves["record_id"] == record_id]
-    own = own.assign(**{name: own[name] - start_s for name in _TIMES})
+    own = own.assign(**{name: own[name] - start_s for name in WAVE_TIMES})
     table = wave_intervals(own, ecg_mv, tuple(leads), fs_hz).rename_axis("measure").reset_index()
     table.insert(0, "record_id", record_id)
     return table
 
 
-def _waves(
-    about: pd.DataFrame,
-    leads: Iterable[Sequence[str]],
-    probability: Float32[np.ndarray, "row lead 4 time"],
-    ecg_mv: Float32[np.ndarray, "row lead time"],
-    fs_hz: float,
-) -> pd.DataFrame:
-    """Waves of some rows, all their leads decoded at once; `about` holds each row's record_id and start_s."""
-    count = probability.shape[1]
-    waves = decode_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, ecg_mv.reshape(-1, ecg_mv.shape[2]))
-    row, lead = np.divmod(waves["lead"].to_numpy(np.int64), max(count, 1))
-    names = np.array([list(of_row) for of_row in leads], object)
-    start_s = about["start_s"].to_numpy(np.float64)[row]
-    waves = waves.assign(lead=names[row, lead], **{name: waves[name] + start_s for name in _TIMES})
-    waves.insert(0, "record_id", about["record_id"].astype(str).to_numpy(object)[row])
+def _of_records(about: pd.DataFrame, waves: pd.DataFrame) -> pd.DataFrame:
+    """Waves with the id of each one's record, in record time; `about` holds record_id and start_s of every record."""
+    record = waves["record"].to_numpy(np.int64)
+    start_s = about["start_s"].to_numpy(np.float64)[record]
+    waves = waves.drop(columns="record").assign(**{name: waves[name] + start_s for name in WAVE_TIMES})
+    waves.insert(0, "record_id", about["record_id"].astype(str).to_numpy(object)[record])
     return waves
-
-
-def _no_waves() -> pd.DataFrame:
-    nothing = pd.DataFrame({"record_id": [""], "start_s": 0.0})
-    return _waves(
-        nothing, [[""]], np.zeros((1, 1, len(WAVE_CLASSES), 1), np.float32), np.zeros((1, 1, 1), np.float32), 100.0
-    )

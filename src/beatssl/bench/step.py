@@ -1,11 +1,11 @@
 """How long a training step takes, part by part, and how a full Beat-SSL step compares with a plain SimCLR step."""
 
-import json
 import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -13,21 +13,56 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from beatssl.bench.loop import update_s_by_task
+from beatssl.inference.device import to_device
 from beatssl.losses.contrast import contrast
 from beatssl.models.encoder import EncoderConfig, build_encoder
 from beatssl.progress import track
-from beatssl.training.loop import versions
+from beatssl.results import write_result
 from beatssl.training.optim import make_optimizer
-from beatssl.training.pretraining.batches import Stream
-from beatssl.training.pretraining.columns import TrainingData, load
-from beatssl.training.pretraining.objectives.beatssl import Objective
-from beatssl.training.pretraining.presets import Recipe, recipe
+from beatssl.training.pretraining.batches import Batches
+from beatssl.training.pretraining.columns import Columns, load_rows
+from beatssl.training.pretraining.objective import Preset, ViewMaker
+from beatssl.training.pretraining.objectives import METHODS
+from beatssl.training.pretraining.presets import preset
 from beatssl.views.registry import build_views
 
 _WARM_UP = 2
 _ROWS = 2048
 
 Times = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Milliseconds of forward and backward of the loss alone; None: lightly is not installed."""
+
+    hard_ms: float
+    soft_2_ms: float
+    lightly_ms: float | None
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """What `bench_step` measured."""
+
+    batch_size: int
+    beats_per_record: int
+    steps: int
+    encoder: str
+    weights: int
+    precision: str
+    device: str
+    threads: int
+    load_before: float
+    seconds: dict[str, dict[str, float]]
+    """Medians by contestant and part of a step."""
+    ratio: float
+    loading_and_views_share: float
+    records_per_s: float
+    loss_only: Losses
+    loop_update_s: dict[str, float]
+    """Median of a whole weight update in the training loop, by task."""
 
 
 def bench_step(
@@ -38,7 +73,7 @@ def bench_step(
     beats_per_record: int = 4,
     encoder: str = "xresnet1d",
     precision: Literal["float32", "bfloat16"] = "float32",
-) -> dict[str, Any]:
+) -> StepTimes:
     """Times of a Beat-SSL step (soft rhythm, soft beats) and of a SimCLR step: same network, batches and views.
 
     The two take turns on the same batches, so that whatever else the machine does meets both. Seconds are medians over
@@ -47,15 +82,21 @@ def bench_step(
     `optimizer` the update. `ratio` is the median over turns of whole step against whole step.
 
     `loss_only` compares the loss alone on 2 × `batch_size` embeddings with lightly's NTXentLoss, where lightly is
-    installed. Returns the figures, and writes them to `out` as JSON where one is given.
+    installed. `loop_update_s` is of the training loop itself, as pretraining, fine-tuning and segmentation run it.
+
+    Returns the figures, and writes them to `out` as JSON where one is given.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = load([store], row_limit=max(_ROWS, batch_size))
-    # Two views of each record, as SimCLR has them; the recipe's own single view would halve the work.
-    full = recipe("beatssl", ["objective.anchor=view", "objective.regression=0"])
-    plain = Recipe(full.views, recipe("simclr").objective)
-    contestants = {"beatssl": _Step(full, data, encoder, device), "simclr": _Step(plain, data, encoder, device)}
-    stream = Stream(data, batch_size, beats_per_record, seed=0)
+    rows = load_rows([store], row_limit=max(_ROWS, batch_size))
+    # Two views of each record, as SimCLR has them; the preset's own single view would halve the work.
+    full = preset("beatssl", ["objective.anchor=view", "objective.regression=0"])
+    plain = replace(preset("simclr"), views=full.views)
+    columns = METHODS[full.method].columns(rows, full.objective)
+    contestants = {
+        "beatssl": _Step(full, columns, encoder, device),
+        "simclr": _Step(plain, METHODS[plain.method].columns(rows, plain.objective), encoder, device),
+    }
+    stream = Batches(rows, columns, batch_size, beats_per_record, seed=0)
     times: dict[str, Times] = {name: defaultdict(list) for name in contestants}
     for number in track(range(steps + _WARM_UP), "Steps", unit="steps"):
         for name, step in contestants.items():
@@ -64,48 +105,49 @@ def bench_step(
     figures = {name: _medians(parts) for name, parts in times.items()}
     whole = {name: np.array(parts["step"][_WARM_UP:]) for name, parts in times.items()}
     prepared = figures["beatssl"]["loading"] + figures["beatssl"]["views"]
-    result: dict[str, Any] = {
-        "batch_size": batch_size,
-        "beats_per_record": beats_per_record,
-        "steps": steps,
-        "encoder": encoder,
-        "weights": sum(weight.numel() for weight in contestants["beatssl"].objective.encoder.parameters()),
-        "precision": precision,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "load_before": os.getloadavg()[0],
-        "seconds": figures,
-        "ratio": float(np.median(whole["beatssl"] / whole["simclr"])),
-        "loading_and_views_share": prepared / (figures["beatssl"]["step"]),
-        "records_per_s": batch_size / figures["beatssl"]["step"],
-        "loss_only": _loss_only(batch_size, device),
-    }
+    result = StepTimes(
+        batch_size=batch_size,
+        beats_per_record=beats_per_record,
+        steps=steps,
+        encoder=encoder,
+        weights=sum(weight.numel() for weight in contestants["beatssl"].objective.encoder.parameters()),
+        precision=precision,
+        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+        load_before=os.getloadavg()[0],
+        seconds=figures,
+        ratio=float(np.median(whole["beatssl"] / whole["simclr"])),
+        loading_and_views_share=prepared / (figures["beatssl"]["step"]),
+        records_per_s=batch_size / figures["beatssl"]["step"],
+        loss_only=_loss_only(batch_size, device),
+        loop_update_s=update_s_by_task(store, steps + _WARM_UP, _WARM_UP),
+    )
     if out is not None:
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_result(out, result)
     return result
 
 
 class _Step:
-    """One recipe's network and optimizer."""
+    """One method's network and optimizer."""
 
-    def __init__(self, which: Recipe, data: TrainingData, encoder: str, device: torch.device) -> None:
-        self.views = build_views(which.views)
+    def __init__(self, which: Preset, columns: Columns, encoder: str, device: torch.device) -> None:
+        self.augment = build_views(which.views)
         self.device = device
-        features = data.record_told.values.shape[1], data.beat.values.shape[1]
         network = build_encoder(EncoderConfig(name=encoder))
-        self.objective = Objective(network, which.objective, *features).to(device)
-        self.optimizer = make_optimizer(self.objective, rate=1e-3, weight_decay=0.05)
+        self.objective = METHODS[which.method].build(network, which.objective, columns).to(device)
+        self.optimizer = make_optimizer(((self.objective, 1.0),), rate=1e-3, weight_decay=0.05)
 
-    def timed(self, stream: Stream, number: int, precision: str) -> dict[str, float]:
+    def timed(self, stream: Batches, number: int, precision: str) -> dict[str, float]:
         """Seconds of each part of step `number`."""
         began = self._now()
-        batch = stream.batch(number).to(self.device)
+        batch = to_device(stream.batch(number), self.device)
         loaded = self._now()
-        views = versions(batch, self.views, self.objective, number)
+        generator = torch.Generator(self.device).manual_seed(number)
+        views = self.objective.views(ViewMaker(batch.signals(), self.augment, 0.0, generator))
         viewed = self._now()
         with self._autocast(precision):
-            outcome = self.objective(batch, views)
-        outcome.total.backward()
+            losses = self.objective(batch, views)
+        losses.total.backward()
         learnt = self._now()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -139,25 +181,21 @@ def _medians(parts: Times) -> dict[str, float]:
     return {name: float(np.median(seconds[_WARM_UP:])) for name, seconds in parts.items()}
 
 
-def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> dict[str, float | None]:
+def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> Losses:
     """Milliseconds of forward and backward: ours hard and soft, and lightly's NT-Xent (None: not installed)."""
     generator = torch.Generator().manual_seed(0)
     z_a, z_b = (torch.randn(batch_size, 128, generator=generator).to(device).requires_grad_() for _ in range(2))
     targets = torch.rand(batch_size, batch_size, generator=generator).to(device)
-    losses: dict[str, Callable[[], torch.Tensor] | None] = {
-        "hard_ms": lambda: contrast(z_a, z_b, None, "hard", 0.1),
-        "soft_2_ms": lambda: contrast(z_a, z_b, targets, "soft_2", 0.1),
-        "lightly_ms": None,
-    }
+    hard = _typical_ms(lambda: contrast(z_a, z_b, None, "hard", 0.1), repeats)
+    soft = _typical_ms(lambda: contrast(z_a, z_b, targets, "soft_2", 0.1), repeats)
     try:
         theirs: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = import_module("lightly.loss").NTXentLoss(0.1)
-        losses["lightly_ms"] = lambda: theirs(z_a, z_b)
     except ImportError:
-        pass  # what is not installed is not compared; the figure says so
-    return {name: None if loss is None else 1000 * _typical(loss, repeats) for name, loss in losses.items()}
+        return Losses(hard, soft, None)  # what is not installed is not compared; the figure says so
+    return Losses(hard, soft, _typical_ms(lambda: theirs(z_a, z_b), repeats))
 
 
-def _typical(loss: Callable[[], torch.Tensor], repeats: int) -> float:
+def _typical_ms(loss: Callable[[], torch.Tensor], repeats: int) -> float:
     seconds: list[float] = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -165,4 +203,4 @@ def _typical(loss: Callable[[], torch.Tensor], repeats: int) -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds))
+    return 1000 * float(np.median(seconds))

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.checks.beat_classes import check_beat_classes, matched_classes
-from beatssl.inference.beat_embedding import TwelveLeads, embed_beats
+from beatssl.inference.beat_embedding import embed_beats
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.models.encoded import EncoderConfig
@@ -52,7 +52,7 @@ def check_beat_embeddings(store: Store, encoder: str = "default", seed: int = 0)
     """
     if not len(store.reference_beats):
         raise ValueError("this store has no reference beats; prepare mitdb")
-    twelve = TwelveLeads(store.path)
+    twelve = store.twelve_leads()
     split = split_mitdb(store.records)
     opened = open_encoder(encoder, EncoderConfig(), seed, twelve)
     values, line = embed_beats(opened.encoder, twelve, np.sort(np.concatenate(list(split.sides().values()))), BINS)

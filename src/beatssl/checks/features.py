@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from beatssl.results import to_json
 from beatssl.store.labels import Cohort
 from beatssl.store.splits import Split, check_split, patients
 from beatssl.store.standardise import FeatureStandardiser
@@ -145,7 +146,7 @@ def _entry(
         "label_share": 1.0,
         "folds": {"train": list(config.train_folds), "valid": config.valid_fold, "test": config.test_fold},
         "records": {name: int(side.sum()) for name, side in sides.items()} | {"dropped": cohort.dropped},
-        **figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws),
+        **to_json(figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws)),
     }
 
 

@@ -1,7 +1,6 @@
 """How real views are: what they move in real records, and what the way through the vectorcardiogram costs."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -231,40 +230,13 @@ def _placed_beats(store: Store, rows: ChosenRows) -> pd.DataFrame:
     return beats.assign(place=np.searchsorted(rows, beats["row"].to_numpy(np.int64)))
 
 
-class _OtherFeatures(Store):
-    """Some rows of a store, with features measured elsewhere in place of its own."""
-
-    def __init__(self, store: Store, rows: ChosenRows, features: pd.DataFrame) -> None:
-        super().__init__(store.path)
-        self._rows, self._other = rows, features
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @cached_property
-    def features(self) -> pd.DataFrame:
-        """The features given."""
-        return self._other
-
-    @cached_property
-    def records(self) -> pd.DataFrame:
-        """The rows chosen, numbered anew."""
-        return self.table("records").iloc[self._rows].reset_index(drop=True)
-
-    @cached_property
-    def labels(self) -> pd.DataFrame:
-        """Labels of the rows chosen."""
-        labels = self.table("labels")
-        labels = labels[labels["row"].isin(self._rows)]
-        return labels.assign(row=np.searchsorted(self._rows, labels["row"].to_numpy(np.int64)))
-
-
 def _diagnosis(store: Store, rows: ChosenRows, config: FeatureCheckConfig) -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {}
+    chosen = store.take(rows)
     views: dict[str, View | None] = {"before": None}
     views |= {f"after, {method}": Rotation(0.0, rank="low", method=method) for method in METHODS}
     for name, view in views.items():
-        figures = check_features(_OtherFeatures(store, rows, _all_features(store, rows, view)), config)
+        figures = check_features(chosen.with_tables(features=_all_features(store, rows, view)), config)
         for model in ("logistic_regression", "boosted_trees"):
             entry = figures[model]
             out[f"{name}, {model.replace('_', ' ')}"] = {

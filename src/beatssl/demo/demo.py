@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.demo.segmenting import segment_demo
 from beatssl.demo.training import LEAST_RECORDS, train_demo
 from beatssl.reports.page import Section
-from beatssl.reports.pretrain_page import show_pretraining
+from beatssl.reports.pretrain_page import pretraining_sections
 from beatssl.reports.store_page import example_rows, store_page
 from beatssl.reports.store_pictures import draw_rows
 from beatssl.reports.wave_section import wave_section
@@ -34,15 +34,16 @@ EXAMPLES = {
 }
 """What is drawn of the synthetic cohort: names of tabs, and the labels a record must have."""
 
+_NOTE = "This is a demo of a minute; real runs take hours and real records."
 _SHARD_RECORDS = 64  # small, so that a small cohort keeps several cores busy
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DemoConfig:
-    """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs but a browser.
+    """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs only a browser.
 
     Writes OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read, OUT/pretraining, a run that
-    `--encoder` takes, OUT/probes, and OUT/segmenter, which `segment --apply` takes.
+    `--encoder` takes, OUT/probes, and OUT/segmenter, which `--segmenter` takes.
     """
 
     out: Path = Path("demo")
@@ -52,9 +53,9 @@ class DemoConfig:
     workers: Annotated[int, Field(ge=1)] | None = None
     """Processes that prepare; None: one a core."""
     epochs: Annotated[int, Field(ge=0)] = 12
-    """How often pretraining sees every record; 0: leave pretraining out, and what follows from it."""
+    """Passes of pretraining over the records; 0: no pretraining, and nothing that needs it."""
     segment_updates: Annotated[int, Field(ge=0)] = 150
-    """Weight updates of the segmenter on top of the encoder; 0: leave it out."""
+    """Weight updates of the segmenter on the pretrained encoder; 0: no segmenter."""
 
     def __post_init__(self) -> None:
         if self.epochs and self.records < LEAST_RECORDS:
@@ -77,15 +78,16 @@ def demo(config: DemoConfig) -> Path:
     drawn = draw_rows(store, example_rows(store, EXAMPLES))
     pictures = {f"ecg-{_stem(name)}": shown.ecg for name, shown in drawn.items()}
     pictures |= {f"vcg-{_stem(name)}": shown.vcg for name, shown in drawn.items()}
-    sections, learnt = _learn(config, store) if config.epochs else ([], {})
-    _write_pictures(config.out / "pictures", {**pictures, **learnt})
+    sections, more = _train(config, store) if config.epochs else ([], {})
+    _write_pictures(config.out / "pictures", {**pictures, **more})
     path = config.out / "index.html"
     html = store_page(
         store,
         drawn,
         "Beat-SSL demo: from ECG records to " + ("a pretrained encoder" if config.epochs else "a prepared store"),
         f"{config.records:,} synthetic twelve-lead records, made from a moving dipole with known truth, read, "
-        "filtered, marked, measured and stored by one command" + (", then learnt from." if config.epochs else "."),
+        "filtered, marked, measured and stored by one command"
+        + (", and an encoder pretrained on them." if config.epochs else "."),
         seconds,
         sections,
     )
@@ -104,10 +106,10 @@ def _prepare(config: DemoConfig) -> tuple[Store, float]:
     return Store(folder), time.perf_counter() - began
 
 
-def _learn(config: DemoConfig, store: Store) -> tuple[list[Section], dict[str, str]]:
-    """Pretraining and what stands on it, as sections and pictures by name."""
+def _train(config: DemoConfig, store: Store) -> tuple[list[Section], dict[str, str]]:
+    """Pretraining, probes and segmenter, as sections and pictures by name."""
     run = train_demo(store.path, config.out, config.epochs, _say)
-    made = show_pretraining(store, run)
+    made = pretraining_sections(store, run, _NOTE)
     if config.segment_updates:
         made.append(wave_section(store, segment_demo(store, run, config.out, config.segment_updates, _say)))
     return [section for section, _ in made], {name: svg for _, drawn in made for name, svg in drawn.items()}

@@ -1,48 +1,52 @@
-"""The demo's segmenter: P, QRS and T waves in every lead, learnt on top of the pretrained encoder, and its figures."""
+"""The demo's segmenter of P, QRS and T waves, trained on the pretrained encoder, and its figures."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Int64
 
 from beatssl.analysis.waves import waves_of_record
 from beatssl.demo.training import TEST_FOLD
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.segmentation import segmentation_figures
-from beatssl.progress import progress, track
+from beatssl.progress import track
 from beatssl.reports.pretrain_page import FinishedRun
-from beatssl.reports.wave_section import FoundWaves
+from beatssl.reports.wave_section import BoundaryFigures, FoundWaves
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
-from beatssl.training.segmentation.fit import FitConfig, fit_segmenter
+from beatssl.training.run import RunConfig, start_accelerator
+from beatssl.training.segmentation.config import OPTIM, FitConfig
+from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows
 
 TRAINING_ROWS, TEST_ROWS = 64, 32
-_AVERAGE = 0.95  # of so few updates a longer memory would still hold the first weights
+"""Records that the segmenter is trained on, and records whose waves it finds."""
+_AVERAGE = 0.95  # over so few updates a slower average would still hold the initial weights
 
 
 def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: Callable[[str], None]) -> FoundWaves:
-    """Train on some records of the pretraining folds, and find the waves of some of the reported fold.
+    """Train on some records of the pretraining folds, and find the waves of some of the test fold.
 
-    The segmenter is kept in `out`/segmenter, for `segment --apply`. `say` is told each step.
+    The segmenter is kept in `out`/segmenter, for `analyze --segmenter`. `say` is called with the name of each step.
     """
     train = _rows(store, parse_folds(run.config.folds), TRAINING_ROWS)
     test = _rows(store, (TEST_FOLD,), TEST_ROWS)
     say(f"training a segmenter: P, QRS and T waves of {len(train)} records, {updates} updates")
     opened = open_encoder(str(run.config.out), run.config.encoder, run.config.seed, store)
-    fit = FitConfig(updates=updates, average=_AVERAGE, precision="float32")
+    fit = FitConfig(updates=updates, optim=replace(OPTIM, average=_AVERAGE, precision="float32"))
     provenance = {"data": f"{store.kind}, {len(train)} records", "encoder": opened.name, "seed": run.config.seed}
-    with progress("Training the segmenter", updates, "updates") as advance:
-        fitted = fit_segmenter(
-            fit, opened.encoder, marked_rows(store, train), None, Preprocessing.of_store(store), provenance,
-            run.config.seed, torch.device("cpu"), advance,
-        )  # fmt: skip
+    folder, options = out / "segmenting", RunConfig()
+    shutil.rmtree(folder, ignore_errors=True)
+    fitted = fit_segmenter(
+        fit, options, opened.encoder, marked_rows(store, train), store.preparation, provenance, run.config.seed,
+        folder, start_accelerator(options, folder),
+    )  # fmt: skip
     fitted.segmenter.save_pretrained(out / "segmenter")
-    say(f"finding the waves of {len(test)} records never seen")
+    say(f"finding the waves of {len(test)} test records")
     ids = store.records["record_id"].astype(str).to_numpy()
     waves = pd.concat(
         [
@@ -53,7 +57,12 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     )
     truth = store.waves[store.waves["record_id"].astype(str).isin(ids[test])]
     fs_hz = float(store.records["source_fs_hz"].iloc[test].max())
-    return FoundWaves(waves, segmentation_figures(truth, waves, fs_hz), len(train), len(test))
+    figures = segmentation_figures(truth, waves, fs_hz)
+    boundaries = {
+        name: BoundaryFigures(of["150"]["f1"], of["40"]["f1"], of["mean_ms"], of["sd_ms"])
+        for name, of in figures["boundaries"].items()
+    }
+    return FoundWaves(waves, figures["sample_f1"], boundaries, len(train), len(test))
 
 
 def _rows(store: Store, folds: tuple[int, ...], most: int) -> Int64[np.ndarray, " row"]:

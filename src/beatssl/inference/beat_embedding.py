@@ -4,34 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16, Int64
+from jaxtyping import Float32, Int64
 from torch import nn
 
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.pooling import valid_steps
 from beatssl.models.roi import beat_windows, roi_project
 from beatssl.progress import track
-from beatssl.signals.leads import LEADS, to_twelve
-from beatssl.store.layout import to_int16, to_mv
-from beatssl.store.store import Rows, Store
-
-
-class TwelveLeads(Store):
-    """A store with its leads in the twelve places, whatever was recorded: the others are derived or missing."""
-
-    @property
-    def leads(self) -> tuple[str, ...]:
-        """The twelve."""
-        return LEADS
-
-    def ecg_units(self, rows: Rows) -> Int16[np.ndarray, "selected lead time"]:
-        """Signals of some rows as the store keeps them, each lead in its place."""
-        found = super().ecg_units(rows)  # the leads recorded come first
-        if self.manifest["config"]["leads"] == "twelve":
-            return found
-        names = self.records["lead_names"].iloc[self._numbers(rows)]
-        ordered = [to_twelve(to_mv(row[: len(own)]), tuple(own)) for row, own in zip(found, names, strict=True)]
-        return to_int16(np.stack(ordered)) if ordered else found
+from beatssl.store.store import Store
 
 
 @torch.inference_mode()
@@ -40,7 +20,8 @@ def embed_beats(
 ) -> tuple[Float32[np.ndarray, "beat channel_bins"], Int64[np.ndarray, " beat"]]:
     """Every beat of some rows, at `bins` places from R − 250 to R + 450 ms, and its line in the store's table of beats.
 
-    The encoder is put into evaluation for it, and back into what it was in.
+    Of a store with leads as recorded pass `store.twelve_leads()`. The encoder is put into evaluation for it, and back
+    into what it was in.
     """
     signals_of = RowSignals(store)
     number = store.beats["row"].to_numpy(np.int64)

@@ -1,18 +1,24 @@
 """A classifier of whole records as a folder: encoder, head, label names, temperatures and thresholds."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from beatssl.inference.model_folder import Contents, Kind, Preprocessing, Provenance, SavedModel
+from beatssl.inference.model_config import Contents, Kind, Provenance
+from beatssl.inference.model_folder import SavedModel
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.models.projector import Projector
+from beatssl.signals.preparation import Preparation, as_batch
+
+_BATCH_RECORDS = 256
 
 _LEAST_VARIANCE = 1e-5
 """Added to variances of embeddings, so that what hardly differs is not blown up."""
@@ -74,31 +80,29 @@ class ClassificationHead(nn.Module):
 
 
 class EcgClassifier(SavedModel, pipeline_tag="audio-classification"):
-    """An encoder and a head that tell the labels of a record; see `SavedModel`.
+    """An encoder and a head that predict the labels of a record; see `SavedModel`.
 
     `probabilities` are calibrated: log odds divided by a temperature a label. `thresholds` are of these probabilities.
     """
 
     kind: ClassVar[Kind] = Kind(
-        "classifier",
-        "probe or finetune",
-        "A classifier of ECG records",
-        """
-from beatssl.inference.classifier import EcgClassifier
+        name="classifier",
+        made_by="probe or finetune",
+        title="A classifier of ECG records",
+        usage="""
+from beatssl import EcgClassifier
 
 classifier = EcgClassifier.from_pretrained(FOLDER_OR_REPOSITORY)
-classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
+probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
 """,
         inside="head",
-        shipped="superclass",
+        bundled="superclass",
     )
     temperatures: Tensor
     thresholds: Tensor
 
-    def __init__(
-        self, encoder: Encoder, config: HeadConfig, preprocessing: Preprocessing, provenance: Provenance
-    ) -> None:
-        super().__init__(encoder, preprocessing, provenance)
+    def __init__(self, encoder: Encoder, config: HeadConfig, preparation: Preparation, provenance: Provenance) -> None:
+        super().__init__(encoder, preparation, provenance)
         self.config = config
         self.head = ClassificationHead(encoder.embedding_size, config)
         self.register_buffer("temperatures", torch.ones(len(config.labels)))
@@ -126,7 +130,7 @@ classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, a
     ) -> Float[Tensor, "record label"]:
         """Log odds of every label, before the temperatures.
 
-        Signals are prepared as `preprocessing` says; `lead_mask` says which leads are measured, `valid` how many
+        Signals are prepared as `preparation` says; `lead_mask` says which leads are measured, `valid` how many
         samples come before the padding (None: all).
         """
         return self.head(self.embed(ecg_mv, lead_mask, valid))
@@ -142,26 +146,38 @@ classifier.diagnose(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, a
         found = (self(ecg_mv, lead_mask, valid).float() / self.temperatures).sigmoid()
         return found.masked_fill(~lead_mask.any(dim=1, keepdim=True), torch.nan)
 
-    def diagnose(
+    def predict(
         self,
-        ecg_mv: Float32[np.ndarray, "lead time"],
-        leads: tuple[str, ...],
+        ecg_mv: Float[np.ndarray, "lead time"],
+        leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
     ) -> dict[str, float]:
-        """Probability of every label for one record as a file gives it, NaN where not measured.
+        """Probability of every label for one record, calibrated.
 
-        Raises ValueError where no lead is measured, CheckpointError where its leads cannot be those of the network.
+        The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
+
+        Raises ValueError where shape, lead names and rate do not fit together, or no lead of the network is measured.
         """
-        signal, lead_mask = self.prepared(ecg_mv, leads, fs_hz, already_filtered)
-        if not lead_mask.any():
-            raise ValueError(f"none of the leads {', '.join(leads)} holds a signal; pass a record that was measured")
-        found = self.probabilities(signal, lead_mask)[0]
-        return dict(zip(self.labels, (float(value) for value in found), strict=True))
+        found = self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered)
+        return {name: float(found[name].iloc[0]) for name in self.labels}
+
+    def predict_batch(
+        self,
+        ecg_mv: Float[np.ndarray, "record lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> pd.DataFrame:
+        """As `predict`, several records of one length and the same leads: a line a record, a column a label."""
+        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered))
+        parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)
+        found = np.concatenate([self.probabilities(*part).cpu().numpy() for part in parts])
+        return pd.DataFrame(found, columns=list(self.labels))
 
     @torch.no_grad()
     def decide(self, temperatures: Float64[np.ndarray, " label"], thresholds: Float64[np.ndarray, " label"]) -> None:
-        """Set what the choosing fold decides: a temperature and a threshold of the probability for each label."""
+        """Set what the validation fold decides: a temperature and a threshold of the probability for each label."""
         self.temperatures.copy_(torch.from_numpy(temperatures))
         self.thresholds.copy_(torch.from_numpy(thresholds))
 

@@ -1,4 +1,4 @@
-"""Signals at a multiple of the encoder's rate, low-passed and thinned to what it was trained on."""
+"""Low-pass decimation: signals at a multiple of the encoder's rate become those it was trained on."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beatssl.inference.model_folder import Preprocessing
+from beatssl.signals.preparation import Preparation
 
 _HALF_SAMPLES = 10
 """Half of the filter's length in the encoder's samples, as `scipy.signal.resample_poly` takes it."""
@@ -14,7 +14,7 @@ _HALF_SAMPLES = 10
 _KAISER = 5.0
 
 
-class Thinning(nn.Module):
+class Decimation(nn.Module):
     """Every n-th sample of a signal after a fixed low-pass without phase shift, whose kernel is kept with the weights.
 
     A signal of 0.5–80 Hz at 200 samples/s so becomes, to the eye, the one of 0.5–40 Hz at 100 samples/s that
@@ -28,9 +28,9 @@ class Thinning(nn.Module):
         self.factor = factor
         self.register_buffer("kernel", torch.zeros(1, 1, 2 * _HALF_SAMPLES * factor + 1))
 
-    def design(self, fine: Preprocessing, coarse: Preprocessing) -> "Thinning":
+    def design(self, fine: Preparation, coarse: Preparation) -> "Decimation":
         """The filter from one preparation to the other, set; the module itself."""
-        self.kernel.copy_(torch.from_numpy(thinning_kernel(fine, coarse))[None, None])
+        self.kernel.copy_(torch.from_numpy(decimation_kernel(fine, coarse))[None, None])
         return self
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"]) -> Float[Tensor, "record lead less_time"]:
@@ -48,7 +48,7 @@ class Thinning(nn.Module):
             return functional.conv1d(lines, self.kernel, stride=step)[:, 0].unflatten(0, ecg_mv.shape[:2])
 
 
-def thinning_kernel(fine: Preprocessing, coarse: Preprocessing) -> Float64[np.ndarray, " tap"]:
+def decimation_kernel(fine: Preparation, coarse: Preparation) -> Float64[np.ndarray, " tap"]:
     """Low-pass that turns one preparation into the other, in samples of the finer one; symmetric, its sum 1.
 
     `prepare` passes 1/(1 + (f/high)^4) of each frequency (a second-order Butterworth, forwards and backwards) and then
@@ -63,7 +63,7 @@ def thinning_kernel(fine: Preprocessing, coarse: Preprocessing) -> Float64[np.nd
     return taps / taps.sum()
 
 
-def thinning_factor(fine: Preprocessing, coarse: Preprocessing) -> int | None:
+def decimation_factor(fine: Preparation, coarse: Preparation) -> int | None:
     """How many samples of the one preparation make one of the other: 1, 2 or 4; None where it cannot be made of it."""
     factor = fine.fs_hz / coarse.fs_hz
     alike = (fine.low_hz, fine.leads, fine.unit) == (coarse.low_hz, coarse.leads, coarse.unit)

@@ -1,8 +1,13 @@
-"""Which device runs a network."""
+"""Which device runs a network, and how batches come there."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar
 
 import torch
+from torch import Tensor
+
+Value = TypeVar("Value")
 
 Device = Literal["auto", "cpu", "cuda"]
 """auto: a GPU where there is one."""
@@ -14,3 +19,19 @@ def torch_device(name: Device) -> torch.device:
     if name == "cuda" and not there:
         raise ValueError("device 'cuda': PyTorch finds no GPU; pass device='cpu' or 'auto'")
     return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def to_device(value: Value, device: torch.device) -> Value:
+    """A batch with all its tensors on a device; of dataclasses, mappings and tuples those within."""
+    if device.type == "cpu":
+        return value
+    moved: Any = value
+    if isinstance(value, Tensor):
+        moved = value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
+    elif is_dataclass(value) and not isinstance(value, type):
+        moved = replace(value, **{one.name: to_device(getattr(value, one.name), device) for one in fields(value)})
+    elif isinstance(value, Mapping):
+        moved = {key: to_device(one, device) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    elif isinstance(value, tuple):
+        moved = tuple(to_device(one, device) for one in value)  # pyright: ignore[reportUnknownVariableType]
+    return moved

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from beatssl.inference.row_signals import network_input
 from beatssl.models.encoded import Encoder
 from beatssl.progress import track
-from beatssl.store.layout import MISSING, UNITS_PER_MV
 from beatssl.store.store import Store
 
 
@@ -41,10 +41,7 @@ def embed(
         starts = range(0, len(wanted), batch_size)
         for start in track(starts, title, unit="batches"):
             row = wanted[start : start + batch_size]
-            units = torch.from_numpy(store.ecg_units(row)).to(device)
-            missing = (units == MISSING) | ~shown[:, None]
-            ecg_mv = units.float().div_(UNITS_PER_MV).masked_fill_(missing, 0)
-            encoded = encoder(ecg_mv, ~missing.all(dim=2))
+            encoded = encoder(*network_input(torch.from_numpy(store.ecg_units(row)).to(device), shown))
             valid = torch.from_numpy(samples[row]).to(device)
             parts.append(encoder.embed(encoded, valid).float().cpu().numpy())
     finally:

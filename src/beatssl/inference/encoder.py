@@ -1,6 +1,6 @@
-"""A pretrained encoder as a folder; see `saved` for what such a folder holds."""
+"""A pretrained encoder as a folder; see `model_folder` for what such a folder holds."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -8,77 +8,74 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from beatssl.inference.model_folder import (
-    CONFIG,
-    FORMAT_VERSION,
-    WEIGHTS,
-    CheckpointError,
-    Contents,
-    Kind,
-    Preprocessing,
-    SavedModel,
-    save_model,
-)
-from beatssl.inference.model_folder import Provenance as Provenance
+from beatssl.inference.model_config import Contents, Kind
+from beatssl.inference.model_folder import SavedModel
 from beatssl.models.encoder import Encoded, Encoder, build_encoder
+from beatssl.signals.preparation import as_batch
 
-__all__ = [
-    "FORMAT_VERSION",
-    "BeatEncoder",
-    "CheckpointError",
-    "Preprocessing",
-    "Provenance",
-    "load_checkpoint",
-    "save_checkpoint",
-]
+_BATCH_RECORDS = 256
 
 
 class BeatEncoder(SavedModel, pipeline_tag="feature-extraction", tags=["self-supervised learning"]):
     """An encoder that knows how its input is prepared and what it was trained on; see `SavedModel`."""
 
     kind: ClassVar[Kind] = Kind(
-        "encoder",
-        "pretrain",
-        "An ECG encoder",
-        """
-from beatssl.inference.encoder import BeatEncoder
+        name="encoder",
+        made_by="pretrain",
+        title="An ECG encoder",
+        usage="""
+from beatssl import BeatEncoder
 
 encoder = BeatEncoder.from_pretrained(FOLDER_OR_REPOSITORY)
-encoded = encoder.encode(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
+embedding = encoder.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
+feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
 """,
         inside="checkpoint",
-        shipped="default",
+        bundled="default",
     )
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:
-        """The encoder itself: signals prepared as `preprocessing` says, and which leads are measured."""
+        """The encoder itself: signals prepared as `preparation` says, and which leads are measured."""
         return self.encoder(ecg_mv, lead_mask)
+
+    def predict(
+        self,
+        ecg_mv: Float[np.ndarray, "lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> Float32[np.ndarray, " embedding"]:
+        """One record's embedding. Records with embeddings alike are alike in what was measured.
+
+        The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
+
+        Raises ValueError where shape, lead names and rate do not fit together, or no lead of the network is measured.
+        """
+        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered)[0]
+
+    @torch.inference_mode()
+    def predict_batch(
+        self,
+        ecg_mv: Float[np.ndarray, "record lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> Float32[np.ndarray, "record embedding"]:
+        """As `predict`, several records of one length and the same leads."""
+        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered))
+        parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)
+        return np.concatenate([self.encoder.embed(self.encoder(*part)).float().cpu().numpy() for part in parts])
 
     @torch.inference_mode()
     def encode(
         self,
-        ecg_mv: Float32[np.ndarray, "lead time"],
-        leads: tuple[str, ...],
+        ecg_mv: Float[np.ndarray, "lead time"],
+        leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
     ) -> Encoded:
-        """One record as a file gives it, NaN where not measured: leads ordered, filtered, resampled, encoded.
-
-        Raises CheckpointError where the encoder knows other leads than the canonical twelve, and these are not given.
-        """
-        return self.encoder(*self.prepared(ecg_mv, leads, fs_hz, already_filtered))
-
-    @torch.inference_mode()
-    def embed(
-        self,
-        ecg_mv: Float32[np.ndarray, "lead time"],
-        leads: tuple[str, ...],
-        fs_hz: float,
-        already_filtered: bool = False,
-    ) -> Float32[np.ndarray, " embedding"]:
-        """One record's embedding; see `encode`. Records with embeddings alike are alike in what was measured."""
-        encoded = self.encode(ecg_mv, leads, fs_hz, already_filtered)
-        return self.encoder.embed(encoded)[0].float().cpu().numpy()
+        """One record's feature map and stages; arguments and errors as those of `predict`."""
+        return self.encoder(*self.on_device(self.prepared(as_batch(ecg_mv), leads, fs_hz, already_filtered)))
 
     @classmethod
     def build(cls, contents: Contents) -> "BeatEncoder":
@@ -86,18 +83,3 @@ encoded = encoder.encode(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in 
 
     def weights(self) -> Encoder:
         return self.encoder
-
-
-def save_checkpoint(folder: Path, model: BeatEncoder, half: bool = False) -> None:
-    """Write an encoder's folder; see `save_model`."""
-    save_model(folder, model, half)
-
-
-def load_checkpoint(folder: Path) -> BeatEncoder:
-    """The encoder kept in a folder, in evaluation mode.
-
-    Raises CheckpointError where the folder holds none, or where it is damaged or newer than this version of beatssl.
-    """
-    if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}; pass the folder that holds {CONFIG} and {WEIGHTS}")
-    return BeatEncoder.from_pretrained(folder)

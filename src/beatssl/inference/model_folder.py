@@ -3,8 +3,8 @@
 The encoder, the classifier and the segmenter are kept the same way; what differs is a `Kind` and a few methods.
 """
 
-import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,105 +18,35 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )
-from jaxtyping import Bool, Float32
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from jaxtyping import Bool, Float, Float32
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from beatssl._version import __version__
 from beatssl.files import write_json
+from beatssl.inference.model_config import (
+    CARD,
+    CONFIG,
+    FORMAT_VERSION,
+    WEIGHTS,
+    CheckpointError,
+    Contents,
+    Kind,
+    Provenance,
+    model_card,
+    read_config,
+)
 from beatssl.inference.tensors import write_tensors
-from beatssl.models.encoder import ENCODERS, Encoder, EncoderConfig
-from beatssl.signals.filters import bandpass, resample
-from beatssl.signals.leads import LEADS, present_leads, to_twelve
+from beatssl.models.encoder import Encoder
+from beatssl.signals.preparation import Preparation
 from beatssl.store.manifest import differences
 from beatssl.store.store import Store
 
-FORMAT_VERSION = 1
-"""Raised whenever a reader of the old layout would misread the new one."""
-
-SHIPPED = "inference/weights"
-"""Where in the package the models lie that ship with it."""
-
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-_UNIT = "mV"
-
-Provenance = dict[str, Any]
+BUNDLED = "inference/weights"
+"""Where in the package the bundled weights lie."""
 
 Model = TypeVar("Model", bound="SavedModel")
-
-
-class CheckpointError(ValueError):
-    """A folder or repository that is no checkpoint, is damaged, or was trained on signals prepared otherwise."""
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Preprocessing:
-    """What was done to the signals that the weights know."""
-
-    fs_hz: float
-    low_hz: float
-    high_hz: float
-    leads: tuple[str, ...] = LEADS
-    unit: str = _UNIT
-
-    @classmethod
-    def of_store(cls, store: Store) -> "Preprocessing":
-        """How the signals of a store were prepared."""
-        config = store.manifest["config"]
-        return cls(store.fs_hz, float(config["low_hz"]), float(config["high_hz"]), store.leads)
-
-    def apply(
-        self,
-        ecg_mv: Float32[np.ndarray, "lead time"],
-        leads: tuple[str, ...],
-        fs_hz: float,
-        already_filtered: bool = False,
-    ) -> Float32[np.ndarray, "known_lead known_time"]:
-        """One record as a file gives it, NaN where not measured: leads ordered, filtered, resampled.
-
-        Raises CheckpointError where the weights know other leads than the canonical twelve, and these are not given.
-        """
-        if self.leads == LEADS:
-            ecg_mv = to_twelve(ecg_mv, leads)
-        elif tuple(leads) != self.leads:
-            raise CheckpointError(f"leads {', '.join(leads)} given; the encoder was trained on {', '.join(self.leads)}")
-        if not already_filtered:
-            ecg_mv = bandpass(ecg_mv, fs_hz, self.low_hz, self.high_hz)
-        return resample(ecg_mv, fs_hz, self.fs_hz)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the files of a kind of model say of it."""
-
-    name: str
-    """In config.json: encoder, classifier or segmenter."""
-    made_by: str
-    """The verb that writes one."""
-    title: str
-    """Of the model card."""
-    usage: str
-    """Lines of Python on the model card."""
-    inside: str
-    """Folder of such a model within that of the run that made it."""
-    shipped: str
-    """Folder of the one named "default" in `SHIPPED`."""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What `CONFIG` holds."""
-
-    format: int
-    beatssl: str
-    encoder: EncoderConfig
-    preprocessing: Preprocessing
-    provenance: Provenance
-    kind: str = "encoder"
-    head: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Settings of what stands on the encoder: all that `build` needs beside it."""
 
 
 class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", "electrocardiogram"]):
@@ -125,20 +55,23 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
     `save_pretrained(folder)`, `push_to_hub("name/repository")` and `from_pretrained(either)` keep and fetch it, as
     models of the Hugging Face hub do; `save_pretrained(..., push_to_hub=True)` does both. No file is a pickle.
 
-    A kind of model gives `kind` and `build`; one with a head also `head_settings`.
+    Each answers by `predict(ecg_mv, leads, fs_hz)` for a record as a file gives it, by `predict_batch` for several.
+    A kind of model gives these, `kind` and `build`; one with a head also `head_settings`.
     """
 
     kind: ClassVar[Kind]
+    renamed: ClassVar[dict[str, str]] = {}
+    """Beginnings of names of weights in files of older versions, and what they are called now."""
 
-    def __init__(self, encoder: Encoder, preprocessing: Preprocessing, provenance: Provenance) -> None:
+    def __init__(self, encoder: Encoder, preparation: Preparation, provenance: Provenance) -> None:
         super().__init__()
-        if len(preprocessing.leads) != encoder.config.leads:
+        if preparation.leads and len(preparation.leads) != encoder.config.leads:
             raise CheckpointError(
-                f"the encoder takes {encoder.config.leads} leads, its preprocessing names {len(preprocessing.leads)}: "
-                f"{', '.join(preprocessing.leads)}; build the encoder with leads={len(preprocessing.leads)}"
+                f"the encoder takes {encoder.config.leads} leads, its preparation names {len(preparation.leads)}: "
+                f"{', '.join(preparation.leads)}; build the encoder with leads={len(preparation.leads)}"
             )
         self.encoder = encoder
-        self.preprocessing = preprocessing
+        self.preparation = preparation
         self.provenance = provenance
 
     @classmethod
@@ -150,34 +83,55 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         """What config.json holds under `head`, as JSON takes it."""
         return {}
 
+    @property
+    def takes(self) -> Preparation:
+        """How a record is prepared for this model."""
+        return self.preparation
+
     def weights(self) -> nn.Module:
         """The module whose weights are in the file."""
         return self
 
     def prepared(
         self,
-        ecg_mv: Float32[np.ndarray, "lead time"],
-        leads: tuple[str, ...],
+        ecg_mv: Float[np.ndarray, "record lead time"],
+        leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
-    ) -> tuple[Float32[Tensor, "1 known_lead known_time"], Bool[Tensor, "1 known_lead"]]:
-        """One record as a file gives it, ready for the network and on its device: signal, and which leads there are.
+    ) -> Float32[np.ndarray, "record known_lead known_time"]:
+        """Records of one length as files give them, in mV, NaN where not measured, prepared for the network.
 
-        Raises CheckpointError where its leads cannot be those that the network knows.
+        Raises ValueError where shape, lead names and rate do not fit together, the leads cannot be those that the
+        network knows, or a record has no measured lead among them.
         """
-        ready = self.preprocessing.apply(ecg_mv, leads, fs_hz, already_filtered)
+        ready = self.takes.apply_batch(ecg_mv, leads, fs_hz, already_filtered)
+        if not self.preparation.leads and len(leads) != (known := self.encoder.config.leads):
+            raise ValueError(f"{len(leads)} leads given ({', '.join(leads)}); the network takes {known}, pass as many")
+        if (empty := ~np.isfinite(ready).any(axis=(1, 2))).any():
+            which = f" of record {np.flatnonzero(empty)[0]}" if len(ready) > 1 else ""
+            raise ValueError(
+                f"none of the leads {', '.join(leads)}{which} holds a signal that the network can use; pass a record "
+                f"with a measured lead of {', '.join(self.takes.leads) or 'any name'}"
+            )
+        return ready
+
+    def on_device(
+        self, ready: Float32[np.ndarray, "record lead time"]
+    ) -> tuple[Float32[Tensor, "record lead time"], Bool[Tensor, "record lead"]]:
+        """Prepared records where the network is: signals, 0 where not measured, and which leads are there."""
         device = next(self.encoder.parameters()).device
-        signal = torch.from_numpy(np.nan_to_num(ready)).to(device)
-        return signal[None], torch.from_numpy(present_leads(ready)).to(device)[None]
+        there = torch.from_numpy(np.isfinite(ready).any(axis=2))
+        return torch.from_numpy(np.nan_to_num(ready)).to(device), there.to(device)
 
     def check_store(self, store: Store) -> None:
         """Raises CheckpointError, naming every difference, where a store's signals were prepared otherwise."""
-        mine, theirs = asdict(self.preprocessing), asdict(Preprocessing.of_store(store))
-        if lines := differences(_readable(theirs), _readable(mine)):
+        mine = _readable(self.preparation, self.encoder.config.leads)
+        theirs = _readable(store.preparation, len(store.leads))
+        if lines := differences(theirs, mine):
             raise CheckpointError(
-                f"store {store.path} was prepared otherwise than the signals this encoder was trained on "
-                f"(store against encoder): {'; '.join(lines)}; prepare the store again with the encoder's settings, "
-                "or pretrain an encoder on it"
+                f"store {store.path} was prepared otherwise than the signals this {self.kind.name} was trained on "
+                f"(store against {self.kind.name}): {'; '.join(lines)}; prepare the store again with the "
+                f"{self.kind.name}'s settings, or pretrain an encoder on it"
             )
 
     @classmethod
@@ -191,17 +145,17 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         local_files_only: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """ "default" (the weights that come with the package), the folder of a model or of the run that made it, or a
+        """ "default" (the bundled weights), the folder of a model or of the run that made it, or a
         repository of the hub ("name/repository"), as a model in evaluation mode.
 
         Raises CheckpointError where there is none of this kind, or it is damaged or newer than this version of beatssl.
         """
         source = str(pretrained_model_name_or_path)
-        folder = shipped(cls.kind) if source == "default" else Path(source)
+        folder = bundled(cls.kind) if source == "default" else Path(source)
         if folder.is_dir():
             return cls._load(folder / cls.kind.inside if (folder / cls.kind.inside).is_dir() else folder)
         if source == "default":
-            raise CheckpointError(f"this version of beatssl ships no {cls.kind.name}; pass the folder of one")
+            raise CheckpointError(f"no {cls.kind.name} is bundled with this version of beatssl; pass the folder of one")
         if source.count("/") != 1 or folder.is_absolute() or folder.parent.is_dir():
             raise CheckpointError(
                 f'there is no folder {source!r}; pass the folder of a checkpoint or run, "default", or name/repository'
@@ -229,21 +183,21 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
     @classmethod
     def _load(cls: type[Model], folder: Path) -> Model:
         path = folder / CONFIG
-        contents = _read_config(path, cls.kind)
+        contents = read_config(path, cls.kind)
         try:
             model = cls.build(contents)
         except ValidationError as error:
             raise CheckpointError(f"{path} says what this version of beatssl does not know: {error}") from error
-        _fill(model.weights(), folder / WEIGHTS, contents)
+        _fill(model.weights(), folder / WEIGHTS, contents, cls.renamed)
         return model.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(save_directory, self)
 
 
-def shipped(kind: Kind) -> Path:
-    """Where the model of a kind lies that ships with the package."""
-    return Path(str(files("beatssl"))) / SHIPPED / kind.shipped
+def bundled(kind: Kind) -> Path:
+    """Where the bundled model of a kind lies."""
+    return Path(str(files("beatssl"))) / BUNDLED / kind.bundled
 
 
 def save_model(folder: Path, model: SavedModel, half: bool = False) -> None:
@@ -257,57 +211,15 @@ def save_model(folder: Path, model: SavedModel, half: bool = False) -> None:
     tensors = {name: value.half() if half and name in trained else value for name, value in module.state_dict().items()}
     write_tensors(folder / WEIGHTS, tensors, {"format": "pt"})
     contents = Contents(
-        FORMAT_VERSION, __version__, model.encoder.config, model.preprocessing, model.provenance,
+        FORMAT_VERSION, __version__, model.encoder.config, model.preparation, model.provenance,
         model.kind.name, model.head_settings(),
     )  # fmt: skip
     write_json(folder / CONFIG, asdict(contents))
     if not (folder / CARD).exists():
-        (folder / CARD).write_text(_card(contents, model.kind), encoding="utf-8")
+        (folder / CARD).write_text(model_card(contents, model.kind), encoding="utf-8")
 
 
-def _read_config(path: Path, kind: Kind) -> Contents:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path.parent} is no checkpoint (it has no {CONFIG}); {kind.made_by} writes one"
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); take it from where the checkpoint came from") from error
-    version = found.get("format") if isinstance(found, dict) else None
-    if not isinstance(version, int):
-        raise CheckpointError(f"{path} is no config of a beatssl checkpoint (it states no format)")
-    if version > FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format {version}, made by beatssl {found.get('beatssl')}; this version of beatssl, "
-            f"{__version__}, reads up to {FORMAT_VERSION}; upgrade beatssl"
-        )
-    if (there := found.get("kind", "encoder")) != kind.name:
-        raise CheckpointError(f"{path.parent} holds a saved {there}, not the {kind.name} asked for; pass one of these")
-    return _contents(path, found)
-
-
-def _contents(path: Path, found: dict[str, Any]) -> Contents:
-    # Encoders kept before there were heads say neither their kind nor a head.
-    names = {field.name for field in fields(Contents)}
-    if missing := sorted(names - found.keys() - {"kind", "head"}):
-        raise CheckpointError(f"{path} lacks {', '.join(missing)}")
-    try:
-        encoder = TypeAdapter(EncoderConfig).validate_python(found["encoder"])
-        preprocessing = TypeAdapter(Preprocessing).validate_python(found["preprocessing"])
-    except ValidationError as error:
-        raise CheckpointError(f"{path} says what this version of beatssl does not know: {error}") from error
-    if encoder.name not in ENCODERS:
-        raise CheckpointError(f"{path} names the encoder {encoder.name!r}; registered are {', '.join(ENCODERS)}")
-    if preprocessing.unit != _UNIT:
-        raise CheckpointError(f"{path} states the unit {preprocessing.unit!r}; encoders take {_UNIT}")
-    return Contents(
-        found["format"], found["beatssl"], encoder, preprocessing, found["provenance"],
-        found.get("kind", "encoder"), found.get("head", {}),
-    )  # fmt: skip
-
-
-def _fill(module: nn.Module, path: Path, contents: Contents) -> None:
+def _fill(module: nn.Module, path: Path, contents: Contents, renamed: dict[str, str]) -> None:
     """Put the weights of a file into a module. Raises CheckpointError where they are damaged or of another one."""
     try:
         with safe_open(str(path), "pt") as file:
@@ -318,6 +230,8 @@ def _fill(module: nn.Module, path: Path, contents: Contents) -> None:
         ) from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or cut short ({error}); copy it again from its source") from error
+    for old, now in renamed.items():
+        found = {now + name.removeprefix(old) if name.startswith(old) else name: found[name] for name in found}
     wanted = module.state_dict()
     lines = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
     lines += [f"{name} is unknown" for name in sorted(found.keys() - wanted.keys())]
@@ -335,26 +249,5 @@ def _fill(module: nn.Module, path: Path, contents: Contents) -> None:
     module.load_state_dict(found)
 
 
-def _readable(preprocessing: dict[str, Any]) -> dict[str, Any]:
-    return preprocessing | {"leads": " ".join(preprocessing["leads"])}
-
-
-def _card(contents: Contents, kind: Kind) -> str:
-    signal = contents.preprocessing
-    usage = "\n".join(f"    {line}".rstrip() for line in kind.usage.strip().splitlines())
-    return f"""---
-library_name: beatssl
-pipeline_tag: feature-extraction
-tags: [ECG, electrocardiogram, self-supervised learning]
----
-
-# {kind.title}, made with beatssl {contents.beatssl}
-
-Encoder {contents.encoder.name}. It takes signals in {signal.unit}, sampled at {signal.fs_hz:g} Hz, band-pass
-{signal.low_hz:g}–{signal.high_hz:g} Hz without phase shift, of {len(signal.leads)} leads, some of which may be missing:
-{", ".join(signal.leads)}.
-
-{usage}
-
-What it was trained on, and how, stands in `{CONFIG}` under `provenance`. Not a medical device; not for diagnosis.
-"""
+def _readable(preparation: Preparation, leads: int) -> dict[str, Any]:
+    return asdict(preparation) | {"leads": " ".join(preparation.leads) or f"{leads} as recorded"}

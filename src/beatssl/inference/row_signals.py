@@ -2,11 +2,25 @@
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float32, Int16, Int64
+from torch import Tensor
 
 from beatssl.store.layout import MISSING, UNITS_PER_MV
 from beatssl.store.store import Store
 from beatssl.views.view import Signals
+
+
+def network_input(
+    units: Int16[Tensor, "record lead time"], shown: Bool[Tensor, " lead"] | None = None
+) -> tuple[Float32[Tensor, "record lead time"], Bool[Tensor, "record lead"]]:
+    """Signals as a store keeps them in mV, 0 where not measured, and which leads are measured.
+
+    With `shown` the other leads are withheld, as if they had not been recorded.
+    """
+    missing = units == MISSING
+    if shown is not None:
+        missing = missing | ~shown[:, None]
+    return units.float().div_(UNITS_PER_MV).masked_fill_(missing, 0), ~missing.all(dim=2)
 
 
 class RowSignals:
@@ -20,27 +34,16 @@ class RowSignals:
         self.beat_begin = np.searchsorted(beats["row"].to_numpy(np.int64), np.arange(len(store) + 1))
 
     def __call__(self, rows: Int64[np.ndarray, " row"]) -> Signals:
-        units = torch.from_numpy(self.store.ecg_units(rows))
-        missing = units == MISSING
+        ecg_mv, lead_mask = network_input(torch.from_numpy(self.store.ecg_units(rows)))
         count = np.diff(self.beat_begin)[rows]
         record = np.repeat(np.arange(len(rows)), count)
         within = np.arange(len(record)) - np.repeat(np.cumsum(count) - count, count)
         beat = self.beat_begin[rows][record] + within
         return Signals(
-            ecg_mv=units.float().div_(UNITS_PER_MV).masked_fill_(missing, 0),
-            lead_mask=~missing.all(dim=2),
+            ecg_mv=ecg_mv,
+            lead_mask=lead_mask,
             valid=torch.from_numpy(self.samples[rows]),
             beat_record=torch.from_numpy(record),
             beat_at=torch.from_numpy(self.beat_at[beat]),
             fs_hz=self.store.fs_hz,
         )
-
-
-def on_device(signals: Signals, device: torch.device) -> Signals:
-    """The same signals on a device."""
-    if device.type == "cpu":
-        return signals
-    return Signals(
-        signals.ecg_mv.to(device), signals.lead_mask.to(device), signals.valid.to(device),
-        signals.beat_record.to(device), signals.beat_at.to(device), signals.fs_hz,
-    )  # fmt: skip

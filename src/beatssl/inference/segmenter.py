@@ -1,25 +1,31 @@
 """An encoder with a decoder of waves: what every sample of every lead shows, kept and loaded as encoders are."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from beatssl.beats.decoding.wave_decoding import silent
-from beatssl.inference.decimation import Thinning
-from beatssl.inference.model_folder import Contents, Kind, Preprocessing, Provenance, SavedModel
+from beatssl.beats.decoding.wave_decoding import decode_waves, silent
+from beatssl.inference.decimation import Decimation
+from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
+from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.sliding_windows import blended
 from beatssl.models.decoder import DecoderConfig, WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.leads import LEADS, canonical_lead
+from beatssl.signals.preparation import Preparation, as_batch
 from beatssl.signals.waves import WAVE_CLASSES
 
 _BATCH_WINDOWS = 16
+
+WAVE_TIMES = ("onset_s", "peak_s", "offset_s")
+"""Columns of tables of waves, in seconds."""
 
 
 class EcgSegmenter(SavedModel):
@@ -34,35 +40,46 @@ class EcgSegmenter(SavedModel):
         made_by="segment",
         title="P, QRS and T waves in every lead",
         usage="""
-from beatssl.inference.segmenter import EcgSegmenter
+from beatssl import EcgSegmenter
 
 segmenter = EcgSegmenter.from_pretrained(FOLDER_OR_REPOSITORY)
-probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), prepared -> (lead, class, time)
+waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded -> a table
 """,
         inside="segmenter",
-        shipped="ludb",
+        bundled="ludb",
     )
+    renamed: ClassVar[dict[str, str]] = {"thinning.": "decimation."}
 
     def __init__(
         self,
         encoder: Encoder,
         decoder: WaveDecoder,
-        preprocessing: Preprocessing,
+        preparation: Preparation,
         provenance: Provenance,
-        thinning: Thinning | None = None,
+        decimation: Decimation | None = None,
     ) -> None:
-        super().__init__(encoder, preprocessing, provenance)
+        if preparation.leads != LEADS:
+            raise CheckpointError(
+                f"the preparation of a segmenter names the leads {' '.join(preparation.leads) or 'as recorded'}; its "
+                "encoder takes the twelve: prepare the store with leads='twelve'"
+            )
+        super().__init__(encoder, preparation, provenance)
         self.decoder = decoder
-        self.thinning = thinning
-        """From the signal as `preprocessing` says to that of the encoder; None where they are the same."""
+        self.decimation = decimation
+        """From the signal as `preparation` says to that of the encoder; None where they are the same."""
+
+    @property
+    def takes(self) -> Preparation:
+        """How a record is prepared: its leads as recorded, for any will do."""
+        return replace(self.preparation, leads=())
 
     @classmethod
     def build(cls, contents: Contents) -> "EcgSegmenter":
         """The network that config.json describes, with fresh weights."""
         encoder = build_encoder(contents.encoder)
         decoder = build_decoder(TypeAdapter(DecoderConfig).validate_python(contents.head), encoder)
-        thinning = Thinning(decoder.config.rate) if decoder.config.rate > 1 else None
-        return cls(encoder, decoder, contents.preprocessing, contents.provenance, thinning)
+        decimation = Decimation(decoder.config.rate) if decoder.config.rate > 1 else None
+        return cls(encoder, decoder, contents.preprocessing, contents.provenance, decimation)
 
     def head_settings(self) -> dict[str, Any]:
         return asdict(self.decoder.config)
@@ -85,20 +102,50 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         there = measured.new_zeros((records, len(LEADS)))
         twelve[record, place] = ecg_mv[record, lead]
         there[record, place] = True
-        seen = twelve if self.thinning is None else self.thinning(twelve)
+        seen = twelve if self.decimation is None else self.decimation(twelve)
         return self.decoder(ecg_mv, measured, slot, self.encoder(seen, there), head)
+
+    def predict(
+        self,
+        ecg_mv: Float[np.ndarray, "lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> pd.DataFrame:
+        """Waves of one record of any length and any leads, those of no standard place too.
+
+        The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
+
+        Returns a line a wave, in order of lead and time: `lead` (its name), `wave` (P, QRS or T), `onset_s`, `peak_s`,
+        `offset_s`, `onset_confidence` and `offset_confidence`, as `decode_waves` gives them.
+
+        Raises ValueError where shape, lead names and rate do not fit together, or no lead is measured.
+        """
+        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered).drop(columns="record")
+
+    def predict_batch(
+        self,
+        ecg_mv: Float[np.ndarray, "record lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+    ) -> pd.DataFrame:
+        """As `predict`, several records of one length and the same leads; `record` is the number of each wave's."""
+        ready = self.prepared(ecg_mv, leads, fs_hz, already_filtered)
+        probability = np.stack([self.probabilities(one, leads) for one in ready])
+        return waves_of(probability, ready, [leads] * len(ready), self.preparation.fs_hz)
 
     @torch.inference_mode()
     def probabilities(
         self, ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     ) -> Float32[np.ndarray, "lead 4 time"]:
-        """One record of any length, prepared as `preprocessing` says, NaN where not measured.
+        """One record of any length, prepared as `preparation` says, NaN where not measured.
 
         A lead with a name that is none of the twelve is segmented too. Long records go through in windows that blend.
         What is not measured, and where a lead is silent, there is no wave.
         """
         slot = slots(leads)
-        windows, joined = blended(ecg_mv.shape[1], self.preprocessing.fs_hz, self.decoder.strides[-1])
+        windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1])
         parts = [
             self.of_batch(
                 np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
@@ -121,9 +168,26 @@ probability = segmenter.probabilities(ecg_mv, ("II", "V1"))  # (lead, time), pre
         with half:
             scores = self(signal, there, torch.from_numpy(np.array(slot, np.int64)).to(device))
         probability = scores.float().softmax(dim=2).cpu().numpy()
-        none = np.stack([silent(record, self.preprocessing.fs_hz) for record in ecg_mv])
+        none = np.stack([silent(record, self.preparation.fs_hz) for record in ecg_mv])
         np.moveaxis(probability, 2, 3)[none] = np.eye(len(WAVE_CLASSES), dtype=np.float32)[0]
         return probability
+
+
+def waves_of(
+    probability: Float32[np.ndarray, "record lead 4 time"],
+    ecg_mv: Float32[np.ndarray, "record lead time"],
+    leads: Sequence[Sequence[str]],
+    fs_hz: float,
+) -> pd.DataFrame:
+    """Waves of some records, all their leads decoded at once: `record` (its number), `lead` (its name), and the columns
+    of `decode_waves`. `leads` are the names of each record's; a lead that is not measured has no wave."""
+    count = probability.shape[1]
+    waves = decode_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, ecg_mv.reshape(-1, ecg_mv.shape[2]))
+    record, lead = np.divmod(waves["lead"].to_numpy(np.int64), max(count, 1))
+    names = np.array([list(of_record) for of_record in leads], object)
+    waves = waves.assign(lead=names[record, lead])
+    waves.insert(0, "record", record)
+    return waves
 
 
 def build_decoder(config: DecoderConfig, encoder: Encoder, seed: int = 0) -> WaveDecoder:

@@ -1,11 +1,14 @@
-"""Where an encoder comes from, and where it is kept: a run, a checkpoint, the shipped weights, or chance."""
+"""Where an encoder comes from, and where it is kept: a run, a checkpoint, the bundled weights, or chance."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from beatssl.inference.decimation import thinning_factor
-from beatssl.inference.encoder import BeatEncoder, CheckpointError, Preprocessing, Provenance, save_checkpoint
+from beatssl.inference.decimation import decimation_factor
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import CheckpointError, Provenance
+from beatssl.inference.model_folder import save_model
 from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
+from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.manifest import differences
 from beatssl.store.store import Store
@@ -20,7 +23,7 @@ class Opened:
     encoder: Encoder
     name: str
     provenance: Provenance
-    preprocessing: Preprocessing
+    preparation: Preparation
     """What it takes."""
 
 
@@ -31,26 +34,25 @@ def open_encoder(source: str, network: EncoderConfig, seed: int, store: Store) -
     """
     if source == "random":
         provenance = {"encoder": asdict(network), "seed": seed}
-        own = Preprocessing.of_store(store)
-        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, own)
+        return Opened(build_encoder(network, seed), f"random {network.name}", provenance, store.preparation)
     model = BeatEncoder.from_pretrained(source)
     model.check_store(store)
-    return Opened(model.encoder, source, model.provenance, model.preprocessing)
+    return Opened(model.encoder, source, model.provenance, model.preparation)
 
 
 def open_encoder_beneath(source: str, network: EncoderConfig, seed: int, store: Store) -> Opened:
-    """As `open_encoder`, but of a store at twice or four times its rate too, which the model thins itself.
+    """As `open_encoder`, but of a store at twice or four times its rate too, which the model decimates itself.
 
-    An untrained network then takes what `prepare` makes by default, as the shipped one does.
+    An untrained network then takes what `prepare` makes by default, as the bundled one does.
     """
     if source == "random":
         opened, default = open_encoder(source, network, seed, store), PrepareConfig(store.kind, Path(), out=Path())
-        usual = replace(opened.preprocessing, fs_hz=default.fs_hz, high_hz=default.high_hz)
-        return opened if thinning_factor(opened.preprocessing, usual) is None else replace(opened, preprocessing=usual)
+        usual = replace(opened.preparation, fs_hz=default.fs_hz, high_hz=default.high_hz)
+        return opened if decimation_factor(opened.preparation, usual) is None else replace(opened, preparation=usual)
     model = BeatEncoder.from_pretrained(source)
-    if thinning_factor(Preprocessing.of_store(store), model.preprocessing) is None:
+    if decimation_factor(store.preparation, model.preparation) is None:
         model.check_store(store)
-    return Opened(model.encoder, source, model.provenance, model.preprocessing)
+    return Opened(model.encoder, source, model.provenance, model.preparation)
 
 
 def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: int) -> Encoder:
@@ -71,4 +73,4 @@ def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: i
 
 def keep_encoder(out: Path, encoder: Encoder, store: Store, provenance: Provenance) -> None:
     """The encoder as `out`/checkpoint, with how its input is prepared."""
-    save_checkpoint(out / CHECKPOINT, BeatEncoder(encoder, Preprocessing.of_store(store), provenance))
+    save_model(out / CHECKPOINT, BeatEncoder(encoder, store.preparation, provenance))

@@ -4,11 +4,73 @@ Every figure is computed for many sets of record weights at once: a bootstrap dr
 patient was drawn), so that scores are sorted once a label and not once a draw.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
+
+from beatssl.results import Number
+
+Interval = tuple[Number, Number]
+"""Lower and upper end, 95 %; NaN where nothing could be drawn."""
+_UNKNOWN: Interval = (math.nan, math.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFigures:
+    """Figures of one label. Means over several draws of labels have neither intervals nor a threshold: NaN."""
+
+    auroc: Number
+    auprc: Number
+    f1: Number
+    auroc_ci95: Interval = _UNKNOWN
+    auprc_ci95: Interval = _UNKNOWN
+    f1_ci95: Interval = _UNKNOWN
+    threshold: Number = math.nan
+    """Of the scores; NaN in a file where it is infinite: nothing is called positive."""
+    positives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacroIntervals:
+    """95 % intervals of the macro figures over bootstrap draws of patients."""
+
+    macro_auroc: Interval
+    macro_auprc: Interval
+    macro_f1: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacroFigures:
+    """Means over the labels that have a figure."""
+
+    macro_auroc: Number
+    macro_auprc: Number
+    macro_f1: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacroEstimates(MacroFigures):
+    """Macro figures and their intervals."""
+
+    ci95: MacroIntervals
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationFigures(MacroEstimates):
+    """Macro figures with their intervals, and the figures of each label by its name."""
+
+    per_class: Mapping[str, LabelFigures]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """One figure less another over all records, and its 95 % interval over the same bootstrap draws of patients."""
+
+    difference: Number
+    ci95: Interval
 
 
 def auroc(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
@@ -136,16 +198,14 @@ def paired_weights(
     return np.concatenate([np.ones((1, len(patients))), patient_weights(patients, draws, rng)])
 
 
-def paired_difference(
-    one: Float64[np.ndarray, " draw"], other: Float64[np.ndarray, " draw"]
-) -> dict[str, float | list[float]]:
-    """`difference`, one less other over all records, and its `ci95` over bootstrap draws of patients.
+def paired_difference(one: Float64[np.ndarray, " draw"], other: Float64[np.ndarray, " draw"]) -> PairedDifference:
+    """One less other, over all records and over bootstrap draws of patients.
 
     Both are figures for the same `paired_weights`: what a draw does to both alike cancels out, so the interval is as
     narrow as the two agree on which patients are hard. A draw in which either has no figure does not count.
     """
     apart = one - other
-    return {"difference": float(apart[0]), "ci95": _interval(apart[1:])}
+    return PairedDifference(float(apart[0]), interval95(apart[1:]))
 
 
 def report(
@@ -157,25 +217,53 @@ def report(
     rng: np.random.Generator,
     draws: int = 1000,
     known: Bool[np.ndarray, "record label"] | None = None,
-) -> dict[str, Any]:
-    """Macro AUROC, AUPRC and F1, rows per class, and 95 % intervals over bootstrap draws of patients.
+) -> ClassificationFigures:
+    """Macro AUROC, AUPRC and F1, figures of each label, and 95 % intervals over bootstrap draws of patients.
 
-    Each label is scored over the records of which it is `known` (None: all).
-    `thresholds` come from the choosing fold. A label that all or none of the records have counts in no macro figure
-    it has no value for. Returns `macro_*`, `per_class` and `ci95`, the layout of `metrics.json`.
+    Each label is scored over the records of which it is `known` (None: all). `thresholds` come from the validation
+    fold. A label that all or none of the records have counts in no macro figure it has no value for.
     """
     point = figures_of_labels(labels, scores, thresholds, np.ones((1, len(labels))), known)
     drawn = figures_of_labels(labels, scores, thresholds, patient_weights(patients, draws, rng), known)
     of = _members(labels, known)
-    per_class = {
-        name: {kind: float(point[kind][0, k]) for kind in point}
-        | {f"{kind}_ci95": _interval(drawn[kind][:, k]) for kind in point}
-        | {"threshold": float(thresholds[k]), "positives": int(labels[of[k], k].sum())}
-        for k, name in enumerate(names)
-    }
-    macro = {f"macro_{kind}": float(_mean_of_known(values)[0]) for kind, values in point.items()}
-    ci95 = {f"macro_{kind}": _interval(_mean_of_known(values)) for kind, values in drawn.items()}
-    return {**macro, "per_class": per_class, "ci95": ci95}
+    macro = {kind: float(_mean_of_known(values)[0]) for kind, values in point.items()}
+    return ClassificationFigures(
+        macro_auroc=macro["auroc"],
+        macro_auprc=macro["auprc"],
+        macro_f1=macro["f1"],
+        per_class={
+            name: LabelFigures(
+                auroc=float(point["auroc"][0, k]),
+                auprc=float(point["auprc"][0, k]),
+                f1=float(point["f1"][0, k]),
+                auroc_ci95=interval95(drawn["auroc"][:, k]),
+                auprc_ci95=interval95(drawn["auprc"][:, k]),
+                f1_ci95=interval95(drawn["f1"][:, k]),
+                threshold=float(thresholds[k]),
+                positives=int(labels[of[k], k].sum()),
+            )
+            for k, name in enumerate(names)
+        },
+        ci95=macro_intervals({kind: _mean_of_known(values) for kind, values in drawn.items()}),
+    )
+
+
+def macro_intervals(drawn: Mapping[str, Float64[np.ndarray, " draw"]]) -> MacroIntervals:
+    """Intervals of the macro figures from their values in every bootstrap draw, by kind: auroc, auprc, f1."""
+    return MacroIntervals(
+        macro_auroc=interval95(drawn["auroc"]),
+        macro_auprc=interval95(drawn["auprc"]),
+        macro_f1=interval95(drawn["f1"]),
+    )
+
+
+def interval95(values: Float64[np.ndarray, " draw"]) -> Interval:
+    """Quantiles 0.025 and 0.975 of the finite values; NaN where there is none."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return _UNKNOWN
+    low, high = np.quantile(known, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _members(
@@ -211,8 +299,3 @@ def _ratio(over: Float64[np.ndarray, " draw"], under: Float64[np.ndarray, " draw
 def _mean_of_known(values: Float64[np.ndarray, "draw label"]) -> Float64[np.ndarray, " draw"]:
     known = np.isfinite(values)
     return _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))
-
-
-def _interval(values: Float64[np.ndarray, " draw"]) -> list[float]:
-    known = values[np.isfinite(values)]
-    return [float(v) for v in np.quantile(known, (0.025, 0.975))] if known.size else [float("nan")] * 2

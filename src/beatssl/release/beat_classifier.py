@@ -22,14 +22,14 @@ from beatssl.beats.classes.classifier import CLASSES, WEIGHTS, BeatClassifier
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS1, DS2
 from beatssl.release.beat_classifier_card import write_model_card
-from beatssl.release.beat_training_data import TRAINING, UNJUDGED, JudgedBeats, Version, judged, read_marked
+from beatssl.release.beat_training_data import EXCLUDED, TRAINING, FeaturedBeats, Version, featured_beats, read_marked
 
-_KEPT_NORMAL = 0.12  # share of N beats that train: one is much like the next
+_KEPT_NORMAL = 0.12  # share of N beats used in training: they resemble each other
 _BATCH = 512
 _SMOOTHING = 0.05
 _AS_GOOD = 0.01  # of macro F1: the optimum is flat, and a false ectopic target costs more than a missed one
 _OFFSETS = tuple(np.arange(-4.0, 1.1, 0.5).tolist())
-# DS1 dealt into parts so that no part holds both records of a kind (208 and 223, 201 and 203, 118 and 207, …).
+# DS1 cut into parts so that no part holds both records of a kind (208 and 223, 201 and 203, 118 and 207, …).
 _FOLD_ORDER = (
     "208", "119", "207", "223", "201", "203", "101", "209", "106", "118", "215", "124", "114", "112", "115", "109",
     "108", "220", "122", "205", "230", "116",
@@ -45,7 +45,7 @@ class TrainBeatClassifierConfig:
     mitdb: tyro.conf.Positional[Path]
     """Folder of the MIT-BIH Arrhythmia Database."""
     out: Path = WEIGHTS
-    """Where the weights go; MODEL_CARD.md beside them."""
+    """File of the weights; MODEL_CARD.md in its folder."""
     seed: int = 20
     """Seed of the versions of the records, of the weights and of the order of batches."""
     nets: int = 5
@@ -68,20 +68,20 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     """Train, choose the class offsets on DS1, measure on DS2 once, write weights and model card; returns the figures.
 
     The offsets, added to the logarithm of each class's probability, are chosen for the macro F1 of records left out of
-    training in `folds` parts, meant over both views of a record (ten seconds alone; rows of a long record).
+    training in `folds` parts, averaged over both views of a record (ten seconds alone; rows of a long record).
     """
     torch.set_num_threads(1)
     rng = np.random.default_rng(config.seed)
     marked = read_marked(config.mitdb, DS1)
-    training = [_thinned(judged(record, version, rng), rng) for record in marked for version in TRAINING]
-    whole = {view: [judged(record, version, rng) for record in marked] for view, version in VIEWS.items()}
+    training = [_fewer_normal(featured_beats(record, version, rng), rng) for record in marked for version in TRAINING]
+    whole = {view: [featured_beats(record, version, rng) for record in marked] for view, version in VIEWS.items()}
     left_out = _left_out(training, whole, config)
     offset = _chosen_offset(left_out)
     classifier = _with_offset(fit(training, config), offset)
     figures: dict[str, Any] = {"DS1, records left out in turn": {v: _figures(*p, offset) for v, p in left_out.items()}}
     test = read_marked(config.mitdb, DS2)
     figures["DS2"] = {
-        view: _figures(*_predicted(classifier, [judged(record, version, rng) for record in test]), np.zeros(4))
+        view: _figures(*_predicted(classifier, [featured_beats(record, version, rng) for record in test]), np.zeros(4))
         for view, version in VIEWS.items()
     }
     config.out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     return figures
 
 
-def fit(training: Sequence[JudgedBeats], config: TrainBeatClassifierConfig) -> BeatClassifier:
+def fit(training: Sequence[FeaturedBeats], config: TrainBeatClassifierConfig) -> BeatClassifier:
     """Networks trained with AdamW and a one-cycle rate on weighted cross-entropy, and the standardiser before them."""
     names = tuple(training[0].features)
     table = np.concatenate([np.stack([b.features[n] for n in names], axis=1) for b in training]).astype(np.float32)
@@ -152,7 +152,8 @@ def _trained(
     return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in layers]
 
 
-def _thinned(beats: JudgedBeats, rng: np.random.Generator) -> JudgedBeats:
+def _fewer_normal(beats: FeaturedBeats, rng: np.random.Generator) -> FeaturedBeats:
+    """All ectopic beats, and a random share of the normal ones."""
     rare = beats.beat_class > 0
     some = (beats.beat_class == 0) & (rng.random(len(rare)) < _KEPT_NORMAL)
     return beats.take(rare | some)
@@ -162,15 +163,15 @@ Predicted = tuple[Int64[np.ndarray, " beat"], Float64[np.ndarray, "beat 4"]]
 """True classes, and the logarithms of the probabilities."""
 
 
-def _predicted(classifier: BeatClassifier, records: Sequence[JudgedBeats]) -> Predicted:
+def _predicted(classifier: BeatClassifier, records: Sequence[FeaturedBeats]) -> Predicted:
     probability = np.concatenate([classifier.probabilities(record.features) for record in records])
     target = np.concatenate([record.beat_class for record in records])
-    use = target != UNJUDGED
+    use = target != EXCLUDED
     return target[use], np.log(probability[use].astype(np.float64) + 1e-9)
 
 
 def _left_out(
-    training: Sequence[JudgedBeats], whole: dict[str, list[JudgedBeats]], config: TrainBeatClassifierConfig
+    training: Sequence[FeaturedBeats], whole: dict[str, list[FeaturedBeats]], config: TrainBeatClassifierConfig
 ) -> dict[str, Predicted]:
     """Each record's classes by a classifier that was trained on the other parts' records, for each view."""
     parts: dict[str, list[Predicted]] = {view: [] for view in whole}

@@ -13,10 +13,10 @@ Written by `python -m beatssl.release.beat_classifier`; do not edit.
 bundle branch block (N), supraventricular ectopic (S), ventricular ectopic (V), fusion of N and V (F). Made as hard
 targets for contrastive learning. Not a medical device; not for diagnosis.
 
-**Inputs.** Features of `beats/classes/class_features.py`: place in the rhythm, and shape beside the dominant beat of
-the same record (ratios, correlations, times over all leads). A beat is judged beside its ten seconds, or up to five
-minutes of a longer record. What is usual in a record counts as N: in a run of ectopic beats that fills ten seconds
-they are missed.
+**Inputs.** Features of `beats/classes/class_features.py`: place in the rhythm, and shape against the dominant beat of
+the same record (ratios, correlations, times over all leads). A beat is classified in the context of its ten seconds,
+or up to five minutes of a longer record. What is usual in a record counts as N: in a run of ectopic beats that fills
+ten seconds they are missed.
 
 **Network.** The mean of some small multilayer perceptrons with ReLU; NumPy is enough to run them.
 

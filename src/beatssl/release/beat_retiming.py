@@ -1,21 +1,21 @@
-"""Other rhythms made from a record of sinus rhythm: the time between T and P is drawn out or pressed together."""
+"""Other rhythms made from a record of sinus rhythm: the time between T and P is stretched or shortened."""
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 _N, _S = 0, 1
 _P_S = 0.20  # before R: kept as it is, with the P wave
-_QRST_S, _QRS_S = 0.40, 0.12  # after R: kept as it is; under pressure only the QRS is
+_QRST_S, _QRS_S = 0.40, 0.12  # after R: kept as it is; in a short interval only the QRS is
 _LEAST_RR_S = 0.36
 
-_STEADY = 0.06  # most median change of neighbouring intervals (log) of a record that is retimed
+_REGULAR = 0.06  # most median change of neighbouring intervals (log) of a record that is retimed
 _MOST_IRREGULAR = 0.3
 
 
-def steady(time_s: Float64[np.ndarray, " beat"], beat_class: Int64[np.ndarray, " beat"]) -> bool:
-    """Whether a record is mostly of N beats in regular rhythm, so that another rhythm can be laid over it."""
+def is_regular(time_s: Float64[np.ndarray, " beat"], beat_class: Int64[np.ndarray, " beat"]) -> bool:
+    """Whether a record is mostly of N beats in regular rhythm, so that it can be retimed."""
     change = np.abs(np.diff(np.log(np.maximum(np.diff(time_s), 0.1))))
-    return bool((beat_class == _N).mean() > 0.8 and np.median(change) < _STEADY)
+    return bool((beat_class == _N).mean() > 0.8 and np.median(change) < _REGULAR)
 
 
 def retime(

@@ -1,4 +1,4 @@
-"""MIT-BIH beats as the beat classifier sees them, and made more various: other leads, mixtures, fusion beats."""
+"""MIT-BIH beats as the beat classifier sees them, with augmentation: other leads, mixtures, fusion beats."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,13 +14,16 @@ from beatssl.beats.classes.classifier import CLASSES
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
 from beatssl.records.mitdb import MitdbReader, aami_class
 from beatssl.records.reader import Source
-from beatssl.release.beat_retiming import retime, steady
-from beatssl.signals.filters import bandpass, resample
+from beatssl.release.beat_retiming import is_regular, retime
+from beatssl.signals.preparation import Preparation
 
 FS_HZ = 100.0
 ROW_S = 10.0
-UNJUDGED = -1
-"""Class of beats that train nothing: paced, unclassifiable, and flutter waves."""
+PREPARATION = Preparation(FS_HZ, low_hz=0.5, high_hz=40.0, leads=())
+"""That of `prepare` for MIT-BIH: both leads as recorded."""
+
+EXCLUDED = -1
+"""Class of beats that are not used: paced, unclassifiable, and flutter waves."""
 
 LeadMix = Literal["both", "first", "second", "one-mixed", "two-mixed"]
 
@@ -32,21 +35,21 @@ class MarkedRecord:
     id: str
     ecg_mv: Float32[np.ndarray, "lead time"]
     time_s: Float64[np.ndarray, " beat"]
-    beat_class: Int64[np.ndarray, " beat"]  # index into CLASSES, or UNJUDGED
+    beat_class: Int64[np.ndarray, " beat"]  # index into CLASSES, or EXCLUDED
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedBeats:
+class FeaturedBeats:
     """Features by name, and the class of each beat, of the beats of one record."""
 
     record: str
     features: dict[str, np.ndarray]
     beat_class: Int64[np.ndarray, " beat"]
 
-    def take(self, keep: np.ndarray) -> "JudgedBeats":
+    def take(self, keep: np.ndarray) -> "FeaturedBeats":
         """Some of the beats."""
         features = {name: column[keep] for name, column in self.features.items()}
-        return JudgedBeats(self.record, features, self.beat_class[keep])
+        return FeaturedBeats(self.record, features, self.beat_class[keep])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,16 @@ def read_marked(root: Path, records: Iterable[str]) -> list[MarkedRecord]:
         record = MitdbReader().read(root, Source(name, name))
         if record.beats is None:
             raise ValueError(f"{root / name} has no beat marks; download mitdb again, with its .atr files")
-        ecg_mv = resample(bandpass(record.ecg_mv, record.fs_hz), record.fs_hz, FS_HZ)
+        ecg_mv = PREPARATION.apply(record.ecg_mv, record.leads, record.fs_hz)
         groups = [aami_class(symbol) for symbol in record.beats.symbol]
-        beat_class = np.array([CLASSES.index(g) if g in CLASSES else UNJUDGED for g in groups], np.int64)
+        beat_class = np.array([CLASSES.index(g) if g in CLASSES else EXCLUDED for g in groups], np.int64)
         out.append(MarkedRecord(name, ecg_mv, record.beats.time_s, beat_class))
     return out
 
 
-def judged(record: MarkedRecord, version: Version, rng: np.random.Generator) -> JudgedBeats:
+def featured_beats(record: MarkedRecord, version: Version, rng: np.random.Generator) -> FeaturedBeats:
     """The features of a record's beats, seen in one way."""
-    if version.retimed and steady(record.time_s, record.beat_class):
+    if version.retimed and is_regular(record.time_s, record.beat_class):
         record = MarkedRecord(record.id, *retime(record.ecg_mv, record.time_s, record.beat_class, FS_HZ, rng))
     time_s = record.time_s + rng.normal(0, version.jitter_s, len(record.time_s))
     beats = rows_of_beats(_mixed(record.ecg_mv, version.mix, rng), time_s, version.offset_s, version.whole)
@@ -111,7 +114,7 @@ def judged(record: MarkedRecord, version: Version, rng: np.random.Generator) -> 
     beat_class = record.beat_class
     if version.fusions:
         beats, beat_class = _with_fusions(beats, beat_class, version.fusions, rng)
-    return JudgedBeats(record.id, class_features(beats, contexts(beats)), beat_class)
+    return FeaturedBeats(record.id, class_features(beats, contexts(beats)), beat_class)
 
 
 def rows_of_beats(

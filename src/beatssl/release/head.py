@@ -1,4 +1,4 @@
-"""A classifier or segmenter made into the weights that the package ships, with its model card.
+"""A classifier or segmenter bundled with the package, with its model card.
 
 python -m beatssl.release.head runs/finetune --store stores/ptb-xl
 python -m beatssl.release.head runs/ludb --store stores/ludb
@@ -17,24 +17,27 @@ from jaxtyping import Float32
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from beatssl.files import read_json
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.model_folder import CARD, shipped
+from beatssl.inference.model_config import CARD
+from beatssl.inference.model_folder import bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.release.encoder import keep_small
 from beatssl.reports.tables import wave_lines
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.question import METRICS
+from beatssl.studies.predictions import METRICS, read_figures
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 
 _SAME_PROBABILITY = 0.01
-"""Half precision is kept where no probability moves more than this: no figure of three digits does."""
-_LOOKED_AT, _BATCH = 128, 16
+"""Half precision is kept where no probability of the first rows changes by more."""
+_ROWS, _BATCH = 128, 16
 
 Head = EcgClassifier | EcgSegmenter
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class ShipHeadConfig:
-    """Keep a run's classifier or segmenter as the one named "default"."""
+class BundleHeadConfig:
+    """Bundle a run's classifier or segmenter as the one named "default"."""
 
     run: tyro.conf.Positional[Path]
     """Folder that probe, finetune or segment (with final) has written."""
@@ -42,15 +45,15 @@ class ShipHeadConfig:
     """The store that it was trained on."""
 
 
-def ship_head(config: ShipHeadConfig) -> Path:
+def bundle_head(config: BundleHeadConfig) -> Path:
     """Write weights, config and card, and return their folder.
 
-    Raises ValueError where the folder holds no head, or the file would be larger than the package takes.
+    Raises ValueError where the folder holds no head, or the file would be larger than 12 MB.
     """
     kind = next((one for one in (EcgClassifier, EcgSegmenter) if (config.run / one.kind.inside).is_dir()), None)
     if kind is None:
         raise ValueError(f"{config.run} holds neither a classifier nor a segmenter; pass --final to segment")
-    model, out = kind.from_pretrained(config.run), shipped(kind.kind)
+    model, out = kind.from_pretrained(config.run), bundled(kind.kind)
     store = Store(config.store)
     before, moved = _probabilities(model, store), [0.0]
 
@@ -59,14 +62,15 @@ def ship_head(config: ShipHeadConfig) -> Path:
         return moved[0] <= _SAME_PROBABILITY
 
     kept_as, size_mb = keep_small(out, model, same)
-    figures = json.loads((config.run / METRICS).read_text(encoding="utf-8"))
+    classes = isinstance(model, EcgClassifier)
+    figures = _classes(read_figures(config.run), model) if classes else wave_lines(read_json(config.run / METRICS))
     card = _CARD.format(
         title=model.kind.title,
         what=_what(model),
         kept_as=kept_as,
         size=f"{size_mb:.1f}",
         moved=f"{moved[0]:.4f}",
-        figures="\n".join(_classes(figures, model) if isinstance(model, EcgClassifier) else wave_lines(figures)),
+        figures="\n".join(figures),
         settings=json.dumps(_settings(model.provenance), indent=1),
     )
     (out / CARD).write_text(card, encoding="utf-8")
@@ -76,7 +80,7 @@ def ship_head(config: ShipHeadConfig) -> Path:
 @torch.inference_mode()
 def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
     """In float32 arithmetic whatever the processor would choose, so that nothing but the weights differs."""
-    ecg_mv = store.ecg_mv(range(min(_LOOKED_AT, len(store))))
+    ecg_mv = store.ecg_mv(range(min(_ROWS, len(store))))
     known, signal = torch.from_numpy(~np.isnan(ecg_mv).all(axis=2)), torch.from_numpy(np.nan_to_num(ecg_mv))
     if isinstance(model, EcgClassifier):
         return model.probabilities(signal, known).numpy()
@@ -91,43 +95,42 @@ def _probabilities(model: Head, store: Store) -> Float32[np.ndarray, "row ..."]:
 def _what(model: Head) -> str:
     if isinstance(model, EcgClassifier):
         return _CLASSIFIER.format(labels=", ".join(model.labels))
-    beside = model.provenance.get("beside")
-    return _SEGMENTER.format(**asdict(model.preprocessing)) + (_BESIDE.format(beside=beside) if beside else "")
+    cotraining = model.provenance.get("cotraining")
+    more = _COTRAINING.format(cotraining=cotraining) if cotraining else ""
+    return _SEGMENTER.format(**asdict(model.preparation)) + more
 
 
-def _classes(figures: Mapping[str, Any], model: EcgClassifier) -> list[str]:
+def _classes(figures: DiagnosisFigures, model: EcgClassifier) -> list[str]:
     """Figures of a probe or finetune as a Markdown table, with the thresholds of the calibrated probabilities."""
     thresholds = dict(zip(model.labels, model.thresholds.tolist(), strict=True))
     lines = ["| label | AUROC | F1 | threshold |", "| --- | --- | --- | --- |"]
-    for name, line in figures["per_class"].items():
-        cells = ["–" if line[kind] is None else f"{line[kind]:.3f}" for kind in ("auroc", "f1")]
+    for name, line in figures.per_class.items():
+        cells = [f"{value:.3f}" if np.isfinite(value) else "–" for value in (line.auroc, line.f1)]
         lines.append(f"| {name} | {' | '.join(cells)} | {thresholds[name]:.3f} |")
-    low, high = figures["ci95"]["macro_auroc"]
-    macro = f"{figures['macro_auroc']:.3f} ({low:.3f} to {high:.3f})"
-    lines.append(f"| macro | {macro} | {figures['macro_f1']:.3f} | |")
-    records = figures["records"]
-    about = f"Fold {figures['folds']['test']}, {records['test']:,} records; {records['train']:,} to learn from."
-    return [*lines, "", about]
+    low, high = figures.ci95.macro_auroc
+    lines.append(f"| macro | {figures.macro_auroc:.3f} ({low:.3f} to {high:.3f}) | {figures.macro_f1:.3f} | |")
+    fold, records = figures.folds.test, figures.records
+    return [*lines, "", f"Test fold {fold}, {records.test:,} records; {records.train:,} training records."]
 
 
 def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What training was told; the figures stand above, and what the encoder was made of in config.json."""
+    """Settings of the training; without the figures, and without the encoder's provenance, which config.json has."""
     return {name: value for name, value in provenance.items() if name not in ("pretraining", "figures_over_folds")}
 
 
 _CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, some leads of which may be missing.
-**Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; folds 1–7 to learn from, fold 8 to choose
-thresholds, temperatures and when to stop. Any statement counts, whatever its likelihood."""
+**Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; training folds 1–7; validation fold 8,
+which decides thresholds, temperatures and early stopping. Any statement counts, whatever its likelihood."""
 
 _SEGMENTER = """**Use.** P, QRS and T waves of every lead, of any set of leads, named or not, of any length; prepared at
-{fs_hz:g} samples/s, {low_hz:g}–{high_hz:g} Hz, which `segment --apply` does with what it reads.
+{fs_hz:g} samples/s, {low_hz:g}–{high_hz:g} Hz, which `analyze` does with what it reads.
 **Data.** Lobachevsky University Database 1.0.1 (Kalyakulina et al. 2020, PhysioNet), licence ODC-By 1.0: all 200
-records. The figures are those of five networks trained alike, each on three fifths of the records and reported on
-one fifth."""
+records. The figures are of five networks with the same settings, each trained on three fifths of the records and tested
+on one fifth."""
 
-_BESIDE = """
-No expert's marks, but learnt before them and beside them through a head that is not kept: {beside} by `prepare`
-(PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
+_COTRAINING = """
+Co-training with pseudo-labels, before the marks and with them, through a head that is not kept: {cotraining} by
+`prepare` (PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
 
 _CARD = """---
 library_name: beatssl
@@ -142,9 +145,9 @@ Written by `python -m beatssl.release.head`; do not edit.
 {what}
 A research tool, no medical device; not for diagnosis or treatment.
 
-**Encoder.** Pretrained as `pretraining` in config.json says, and trained further where the settings below say so.
+**Encoder.** Pretrained as `pretraining` in config.json states. The settings say whether it was trained further.
 
-**Weights.** {kept_as}, {size} MB. Between half and single precision no probability differed by more than {moved}.
+**Weights.** {kept_as}, {size} MB. Largest difference of a probability between half and single precision: {moved}.
 
 ## Figures
 
@@ -160,7 +163,7 @@ A research tool, no medical device; not for diagnosis or treatment.
 
 def main() -> None:
     """Parse the command line and run."""
-    print(ship_head(tyro.cli(ShipHeadConfig, description=ShipHeadConfig.__doc__)))
+    print(bundle_head(tyro.cli(BundleHeadConfig, description=BundleHeadConfig.__doc__)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """ROC, precision-recall and reliability of a classification, drawn from what probe or finetune left in a folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -12,6 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from beatssl.drawing.figures import drawing, svg_text
 from beatssl.metrics.classification import best_f1_thresholds
 from beatssl.studies.predictions import Predictions, read_figures, read_predictions
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#475569", "#8C6D1F")
 """Of the labels, in their order: they stay apart for colour-blind eyes (Okabe and Ito 2008, yellow and black not)."""
@@ -24,9 +25,9 @@ Curve = tuple[Float64[np.ndarray, " point"], Float64[np.ndarray, " point"]]
 def draw_classification(folder: Path) -> dict[str, Path]:
     """Draw roc.svg, precision-recall.svg and reliability.svg into a folder that probe or finetune wrote.
 
-    Curves are of the reported fold, and of the first draw of labels where there are several; figures beside them are
-    those of metrics.json. A dot marks the threshold from the choosing fold. Of more than eight labels the eight with
-    most positives are drawn. Raises ValueError where the folder lacks metrics.json or predictions.parquet.
+    Curves are of the test fold, and of the first draw of labels where there are several; the legend has the figures of
+    metrics.json. A dot marks the threshold from the validation fold. Of more than eight labels the eight with most
+    positives are drawn. Raises ValueError where the folder lacks metrics.json or predictions.parquet.
 
     Args:
         folder: with metrics.json and predictions.parquet.
@@ -44,7 +45,7 @@ def draw_classification(folder: Path) -> dict[str, Path]:
     return written
 
 
-def roc_picture(predictions: Predictions, figures: Mapping[str, Any]) -> str:
+def roc_picture(predictions: Predictions, figures: DiagnosisFigures) -> str:
     """Sensitivity over false positive rate of each label, as SVG text."""
 
     def curve(labels: Bool[np.ndarray, " record"], chance: Float64[np.ndarray, " record"]) -> Curve:
@@ -64,8 +65,8 @@ def roc_picture(predictions: Predictions, figures: Mapping[str, Any]) -> str:
         return svg_text(figure)
 
 
-def precision_recall_picture(predictions: Predictions, figures: Mapping[str, Any]) -> str:
-    """Precision over recall of each label, as SVG text; lines are faint at the share of positives, that of chance."""
+def precision_recall_picture(predictions: Predictions, figures: DiagnosisFigures) -> str:
+    """Precision over recall of each label, as SVG text; faint lines: precision by chance, the share of positives."""
 
     def curve(labels: Bool[np.ndarray, " record"], chance: Float64[np.ndarray, " record"]) -> Curve:
         precision, recall, _ = precision_recall_curve(labels, chance, drop_intermediate=True)
@@ -87,28 +88,25 @@ def precision_recall_picture(predictions: Predictions, figures: Mapping[str, Any
         return svg_text(figure)
 
 
-def reliability_picture(figures: Mapping[str, Any]) -> str:
-    """Share of positives over mean probability in bins, before and after the temperature, as SVG text.
-
-    Raises ValueError where metrics.json has no reliability.
-    """
-    if not figures.get("reliability"):
-        raise ValueError("metrics.json has no reliability; probe or finetune again with this version of beatssl")
-    most = sorted(figures["reliability"], key=lambda name: -figures["per_class"][name]["positives"])[:_MOST]
-    names = [name for name in figures["reliability"] if name in most]
+def reliability_picture(figures: DiagnosisFigures) -> str:
+    """Share of positives over mean probability in bins, before and after the temperature, as SVG text."""
+    most = sorted(figures.reliability, key=lambda name: -figures.per_class[name].positives)[:_MOST]
+    names = [name for name in figures.reliability if name in most]
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
     with drawing(2.3 * columns + 0.3, 2.5 * lines + 0.3) as figure:
         for place, name in enumerate(names):
             axes = figure.add_subplot(lines, columns, place + 1)
-            error = figures["calibration"]["per_class"][name]
+            error, reliability = figures.calibration.per_class[name], figures.reliability[name]
             axes.plot([0, 1], [0, 1], color=_DIAGONAL, linewidth=0.8, linestyle=(0, (4, 3)))
-            for side, colour in (("before", "#D55E00"), ("after", "#0072B2")):
-                bins, off = figures["reliability"][name][side], error[f"ece_{side}"]
-                label = side if off is None else f"{side}: off by {off:.3f}"
-                axes.plot(bins["probability"], bins["positive_share"], color=colour, linewidth=1.2, label=label)
-                size = 2 + 26 * np.sqrt(np.array(bins["records"]) / max(1, max(bins["records"], default=1)))
-                axes.scatter(bins["probability"], bins["positive_share"], s=size, color=colour, linewidths=0)
+            for side, bins, off, colour in (
+                ("before", reliability.before, error.ece_before, "#D55E00"),
+                ("after", reliability.after, error.ece_after, "#0072B2"),
+            ):
+                label = f"{side}: off by {off:.3f}" if np.isfinite(off) else side
+                axes.plot(bins.probability, bins.positive_share, color=colour, linewidth=1.2, label=label)
+                size = 2 + 26 * np.sqrt(np.array(bins.records) / max(1, max(bins.records, default=1)))
+                axes.scatter(bins.probability, bins.positive_share, s=size, color=colour, linewidths=0)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=name)
             axes.set(xlabel="probability" if place >= len(names) - columns else "")
             axes.set(ylabel="share of positives" if place % columns == 0 else "")
@@ -120,8 +118,8 @@ def reliability_picture(figures: Mapping[str, Any]) -> str:
 def _curves(
     axes: Axes,
     predictions: Predictions,
-    figures: Mapping[str, Any],
-    kind: str,
+    figures: DiagnosisFigures,
+    kind: Literal["auroc", "auprc"],
     curve: Callable[[Bool[np.ndarray, " record"], Float64[np.ndarray, " record"]], Curve],
     at: Callable[[Bool[np.ndarray, " record"], Bool[np.ndarray, " record"]], tuple[float, float]],
 ) -> None:
@@ -131,7 +129,8 @@ def _curves(
     for colour, k in _drawn(predictions):
         known = predictions.test_known[:, k]
         labels, chance = predictions.test_labels[known, k], scores[known, k]
-        figure = figures["per_class"][predictions.names[k]][kind]
+        of_label = figures.per_class[predictions.names[k]]
+        figure = of_label.auroc if kind == "auroc" else of_label.auprc
         x, y = curve(labels, chance)
         axes.plot(x, y, color=colour, linewidth=1.3, label=f"{predictions.names[k]}  {figure:.3f}")
         across, up = at(labels, chance >= thresholds[k])
@@ -140,7 +139,7 @@ def _curves(
 
 
 def _drawn(predictions: Predictions) -> list[tuple[str, int]]:
-    """Colour and place of the labels to draw: those with both answers, at most eight, most positives first chosen."""
+    """Colour and place of the labels to draw: those with positives and negatives, the eight with most positives."""
     counts = [
         (int((labels & known).sum()), int((~labels & known).sum()))
         for labels, known in zip(predictions.test_labels.T, predictions.test_known.T, strict=True)
@@ -150,8 +149,8 @@ def _drawn(predictions: Predictions) -> list[tuple[str, int]]:
     return list(zip(COLOURS, chosen, strict=False))
 
 
-def _title(what: str, predictions: Predictions, figures: Mapping[str, Any]) -> str:
-    parts = [f"{what}, fold {figures['folds']['test']}"]
+def _title(what: str, predictions: Predictions, figures: DiagnosisFigures) -> str:
+    parts = [f"{what}, fold {figures.folds.test}"]
     if len(drawn := _drawn(predictions)) < len(predictions.names):
         parts.append(f"{len(drawn)} of {len(predictions.names)} labels")
     if len(predictions.test_scores) > 1:

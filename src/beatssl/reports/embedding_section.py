@@ -1,7 +1,6 @@
-"""What an encoder knows of diagnoses before and after pretraining: maps of its embeddings, and linear probes."""
+"""An encoder before and after pretraining: maps of its embeddings, and linear probes of diagnoses."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
@@ -9,28 +8,29 @@ from sklearn.manifold import TSNE
 
 from beatssl.inference.embedding import embed
 from beatssl.inference.source import open_encoder
+from beatssl.metrics.classification import PairedDifference
 from beatssl.reports.page import Section, figure, percent, table
 from beatssl.reports.pretrain_pictures import GROUP_NAMES, EmbeddingMap, Interval, embedding_maps, interval_rows
 from beatssl.reports.target_section import superclass_table
 from beatssl.store.labels import SUPERCLASSES, parse_folds
 from beatssl.store.store import Store
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.probe import scaled
 from beatssl.training.pretraining.config import PretrainConfig
 
-Figures = Mapping[str, Any]
 _NEIGHBOURS = 5
 
 
 def embedding_section(
-    store: Store, config: PretrainConfig, probes: Mapping[str, Figures], gain: Figures
+    store: Store, config: PretrainConfig, probes: Mapping[str, DiagnosisFigures], gain: PairedDifference
 ) -> tuple[Section, dict[str, str]]:
     """The section, and its pictures by name.
 
     Args:
         store: what the run was trained on; rows outside the run's folds are mapped.
         config: of the finished run.
-        probes: metrics of a linear probe by name of the encoder: "random" and "pretrained".
-        gain: `difference` of their macro AUROC, and its `ci95`.
+        probes: figures of a linear probe by name of the encoder: "random" and "pretrained".
+        gain: macro AUROC of the pretrained encoder less that of the random one.
     """
     rows = np.flatnonzero(~store.records["fold"].isin(parse_folds(config.folds)).to_numpy(np.bool_))
     labels = superclass_table(store)[rows]
@@ -40,18 +40,20 @@ def embedding_section(
     ]
     pictures = {
         "embedding-map": embedding_maps(maps, _groups(labels)),
-        "probe": interval_rows(_aurocs(probes), "AUROC on patients never seen"),
+        "probe": interval_rows(_aurocs(probes), "AUROC on the test fold"),
     }
     map_caption = (
-        f"{len(rows)} records of patients that pretraining never saw, each a dot coloured by diagnosis. They are close "
-        "where the encoder finds records alike (t-SNE: near neighbours are kept, the axes have no unit). Of two "
+        f"{len(rows)} records of patients not used in pretraining, each a dot coloured by diagnosis. Near dots have "
+        "near embeddings (t-SNE keeps neighbours; the axes have no unit). Of two "
         f"records drawn at random, {percent(_chance_of_sharing(labels))} share a diagnosis."
     )
     figures = table(("AUROC", *probes, "records with it"), _auroc_rows(probes), "dense", "The same in numbers")
-    probed = f"<div>{figure(pictures['probe'], _probe_caption(probes), 26)}</div><div>{figures}{_said(gain)}</div>"
+    probed = (
+        f"<div>{figure(pictures['probe'], _probe_caption(probes), 26)}</div><div>{figures}{_difference(gain)}</div>"
+    )
     lead = (
-        "The encoder turns a record into a list of numbers, its embedding. Do records of one diagnosis lie together, "
-        "and can a straight line tell diagnoses from it? The same network before training is the measure."
+        "The encoder turns a record into a vector, its embedding. Do records of one diagnosis have near embeddings, "
+        "and can a linear model predict diagnoses from them? The same network before training is the baseline."
     )
     body = figure(pictures["embedding-map"], map_caption, 50) + f'<div class="two">{probed}</div>'
     return Section("embeddings", "What the encoder has learnt", lead, body), pictures
@@ -108,36 +110,36 @@ def _sharing(labels: Bool[np.ndarray, "row label"]) -> Bool[np.ndarray, "row row
     return labels.astype(np.int64) @ labels.T > 0
 
 
-def _aurocs(probes: Mapping[str, Figures]) -> dict[str, dict[str, Interval]]:
-    """By encoder, then by diagnosis; a diagnosis that no reported record has is left out."""
+def _aurocs(probes: Mapping[str, DiagnosisFigures]) -> dict[str, dict[str, Interval]]:
+    """By encoder, then by diagnosis; a diagnosis that no test record has is left out."""
     found: dict[str, dict[str, Interval]] = {}
     for name, figures in probes.items():
-        rows = {"mean of all": Interval(figures["macro_auroc"], *figures["ci95"]["macro_auroc"])}
-        for label, of_label in figures["per_class"].items():
-            if of_label["auroc"] is not None:
-                rows[f"{label} {GROUP_NAMES[label]}"] = Interval(of_label["auroc"], *of_label["auroc_ci95"])
+        rows = {"mean of all": Interval(figures.macro_auroc, *figures.ci95.macro_auroc)}
+        for label, of_label in figures.per_class.items():
+            if np.isfinite(of_label.auroc):
+                rows[f"{label} {GROUP_NAMES[label]}"] = Interval(of_label.auroc, *of_label.auroc_ci95)
         found[name] = rows
     return found
 
 
-def _auroc_rows(probes: Mapping[str, Figures]) -> list[list[str]]:
+def _auroc_rows(probes: Mapping[str, DiagnosisFigures]) -> list[list[str]]:
     first = next(iter(probes.values()))
-    count = {f"{label} {GROUP_NAMES[label]}": f"{of['positives']}" for label, of in first["per_class"].items()}
-    count["mean of all"] = f"of {first['records']['test']}"
+    count = {f"{label} {GROUP_NAMES[label]}": f"{of.positives}" for label, of in first.per_class.items()}
+    count["mean of all"] = f"of {first.records.test}"
     aurocs = _aurocs(probes)
     return [[row, *(f"{found[row].value:.3f}" for found in aurocs.values()), count[row]] for row in aurocs["random"]]
 
 
-def _probe_caption(probes: Mapping[str, Figures]) -> str:
-    records = probes["pretrained"]["records"]
+def _probe_caption(probes: Mapping[str, DiagnosisFigures]) -> str:
+    records, fold = probes["pretrained"].records, probes["pretrained"].folds.test
     return (
-        f"A linear probe: a straight line through the frozen embeddings, fitted to diagnoses of {records['train']} "
-        f"records, tried on {records['test']} records of other patients (fold 9). AUROC is the chance that a record "
+        f"A linear probe: logistic regression on the frozen embeddings, fitted to diagnoses of {records.train} "
+        f"records, tested on {records.test} records of other patients (fold {fold}). AUROC is the chance that a record "
         "with the diagnosis scores higher than one without it: 0.5 is guessing, 1 is perfect. Bars: 95 % intervals."
     )
 
 
-def _said(gain: Figures) -> str:
-    low, high = gain["ci95"]
-    text = f"Pretrained less random: {gain['difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}."
+def _difference(gain: PairedDifference) -> str:
+    low, high = gain.ci95
+    text = f"Pretrained less random: {gain.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}."
     return f"<p>{text.replace('-', '−')}</p>"

@@ -1,6 +1,5 @@
 """The verb `views`: a page of one record, or the realism table of a store."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.checks.check import as_plain
 from beatssl.checks.views import ViewsCheckConfig, check_views
+from beatssl.files import write_json
 from beatssl.reports.views_page import views_page
 from beatssl.store.store import Store
 
@@ -20,7 +20,7 @@ class ShowViewsConfig:
 
     With a record: a page with its leads and VCG loops, as stored and through every view.
     Without: the realism table. How far beats, intervals, axes and features move under each view, what the way to the
-    vectorcardiogram and back costs each lead, and what it costs diagnoses that are told from the features alone.
+    vectorcardiogram and back costs each lead, and what it costs diagnoses predicted from the features alone.
     """
 
     store: tyro.conf.Positional[Path]
@@ -34,7 +34,7 @@ class ShowViewsConfig:
     rows: Annotated[int, Field(ge=2)] = 500
     """Rows drawn at random for the table."""
     diagnosis_rows: Annotated[int, Field(ge=0)] = 6000
-    """Rows drawn at random to tell diagnoses from; 0: none."""
+    """Rows drawn at random to predict diagnoses from; 0: none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of rows and views."""
 
@@ -53,6 +53,5 @@ def show_views(config: ShowViewsConfig) -> Path | dict[str, Any]:
     table = ViewsCheckConfig(rows=config.rows, diagnosis_rows=config.diagnosis_rows, seed=config.seed)
     figures = as_plain(check_views(store, table))
     out = config.out or config.store / "views.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(out, figures)
     return figures

@@ -1,6 +1,5 @@
-"""The README's table of figures, written from the JSON files that `check` and `bench` leave in a folder of results."""
+"""The table of figures, written from the JSON files of a folder of results."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 import tyro
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
+
+from beatssl.files import read_json
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -19,8 +20,9 @@ class TablesConfig:
     """Write the table of figures between its two marks in a page, from a folder of results."""
 
     results: tyro.conf.Positional[Path]
-    """Folder with SET/check-WHAT.json and bench-prepare.json, as `make figures` fills it."""
-    page: Path = Path("README.md")
+    """Folder with SET/check-WHAT.json, SET/…/metrics.json, SET/…/compare.json and bench-….json, as `make figures` and
+    `make labels` fill it."""
+    page: Path = Path("docs/results.md")
     """The page; it must hold the marks "figures: begin" and "figures: end"."""
 
 
@@ -45,7 +47,7 @@ def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     for file, data, command, rows in _SOURCES:
-        figures: Json = json.loads((results / file).read_text(encoding="utf-8"))
+        figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     return "\n".join(lines)
 
@@ -151,11 +153,11 @@ _WAVE_ROWS = (
 _SEGMENT_ROWS = (
     ("pretrained", "pretrained encoder", "--encoder default"),
     ("random", "random encoder", "--encoder random"),
-    ("scratch", "from scratch", "--encoder random --fit.train all"),
+    ("scratch", "from scratch", "--encoder random --train all"),
     ("quarter", "pretrained, 1/4 of the training subjects", "--encoder default --label-share 0.25"),
     ("sixteenth", "pretrained, 1/16 of the training subjects", "--encoder default --label-share 0.0625"),
 )
-"""Segmenters trained alike and briefly: folder of the figures, title, command."""
+"""Segmenters trained briefly with the same settings: folder of the figures, title, command."""
 
 _SHARE_ROWS = (
     (
@@ -163,7 +165,7 @@ _SHARE_ROWS = (
         (("default encoder fine-tuned: macro AUROC", _probed("finetuned")),),
     ),
     (
-        "finetune STORE --encoder random --encoder-rate 1 --start fresh --epochs 6 --least-updates 300 --label-share",
+        "finetune STORE --encoder random --encoder-rate 1 --init fresh --epochs 6 --least-updates 300 --label-share",
         (("the same network from scratch: macro AUROC", _probed("scratch")),),
     ),
     (
@@ -190,7 +192,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         "ludb/check-fiducials.json", "LUDB at 100 Hz", "check STORE --what fiducials",
         (
             ("QRS onset / QRS offset / T offset / P onset: median absolute error", _median_errors),
-            ("the same on the even records (constants were set on the odd ones)", _even_errors),
+            ("the same on the even records (constants were chosen on the odd ones)", _even_errors),
         ),
     ),
     (
@@ -223,7 +225,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         "ptb-xl/labels-1/compare.json", "PTB-XL superclass, fold 9",
         "finetune STORE --epochs 6 --views.lead-mask 0.4 --views.share 0.4",
         (
-            ("default encoder fine-tuned, leads left out in training (it ships): macro AUROC", _probed("finetuned")),
+            ("default encoder fine-tuned with masked leads (bundled): macro AUROC", _probed("finetuned")),
             ("fine-tuned less linear probe: macro AUROC", _above("probe")),
         ),
     ),
@@ -250,19 +252,21 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
-        "ludb/segment/metrics.json", "LUDB, 200 records, five folds", "segment STORE --encoder default --beside PTB-XL",
+        "ludb/segment/metrics.json", "LUDB, 200 records, five folds",
+        "segment STORE --encoder default --cotrain PTB-XL",
         tuple((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
     ),
     *(
         (
             f"ludb/segment-{row}/metrics.json", "LUDB, 200 records, five folds, short training",
-            f"segment STORE {command} --fit.updates 400",
+            f"segment STORE {command} --updates 400",
             ((f"segmenter, {title}: sample F1 of P / QRS / T / mean", _short_training),),
         )
         for row, title, command in _SEGMENT_ROWS
     ),
     (
-        "qtdb/check-marked-points.json", "QTDB, 15 records, at 200 Hz", "check STORE --what marked-points",
+        "qtdb/check-marked-points.json", "QTDB, 15 records, at 200 Hz",
+        "check STORE --what marked-points --segmenter …",
         (("segmenter, better lead: sensitivity (error in ms), on and off of P, QRS, T", _marked_points),),
     ),
     (
@@ -271,7 +275,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             (f"{title}: {what}", _of(name, show))
             for name, title in (
                 ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
-                ("marks_of_other_beats", "each mark from the marks of its lead's other beats"),
+                ("marks_of_other_beats", "upper bound from annotation repeatability"),
             )
             for what, show in _WAVE_ROWS
         ),

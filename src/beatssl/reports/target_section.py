@@ -13,8 +13,9 @@ from beatssl.reports.pretrain_pictures import GROUP_NAMES, TargetMap, target_map
 from beatssl.store.labels import SUPERCLASSES, parse_folds
 from beatssl.store.store import Store
 from beatssl.targets.diagnostics import target_figures, target_warning
-from beatssl.training.pretraining.columns import Spaces, load
+from beatssl.training.pretraining.columns import load_rows
 from beatssl.training.pretraining.config import PretrainConfig
+from beatssl.training.pretraining.objectives import METHODS
 
 EXPONENTS = (1.0, 50.0)
 _HEAD = ("targets", "effective positives", "weight on the same diagnosis", "what is to be seen")
@@ -25,7 +26,7 @@ def target_section(store: Store, config: PretrainConfig) -> tuple[Section, dict[
 
     The batch has as many records of each superclass as it can, none with two of them, all from the training folds.
     """
-    rhythm = config.recipe().objective.rhythm
+    rhythm = config.values().objective.rhythm
     values, certain, groups = _batch(store, config)
     kinds = {"Hard": torch.eye(len(groups))}
     for exponent in EXPONENTS:
@@ -53,23 +54,21 @@ def _batch(
     store: Store, config: PretrainConfig
 ) -> tuple[Float[Tensor, "n component"], Float[Tensor, "n component"], Shaped[np.ndarray, " n"]]:
     """What similarity compares of the records drawn, how certain each value is, and their superclasses, sorted."""
-    rhythm = config.recipe().objective.rhythm
-    spaces = Spaces(rhythm.components, rhythm.evenness)
-    data = load(config.stores, parse_folds(config.folds), beat_shape=config.beat_shape, spaces=spaces)
+    data = load_rows(config.stores, parse_folds(config.folds))
+    values = config.values()
+    columns = METHODS[values.method].columns(data, values.objective).record
     has = superclass_table(store)[data.store_row]
     single = np.random.default_rng(config.seed).permutation(np.flatnonzero(has.sum(axis=1) == 1))
     kind = has[single].argmax(axis=1)
     place = np.array([(kind[:at] == kind[at]).sum() for at in range(len(kind))])
-    evenly = np.argsort(place, kind="stable")[: config.batch_size]
+    evenly = np.argsort(place, kind="stable")[: config.optim.batch_size]
     rows, kind = single[evenly], kind[evenly]
     # Within a superclass, records of like statements stand together.
     statements = store.labels.groupby("row")["label"].agg(lambda names: " ".join(sorted(names)))
     order = np.lexsort((statements.loc[data.store_row[rows]].to_numpy(str), kind))
-    compared = data.record_target
-    certain = compared.certain[rows[order]].astype(np.float32)
     return (
-        torch.from_numpy(compared.values[rows[order]]),
-        torch.from_numpy(certain),
+        torch.from_numpy(columns["compared"][rows[order]]),
+        torch.from_numpy(columns["certain"][rows[order]]),
         np.array(SUPERCLASSES)[kind[order]],
     )
 

@@ -1,7 +1,7 @@
-"""Waves that a segmenter found, over the true ones: records on ECG paper, and the figures."""
+"""Waves that a segmenter found against reference waves: records on ECG paper, and the figures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -21,13 +21,27 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class BoundaryFigures:
+    """One boundary of one wave: F1 within two tolerances, and the error found less reference of the matches."""
+
+    f1_150ms: float
+    f1_40ms: float
+    mean_ms: float
+    sd_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class FoundWaves:
-    """Waves found in records never seen, a line a wave, and their figures against the truth."""
+    """Waves that a segmenter found in records it was not trained on, and their figures against the reference."""
 
     waves: pd.DataFrame
-    figures: dict[str, Any]
-    training_rows: int
-    test_rows: int
+    """A line a wave: `record_id`, `lead`, `wave`, `onset_s`, `peak_s`, `offset_s`."""
+    sample_f1: Mapping[str, float]
+    """P, QRS, T, and macro: their mean."""
+    boundaries: Mapping[str, BoundaryFigures]
+    """P_on, P_off, QRS_on, QRS_off, T_on, T_off."""
+    training_records: int
+    test_records: int
 
 
 def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, str]]:
@@ -36,36 +50,29 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
     panes: list[tuple[str, str]] = []
     for name, (record_id, f1) in choose_examples(store, found.waves).items():
         svg = draw_record(
-            store, found.waves, record_id, f"{name.capitalize()}: {record_id}", "coloured: found; bars: true"
+            store, found.waves, record_id, f"{name.capitalize()}: {record_id}", "coloured: found; bars: reference"
         )
         pictures[f"waves-{name}"] = svg
-        caption = f"Colours on the trace: waves found. Bars beneath: the true ones. Sample F1 {f1:.3f}."
+        caption = f"Colours on the trace: waves found. Bars beneath: reference. Sample F1 {f1:.3f}."
         panes.append((f"{name.capitalize()} record", figure(svg, caption, 60)))
-    f1 = found.figures["sample_f1"]
+    f1 = found.sample_f1
     facts = [(f"{f1[name]:.3f}", f"sample F1 of {of}") for name, of in (
         ("P", "P waves"), ("QRS", "QRS complexes"), ("T", "T waves"), ("macro", "all three, their mean"),
     )]  # fmt: skip
     lead = (
-        f"A decoder on top of the pretrained encoder learns P, QRS and T waves from {found.training_rows} records with "
-        f"their true waves, then marks every lead of {found.test_rows} records of patients never seen."
+        f"A decoder on the pretrained encoder, trained on {found.training_records} records with reference waves, finds "
+        f"P, QRS and T in every lead of {found.test_records} records of other patients."
     )
     caption = (
-        "Sample F1 counts every instant: 1 where all that is a wave was found, and nothing else. A boundary is found "
-        "where one lies within 150 (or 40) ms of the true one. Errors are found less true."
+        "Sample F1 counts samples: 1 where every sample of a wave was found, and no other. A boundary is found "
+        "where one lies within 150 (or 40) ms of the reference. Errors are found less reference."
     )
     body = cards(facts) + tabs("waves", panes) + table(_HEAD, _rows(found), "dense", "Boundaries, all leads together")
     return Section("waves", "Waves found in single leads", lead, body + f"<p>{caption}</p>"), pictures
 
 
 def _rows(found: FoundWaves) -> list[list[str]]:
-    boundaries = found.figures["boundaries"]
     return [
-        [
-            name,
-            f"{boundaries[key]['150']['f1']:.3f}",
-            f"{boundaries[key]['40']['f1']:.3f}",
-            decimal(boundaries[key]["mean_ms"]),
-            decimal(boundaries[key]["sd_ms"]),
-        ]
-        for key, name in _NAMES.items()
+        [name, f"{of.f1_150ms:.3f}", f"{of.f1_40ms:.3f}", decimal(of.mean_ms), decimal(of.sd_ms)]
+        for name, of in ((name, found.boundaries[key]) for key, name in _NAMES.items())
     ]

@@ -10,6 +10,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.records.privacy import default_salt, salted_hash
+from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 
 AS_RECORDED = ("qtdb", "mitdb")
 """Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
@@ -112,6 +114,11 @@ class PrepareConfig:
     def twelve_leads(self) -> bool:
         """Whether rows hold the twelve leads in canonical order."""
         return self.leads == "twelve" or (self.leads == "by-kind" and self.kind not in AS_RECORDED)
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done to the signals; its leads are none where they are kept as recorded."""
+        return Preparation(self.fs_hz, self.low_hz, self.high_hz, LEADS if self.twelve_leads else ())
 
     @property
     def reads_files(self) -> bool:

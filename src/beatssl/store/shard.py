@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 from beatssl.files import read_json, write_json
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
-from beatssl.store.conditioning import Conditioned, Reject, condition
+from beatssl.store.conditioning import Conditioned, condition
 from beatssl.store.config import PrepareConfig
 from beatssl.store.inputs import hash_files
 from beatssl.store.layout import ECG, MEDIAN_BEATS, MISSING, SHARD, scratch_path, sha256_of, shard_name
 from beatssl.store.measuring import Measured, measure, measure_nothing
+from beatssl.store.reading import Reject
 from beatssl.store.rows import blocks
 from beatssl.store.tables import label_table, reference_beat_table, reject_table, wave_table, write_table
 

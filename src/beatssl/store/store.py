@@ -1,36 +1,31 @@
 """A prepared store, read lazily: signals through memory maps, tables when first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float32, Int16, Int64, Shaped
 
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
+from beatssl.store.content import Changed, ChosenRows, Content, InMemory, Shards, TwelvePlaces
 from beatssl.store.layout import (
-    BEAT_CLUSTERS,
-    CLUSTERS,
     ECG,
     FORMAT_VERSION,
     MANIFEST,
     MEDIAN_BEATS,
-    MISSING,
     PARTIAL,
     PLAN,
     StoreError,
     read_manifest,
-    shard_name,
+    to_int16,
     to_mv,
 )
 from beatssl.store.manifest import differences
-
-_WITH_ROW = ("beats", "labels")
-"""Tables whose column `row` counts within their shard on disk, and through the store once read."""
+from beatssl.store.tables import COLUMNS, TABLES
 
 _ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads", "clusters", "keep_identifiers")
 """Settings that two stores must share before they may be mixed."""
@@ -57,23 +52,106 @@ class Store:
     """
 
     def __init__(self, path: Path | str, with_clusters: bool = True) -> None:
-        self.path = Path(path)
-        self.with_clusters = with_clusters
-        self.manifest: dict[str, Any] = _manifest(self.path)
-        self._first_row = np.cumsum([0, *(shard["rows"] for shard in self.manifest["shards"])])
-        self._maps: dict[tuple[str, int], Int16[np.ndarray, "row lead time"]] = {}
+        self._content: Content = Shards(Path(path), _manifest(Path(path)), with_clusters)
+
+    @classmethod
+    def of(cls, content: Content) -> "Store":
+        """A store that reads from `content`."""
+        store = cls.__new__(cls)
+        store._content = content
+        return store
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        fs_hz: float = 100.0,
+        ecg_mv: Float32[np.ndarray, "_row _lead _time"] | None = None,
+        median_beats_mv: Float32[np.ndarray, "_row _lead _window"] | None = None,
+        path: Path | str = "memory",
+        config: Mapping[str, Any] | None = None,
+        **tables: pd.DataFrame,
+    ) -> "Store":
+        """A store of arrays and tables, without files.
+
+        Args:
+            fs_hz: sampling rate of the rows.
+            ecg_mv: signals, kept in units of 1 µV; NaN where missing. Without them no signal can be read.
+            median_beats_mv: likewise.
+            path: what messages call the store.
+            config: settings that differ from those `prepare` has by default: kind, low_hz, high_hz, leads, …
+            tables: `records`, `beats`, `features`, `labels`, `waves`, `reference_beats`, `rejects`; one that is not
+                given is empty. `records` has a line a row.
+
+        Raises ValueError for a table of another name.
+        """
+        if unknown := tables.keys() - set(TABLES):
+            raise ValueError(f"a store has no table {sorted(unknown)[0]!r}; it has {', '.join(TABLES)}")
+        given = {ECG: ecg_mv, MEDIAN_BEATS: median_beats_mv}
+        signals = {name: to_int16(signal_mv) for name, signal_mv in given.items() if signal_mv is not None}
+        samples = 0 if ecg_mv is None else ecg_mv.shape[2]
+        settings = {
+            "kind": "memory", "fs_hz": fs_hz, "duration_s": samples / fs_hz if samples else 10.0, "low_hz": 0.5,
+            "high_hz": 40.0, "leads": "twelve", "clusters": 0,
+        }  # fmt: skip
+        manifest = {
+            "format": FORMAT_VERSION,
+            "config": settings | dict(config or {}),
+            "counts": {"leads": len(LEADS) if ecg_mv is None else ecg_mv.shape[1]},
+        }
+        every = {name: tables.get(name, pd.DataFrame(columns=list(COLUMNS[name]))) for name in TABLES}
+        return cls.of(InMemory(Path(path), manifest, every, signals))
+
+    def take(self, rows: Rows) -> "Store":
+        """Some rows as a store of their own, numbered anew in the order given, with the marks of their records.
+
+        Raises ValueError where a row is named twice.
+        """
+        numbers = self._within(rows)
+        if len(np.unique(numbers)) < len(numbers):
+            raise ValueError(f"rows of {self!r} taken twice; name each once")
+        return Store.of(ChosenRows(self._content, numbers))
+
+    def with_tables(self, **tables: pd.DataFrame) -> "Store":
+        """The store with other tables in place of its own: `store.with_tables(records=…)`.
+
+        Raises ValueError for a table of another name, or one that must have a line a row and has not.
+        """
+        if unknown := tables.keys() - set(TABLES):
+            raise ValueError(f"a store has no table {sorted(unknown)[0]!r}; it has {', '.join(TABLES)}")
+        for name in ("records", "features"):
+            if name in tables and len(tables[name]) != len(self):
+                raise ValueError(f"{name} of {len(tables[name])} lines for {self!r}; pass one line a row")
+        return Store.of(Changed(self._content, tables))
+
+    def with_config(self, **config: Any) -> "Store":
+        """The store as if it had been prepared with other settings; signals and tables stay as they are."""
+        return Store.of(Changed(self._content, config=config))
+
+    def twelve_leads(self) -> "Store":
+        """The store with its leads in the twelve places, whatever was recorded: others are derived, or missing."""
+        if self.manifest["config"]["leads"] == "twelve":
+            return self
+        return Store.of(TwelvePlaces(self._content, [tuple(names) for names in self.records["lead_names"]]))
 
     def __len__(self) -> int:
-        return int(self._first_row[-1])
+        return len(self._content)
+
+    @property
+    def path(self) -> Path:
+        """Folder of the store."""
+        return self._content.path
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Settings it was prepared with, versions, hashes of its inputs, counts."""
+        return self._content.manifest
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}: {len(self):,} rows of {self.duration_s:g} s at {self.fs_hz:g} Hz)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "with_clusters": self.with_clusters}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)
+        return {"_content": self._content}  # without the tables read so far
 
     @property
     def kind(self) -> str:
@@ -97,17 +175,28 @@ class Store:
             return LEADS
         return tuple(str(slot + 1) for slot in range(self.manifest["counts"]["leads"]))
 
+    @property
+    def preparation(self) -> Preparation:
+        """What was done to the signals; its leads are none where they were kept as recorded."""
+        config = self.manifest["config"]
+        leads = LEADS if config["leads"] == "twelve" else ()
+        return Preparation(self.fs_hz, float(config["low_hz"]), float(config["high_hz"]), leads)
+
     def ecg_mv(self, rows: Rows) -> Float32[np.ndarray, "row lead time"]:
         """Signals of some rows, in the order asked, in mV; NaN where missing, not measured or padded."""
         return to_mv(self.ecg_units(rows))
 
     def ecg_units(self, rows: Rows) -> Int16[np.ndarray, "row lead time"]:
         """As `ecg_mv`, in the store's own unit of 1 µV, −32768 where missing."""
-        return self._gather(ECG, rows)
+        return self.units(ECG, rows)
+
+    def units(self, name: str, rows: Rows) -> Int16[np.ndarray, "row lead time"]:
+        """`layout.ECG` or `layout.MEDIAN_BEATS` of some rows in µV, −32768 where missing."""
+        return self._content.units(name, self._within(rows))
 
     def median_beats_mv(self, rows: Rows) -> Float32[np.ndarray, "row lead window"]:
         """Median beats of some rows in mV; R lies `beats.windows.BEFORE_S` into them. NaN where missing."""
-        return to_mv(self._gather(MEDIAN_BEATS, rows))
+        return to_mv(self.units(MEDIAN_BEATS, rows))
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -117,12 +206,7 @@ class Store:
     @cached_property
     def beats(self) -> pd.DataFrame:
         """One line a beat: its times, waves, class, cluster and features."""
-        beats = self.table("beats")
-        if self.with_clusters and self.manifest["config"]["clusters"]:
-            found = CLUSTERS in self.manifest["files"]  # else there is no beat
-            parts = [np.load(self.shard(index) / BEAT_CLUSTERS) for index in range(self.shards if found else 0)]
-            beats["cluster"] = np.concatenate([np.zeros(0, np.int16), *parts])
-        return beats
+        return self.table("beats")
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -166,37 +250,13 @@ class Store:
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table of all shards, rows numbered through the store; with `columns`, only these are read."""
-        parts: list[pa.Table] = []
-        for index in range(self.shards):
-            path = self.shard(index) / f"{name}.parquet"
-            part = pq.read_table(path, columns=None if columns is None else list(columns))
-            if name in _WITH_ROW and "row" in part.column_names:
-                at = part.column_names.index("row")
-                part = part.set_column(at, "row", pa.array(part["row"].to_numpy() + self._first_row[index]))
-            parts.append(part)
-        return pa.concat_tables(parts, promote_options="default").to_pandas()
+        return self._content.table(name, columns)
 
-    @property
-    def shards(self) -> int:
-        """Number of shards."""
-        return len(self._first_row) - 1
-
-    def shard(self, index: int) -> Path:
-        """The folder of a shard."""
-        return self.path / shard_name(index)
-
-    def _gather(self, name: str, rows: Rows) -> Int16[np.ndarray, "row lead time"]:
+    def _within(self, rows: Rows) -> Int64[np.ndarray, " wanted"]:
         wanted = self._numbers(rows)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"row {wanted.min()} to {wanted.max()} asked of {self!r}; rows are 0 to {len(self) - 1}")
-        shard_of = np.searchsorted(self._first_row, wanted, side="right") - 1
-        parts = {int(index): self._map(name, int(index)) for index in np.unique(shard_of)}
-        samples = next(iter(parts.values())).shape[2] if parts else 0
-        out = np.full((wanted.size, len(self.leads), samples), MISSING, np.int16)
-        for index, part in parts.items():
-            here = np.flatnonzero(shard_of == index)
-            out[here, : part.shape[1]] = part[wanted[here] - self._first_row[index]]
-        return out
+        return wanted
 
     def _numbers(self, rows: Rows) -> Int64[np.ndarray, " wanted"]:
         """Row numbers of a selection. Raises IndexError for a mask of another length and for what is no selection."""
@@ -212,11 +272,6 @@ class Store:
         if wanted.ndim != 1 or not np.issubdtype(wanted.dtype, np.integer):
             raise IndexError(f"rows {wanted.dtype} asked of {self!r}; pass row numbers, a mask, or a slice")
         return wanted.astype(np.int64)
-
-    def _map(self, name: str, index: int) -> Int16[np.ndarray, "row lead time"]:
-        if (name, index) not in self._maps:
-            self._maps[name, index] = np.load(self.shard(index) / name, mmap_mode="r")
-        return self._maps[name, index]
 
 
 def open_stores(paths: Sequence[Path | str]) -> list[Store]:

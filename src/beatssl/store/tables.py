@@ -11,9 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beatssl.records.record import Record
-from beatssl.store.conditioning import Reject
+from beatssl.store.reading import Reject
 
 TABLES = ("records", "beats", "features", "labels", "waves", "reference_beats", "rejects")
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "records": ("record_id",),
+    "beats": ("row", "record_id", "time_s", "time_in_record_s"),
+    "features": (),
+    "labels": ("row", "record_id", "label_set", "label", "likelihood"),
+    "waves": ("record_id", "lead", "wave", "onset_s", "peak_s", "offset_s"),
+    "reference_beats": ("record_id", "time_s", "symbol"),
+    "rejects": ("file", "record_id", "reason", "message"),
+}
+"""Columns that a table has even where nothing fills it; `records`, `beats` and `features` have more."""
 
 # Columns not named here are numbers or flags and keep the type they have.
 _TYPES: dict[str, pa.DataType] = {

@@ -1,4 +1,4 @@
-"""Encoders side by side: each probed by the protocol, and how far the first is from the others on the same patients."""
+"""Encoders compared: each probed by one protocol, and the paired differences of the first to every other."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,21 @@ from jaxtyping import Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.files import write_json
+from beatssl.inference.device import Device
 from beatssl.inference.source import CHECKPOINT, open_encoder
-from beatssl.metrics.classification import best_f1_thresholds, macro_figures, paired_difference, paired_weights
+from beatssl.metrics.classification import (
+    MacroEstimates,
+    MacroIntervals,
+    best_f1_thresholds,
+    macro_figures,
+    paired_difference,
+    paired_weights,
+)
 from beatssl.models.encoded import EncoderConfig
+from beatssl.results import write_result
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
-from beatssl.training.diagnosis.figures import plain
+from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts
 from beatssl.training.diagnosis.probe import ProbeConfig, config_hash, probe
 
 COMPARISON = "compare.json"
@@ -44,47 +52,75 @@ class CompareConfig:
     out: Path
     """Folder for the figures; it gets no predictions."""
     names: tuple[str, ...] = ()
-    """What to call the encoders, in their order; none: the last part of each path."""
+    """Names of the encoders, in their order; none: the last part of each path."""
     predictions: Path | None = None
     """Folder to keep predictions in, NAME/predictions.parquet: with the same config, weights and store they are used
     again. None: they are not kept."""
-    choose_only: bool = False
-    """Give the figures of the choosing fold and leave the reported one alone: for choosing between configurations."""
+    validation_only: bool = False
+    """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
     train_folds: str = "1-7"
-    """Folds to learn from."""
+    """Training folds."""
     valid_fold: int = 8
-    """Fold that penalty and thresholds are chosen on."""
+    """Validation fold: decides penalty and thresholds."""
     test_fold: int = 9
-    """Fold that is reported."""
+    """Test fold: the figures are of its records."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose labels are used."""
     draws: Annotated[int, Field(ge=1)] = 5
     """How often that share is drawn; a share of 1 is drawn once."""
     shown_leads: tuple[str, ...] = ()
-    """Leads that the choosing and the reported records keep, as on a device with fewer; probes are learnt from all
-    leads all the same. Empty: all."""
+    """Leads kept in validation and test records, as on a device with fewer; training records keep all. Empty: all."""
     network: EncoderConfig = field(default_factory=EncoderConfig)
-    """Which network, and how large, where an encoder is random."""
+    """Name and size of the network where an encoder is random."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the draws, the bootstrap and a random encoder."""
     bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
     """Draws of patients behind each interval."""
+    device: Device = "auto"
+    """Where the encoders run."""
 
 
 @plain_dataclass(frozen=True)
 class Compared:
     """An encoder's figures as metrics.json has them, and its predictions."""
 
-    figures: dict[str, Any]
+    figures: DiagnosisFigures
     predictions: Predictions
 
 
-def compare(config: CompareConfig) -> dict[str, Any]:
+@plain_dataclass(frozen=True, kw_only=True)
+class EncoderFigures(MacroEstimates):
+    """An encoder's macro figures, and what it was pretrained on ("none" where it was not)."""
+
+    encoder: str
+    method: str
+    pretraining_set: str
+    pretraining_folds: str
+    pretraining_rows: int
+    config_hash: str
+
+
+@plain_dataclass(frozen=True)
+class Comparison:
+    """The contents of compare.json: figures by name of the encoder, and the first less each other on the same draws."""
+
+    labels: str
+    label_share: float
+    shown_leads: tuple[str, ...]
+    folds: Folds
+    records: RecordCounts
+    bootstrap_draws: int
+    first: str
+    encoders: Mapping[str, EncoderFigures]
+    first_less_other: Mapping[str, MacroEstimates]
+
+
+def compare(config: CompareConfig) -> Comparison:
     """The contents of compare.json, after probing what has no predictions yet.
 
-    Raises ValueError where names are not told apart, or where predictions are of other labels, folds or records;
+    Raises ValueError where two encoders have one name, or where predictions are of other labels, folds or records;
     and whatever `probe` raises.
     """
     names = names_of(config.encoders, config.names)
@@ -95,35 +131,39 @@ def compare(config: CompareConfig) -> dict[str, Any]:
         }
     comparison = comparison_of(found, config.seed, config.bootstrap_draws)
     for name, one in found.items():
-        write_json(config.out / name / METRICS, one.figures)
-    write_json(config.out / COMPARISON, comparison)
+        write_result(config.out / name / METRICS, one.figures)
+    write_result(config.out / COMPARISON, comparison)
     return comparison
 
 
-def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int) -> dict[str, Any]:
-    """A line an encoder, and the differences of the first to every other (first less other), with 95 % intervals."""
+def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int) -> Comparison:
+    """Figures of each encoder, and the differences of the first to every other (first less other) with 95 % intervals.
+
+    Raises ValueError where their labels, folds or records differ.
+    """
     _check_alike(found)
     names = list(found)
     first = found[names[0]]
     weights = paired_weights(first.predictions.patient, bootstrap_draws, np.random.default_rng(seed))
     drawn = {name: _macro_draws(one.predictions, weights) for name, one in found.items()}
-    differences: dict[str, Any] = {}
-    for name in names[1:]:
-        pairs = {kind: paired_difference(drawn[names[0]][kind], drawn[name][kind]) for kind in _MACROS}
-        differences[name] = {kind: pair["difference"] for kind, pair in pairs.items()}
-        differences[name]["ci95"] = {kind: pair["ci95"] for kind, pair in pairs.items()}
-    about = {key: first.figures[key] for key in _ALIKE}
-    return plain(
-        about
-        | {"records": first.figures["records"], "bootstrap_draws": bootstrap_draws, "first": names[0]}
-        | {"encoders": {name: _line(one.figures) for name, one in found.items()}, "first_less_other": differences}
+    return Comparison(
+        labels=first.figures.labels,
+        label_share=first.figures.label_share,
+        shown_leads=first.figures.shown_leads,
+        folds=first.figures.folds,
+        records=first.figures.records,
+        bootstrap_draws=bootstrap_draws,
+        first=names[0],
+        encoders={name: _encoder_figures(one.figures) for name, one in found.items()},
+        first_less_other={name: _difference(drawn[names[0]], drawn[name]) for name in names[1:]},
     )
 
 
 def names_of(encoders: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """What encoders are called: `names`, or the last part of each path that is not just "checkpoint".
+    """Names of the encoders: `names`, or the last part of each path that is not just "checkpoint".
 
-    Raises ValueError where there are as many names as not, where two are alike, and where one is no folder's name.
+    Raises ValueError where the numbers of names and encoders differ, where two names are equal, and where one cannot
+    name a folder.
     """
     if names and len(names) != len(encoders):
         raise ValueError(f"{len(names)} names for {len(encoders)} encoders; give each one, or none at all")
@@ -145,31 +185,31 @@ def _compared(config: CompareConfig, source: str, kept: Path) -> Compared:
     finished = (Path(source) / PREDICTIONS).is_file()
     folder = Path(source) if finished else kept
     figures = read_figures(folder) if finished else _probed(config, source, kept)
-    if config.choose_only and figures["folds"]["test"] != figures["folds"]["valid"]:
+    if config.validation_only and figures.folds.test != figures.folds.valid:
         raise ValueError(
-            f"{folder} holds figures of fold {figures['folds']['test']}; with choose_only= pass predictions that were "
+            f"{folder} holds figures of fold {figures.folds.test}; with validation_only= pass predictions that were "
             "made so, or an encoder"
         )
-    return Compared(figures, Predictions.of_table(pd.read_parquet(folder / PREDICTIONS), figures))
+    return Compared(figures, Predictions.of_table(pd.read_parquet(folder / PREDICTIONS), figures.folds))
 
 
-def _probed(config: CompareConfig, source: str, kept: Path) -> dict[str, Any]:
+def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
     shared = {name: getattr(config, name) for name in _SHARED}
     wanted = ProbeConfig(store=config.store, out=kept, encoder=source, **shared)
     if (kept / METRICS).is_file() and (kept / PREDICTIONS).is_file():
         store = Store(config.store)
         opened = open_encoder(source, config.network, config.seed, store)
         figures = read_figures(kept)
-        if figures["config_hash"] == config_hash(wanted, opened, store):
+        if figures.config_hash == config_hash(wanted, opened, store):
             return figures
     return probe(wanted)
 
 
 _SHARED = (
-    "choose_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads", "network",
-    "seed", "bootstrap_draws",
+    "validation_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads",
+    "network", "seed", "bootstrap_draws", "device",
 )  # fmt: skip
-"""What a comparison asks of every probe."""
+"""Options of a comparison that every probe gets."""
 
 
 def _macro_draws(
@@ -183,30 +223,41 @@ def _macro_draws(
     return {kind: np.mean([one[kind] for one in each], axis=0) for kind in _MACROS}
 
 
-def _line(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """An encoder's line: macro figures, their intervals, and what it was pretrained on."""
-    made_of = figures.get("pretraining") or {}
-    sets = made_of.get("pretraining", [])
-    return {
-        "encoder": figures["encoder"],
-        "method": made_of.get("method", "none"),
-        "pretraining_set": ", ".join(one["store"] for one in sets) or "none",
-        "pretraining_folds": made_of.get("folds", "none"),
-        "pretraining_rows": sum(one["rows"] for one in sets),
-        **{kind: figures[kind] for kind in _MACROS},
-        "ci95": figures["ci95"],
-        "config_hash": figures["config_hash"],
-    }
+def _difference(
+    one: Mapping[str, Float64[np.ndarray, " draw"]], other: Mapping[str, Float64[np.ndarray, " draw"]]
+) -> MacroEstimates:
+    """One less other in each macro figure."""
+    pairs = {kind: paired_difference(one[kind], other[kind]) for kind in _MACROS}
+    return MacroEstimates(
+        **{kind: pair.difference for kind, pair in pairs.items()},
+        ci95=MacroIntervals(**{kind: pair.ci95 for kind, pair in pairs.items()}),
+    )
+
+
+def _encoder_figures(figures: DiagnosisFigures) -> EncoderFigures:
+    sets: list[dict[str, Any]] = figures.pretraining.get("pretraining", [])
+    return EncoderFigures(
+        encoder=figures.encoder,
+        method=figures.pretraining.get("method", "none"),
+        pretraining_set=", ".join(one["store"] for one in sets) or "none",
+        pretraining_folds=figures.pretraining.get("folds", "none"),
+        pretraining_rows=sum(one["rows"] for one in sets),
+        macro_auroc=figures.macro_auroc,
+        macro_auprc=figures.macro_auprc,
+        macro_f1=figures.macro_f1,
+        ci95=figures.ci95,
+        config_hash=figures.config_hash,
+    )
 
 
 def _check_alike(found: Mapping[str, Compared]) -> None:
     (first_name, first), *others = found.items()
     for name, one in others:
         for key in _ALIKE:
-            if one.figures[key] != first.figures[key]:
+            here, there = getattr(one.figures, key), getattr(first.figures, key)
+            if here != there:
                 raise ValueError(
-                    f"{first_name} and {name} differ in {key} ({first.figures[key]} against {one.figures[key]}); "
-                    "compare predictions of one kind"
+                    f"{first_name} and {name} differ in {key} ({there} against {here}); compare predictions of one kind"
                 )
         if not one.predictions.same_records(first.predictions):
             raise ValueError(f"predictions of {first_name} and {name} are of other records; predict on one store")

@@ -1,36 +1,35 @@
 """What probe and finetune leave in a folder: every held-out record's truth and probabilities, and the figures."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
+from beatssl.results import read_result
+from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds
 from beatssl.training.diagnosis.probe import METRICS as METRICS
 from beatssl.training.diagnosis.probe import PREDICTIONS as PREDICTIONS
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities and truth on the choosing and on the reported fold, the scores once for every draw of labels."""
+    """Probabilities and truth on the validation and the test fold, the scores once for every draw of labels."""
 
     names: tuple[str, ...]
-    record_id: Shaped[np.ndarray, " record"]  # of the reported fold, as is `patient`
+    record_id: Shaped[np.ndarray, " record"]  # of the test fold, as is `patient`
     patient: Shaped[np.ndarray, " record"]
     valid_labels: Bool[np.ndarray, "valid label"]
     test_labels: Bool[np.ndarray, "record label"]
-    valid_known: Bool[np.ndarray, "valid label"]  # where false, nobody said whether the record has the label
+    valid_known: Bool[np.ndarray, "valid label"]  # where false, the truth is not known
     test_known: Bool[np.ndarray, "record label"]
     valid_scores: Float64[np.ndarray, "draws valid label"]
     test_scores: Float64[np.ndarray, "draws record label"]
 
     @classmethod
-    def of_table(cls, table: pd.DataFrame, figures: Mapping[str, Any]) -> "Predictions":
-        """From predictions.parquet and the metrics.json beside it, which says which fold chose and which is reported.
+    def of_table(cls, table: pd.DataFrame, folds: Folds) -> "Predictions":
+        """From predictions.parquet and the folds in metrics.json of the same folder.
 
         Raises ValueError where the table has no columns p_LABEL and true_LABEL or lacks one of the folds.
         """
@@ -40,7 +39,7 @@ class Predictions:
                 f"predictions have columns {list(table.columns)}; they need p_LABEL and true_LABEL for each"
             )
         table = table.sort_values(["draw", "row"], kind="stable")
-        valid, test = (_of_fold(table, figures["folds"][side]) for side in ("valid", "test"))
+        valid, test = (_of_fold(table, fold) for fold in (folds.valid, folds.test))
         truth = [part[0][[f"true_{name}" for name in names]].astype("boolean") for part in (valid, test)]
         return cls(
             names,
@@ -62,15 +61,12 @@ class Predictions:
         )
 
 
-def read_figures(folder: Path) -> dict[str, Any]:
+def read_figures(folder: Path) -> DiagnosisFigures:
     """The folder's metrics.json. Raises ValueError where there is none, or it is none of probe's or finetune's."""
     try:
-        figures = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        return read_result(folder / METRICS, DiagnosisFigures)
     except FileNotFoundError as error:
         raise ValueError(f"{folder} has no {METRICS}; pass a folder that probe, finetune or segment wrote") from error
-    if not isinstance(figures, dict) or "folds" not in figures or "macro_auroc" not in figures:
-        raise ValueError(f"{folder / METRICS} holds no figures of a classification; pass what probe or finetune wrote")
-    return figures
 
 
 def read_predictions(folder: Path) -> Predictions:
@@ -78,7 +74,7 @@ def read_predictions(folder: Path) -> Predictions:
     figures = read_figures(folder)
     if not (folder / PREDICTIONS).is_file():
         raise ValueError(f"{folder} has no {PREDICTIONS}; probe or finetune again with this folder as out=")
-    return Predictions.of_table(pd.read_parquet(folder / PREDICTIONS), figures)
+    return Predictions.of_table(pd.read_parquet(folder / PREDICTIONS), figures.folds)
 
 
 def _of_fold(table: pd.DataFrame, fold: int) -> list[pd.DataFrame]:

@@ -1,22 +1,23 @@
-"""A saved classifier made to fit a new site: its temperatures and thresholds, and nothing else."""
+"""A classifier's temperatures and thresholds fitted to a new site; its weights stay as they are."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from beatssl.files import write_json
 from beatssl.inference.classifier import EcgClassifier
+from beatssl.inference.device import Device, torch_device
 from beatssl.inference.model_folder import save_model
 from beatssl.metrics.calibration import FEWEST, chances, expected_calibration_error, fit_temperatures
 from beatssl.metrics.classification import best_f1_thresholds, f1
+from beatssl.results import Number, write_result
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
-from beatssl.studies.site import PTBXL, SNOMED, Judged, judge, label_set_of, open_classifier, site_labels
-from beatssl.training.diagnosis.figures import plain
+from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
 
 RECALIBRATION = "recalibration.json"
 
@@ -28,49 +29,78 @@ class RecalibrateConfig:
     A label with under ten positives or ten negatives there keeps what it had.
     """
 
-    head: tyro.conf.Positional[str]
+    classifier: tyro.conf.Positional[str]
     """Folder that probe or finetune wrote, a saved classifier, or "default"."""
     store: tyro.conf.Positional[Path]
     """Folder of a store with records of the site."""
     labels: str
     """A CSV file (record_id, and a column of 1, 0 and empty for each label), a label set of the store, or snomed."""
     out: Path
-    """Folder for the classifier, with recalibration.json beside it."""
+    """Folder for the classifier and recalibration.json."""
     folds: str = ""
     """Folds of the store to fit on, such as 1-8; empty: all of its rows."""
+    device: Device = "auto"
+    """Where the classifier runs."""
 
 
-def recalibrate(config: RecalibrateConfig) -> dict[str, Any]:
-    """What was fitted for each label, also written as `out`/recalibration.json beside the classifier.
+@plain_dataclass(frozen=True)
+class LabelRecalibration:
+    """A label's records of which it is known, whether it was fitted, and its figures on them before and after."""
 
-    Calibration errors and F1 before and after are of the records that were fitted on: better on these by necessity.
+    known: int
+    positives: int
+    fitted: bool
+    temperature_before: Number
+    threshold_before: Number
+    ece_before: Number
+    f1_before: Number
+    temperature_after: Number
+    threshold_after: Number
+    ece_after: Number
+    f1_after: Number
+
+
+@plain_dataclass(frozen=True)
+class Recalibration:
+    """The contents of recalibration.json."""
+
+    classifier: str
+    labels: str
+    records: int
+    per_class: Mapping[str, LabelRecalibration]
+
+
+def recalibrate(config: RecalibrateConfig) -> Recalibration:
+    """Temperature and threshold of each label, also written as `out`/recalibration.json in the classifier's folder.
+
+    Calibration errors and F1 before and after are of the records that were fitted on, so they are optimistic.
 
     Raises ValueError where no label has enough records of both kinds, or where `out` holds the classifier itself.
     """
     store = Store(config.store)
-    classifier = open_classifier(config.head, store)
+    classifier = open_classifier(config.classifier, store)
     label_set = label_set_of(classifier) if config.labels == SNOMED else config.labels
     labels = site_labels(store, config.labels, label_set, classifier.labels)
-    judged = judge(classifier, store, labels, _rows(store, config.folds))
-    enough = _enough(judged)
+    records = score_records(classifier, store, labels, _rows(store, config.folds), torch_device(config.device))
+    enough = _enough(records)
     if not enough.any():
         raise ValueError(
             f"no label of {', '.join(classifier.labels)} has {FEWEST} positives and {FEWEST} negatives among "
-            f"{len(judged.row)} records of {store.path}; label more of them"
+            f"{len(records.row)} records of {store.path}; label more of them"
         )
     if (config.out / "model.safetensors").exists():
         raise ValueError(f"{config.out} holds a model already; write the recalibrated one to another folder")
-    lines = _fit(classifier, judged, enough)
+    lines = _fit(classifier, records, enough)
     classifier.provenance = classifier.provenance | {
         "recalibrated": {
             "store": store.kind, "inputs": store.manifest["inputs"], "labels": config.labels,
-            "folds": config.folds or "all", "records": len(judged.row),
+            "folds": config.folds or "all", "records": len(records.row),
             "kept": [name for name, fitted in zip(classifier.labels, enough, strict=True) if not fitted],
         }
     }  # fmt: skip
     save_model(config.out, classifier)
-    result = plain({"head": config.head, "labels": config.labels, "records": len(judged.row), "per_class": lines})
-    write_json(config.out / RECALIBRATION, result)
+    result = Recalibration(config.classifier, config.labels, len(records.row), lines)
+    write_result(config.out / RECALIBRATION, result)
     return result
 
 
@@ -86,32 +116,35 @@ def _rows(store: Store, folds: str) -> np.ndarray:
     return np.flatnonzero(chosen)
 
 
-def _enough(judged: Judged) -> np.ndarray:
-    """Which labels have positives and negatives enough to be fitted to."""
-    positives = (judged.labels & judged.known).sum(axis=0)
-    negatives = (~judged.labels & judged.known).sum(axis=0)
+def _enough(records: ScoredRecords) -> np.ndarray:
+    """Which labels have enough positives and negatives to fit."""
+    positives = (records.labels & records.known).sum(axis=0)
+    negatives = (~records.labels & records.known).sum(axis=0)
     return np.minimum(positives, negatives) >= FEWEST
 
 
-def _fit(classifier: EcgClassifier, judged: Judged, enough: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Decide temperatures and thresholds anew where there is enough; a line a label of before and after."""
+def _fit(classifier: EcgClassifier, records: ScoredRecords, enough: np.ndarray) -> dict[str, LabelRecalibration]:
+    """Set temperatures and thresholds of the labels with enough records; each label's figures before and after."""
     before = classifier.temperatures.double().numpy().copy(), classifier.thresholds.double().numpy().copy()
-    fitted = fit_temperatures(judged.labels, judged.scores, judged.known)
+    fitted = fit_temperatures(records.labels, records.log_odds, records.known)
     temperatures = np.where(enough, fitted, before[0])
-    chance = chances(judged.scores, temperatures)
-    thresholds = np.where(enough, best_f1_thresholds(judged.labels, chance, judged.known), before[1])
+    chance = chances(records.log_odds, temperatures)
+    thresholds = np.where(enough, best_f1_thresholds(records.labels, chance, records.known), before[1])
     classifier.decide(temperatures, thresholds)
-    lines: dict[str, dict[str, Any]] = {}
+    lines: dict[str, LabelRecalibration] = {}
     for k, name in enumerate(classifier.labels):
-        of = judged.known[:, k]
-        truth = judged.labels[of, k]
-        line: dict[str, Any] = {"known": int(of.sum()), "positives": int(truth.sum()), "fitted": bool(enough[k])}
+        of = records.known[:, k]
+        truth = records.labels[of, k]
+        sides: dict[str, float] = {}
         for side, heat, threshold in (("before", *before), ("after", temperatures, thresholds)):
-            own = chances(judged.scores[of, k : k + 1], heat[k : k + 1])[:, 0]
-            line |= {f"temperature_{side}": float(heat[k]), f"threshold_{side}": float(threshold[k])}
-            line |= {
+            own = chances(records.log_odds[of, k : k + 1], heat[k : k + 1])[:, 0]
+            sides |= {
+                f"temperature_{side}": float(heat[k]),
+                f"threshold_{side}": float(threshold[k]),
                 f"ece_{side}": expected_calibration_error(truth, own),
                 f"f1_{side}": f1(truth, own >= threshold[k]),
             }
-        lines[name] = line
+        lines[name] = LabelRecalibration(
+            known=int(of.sum()), positives=int(truth.sum()), fitted=bool(enough[k]), **sides
+        )
     return lines

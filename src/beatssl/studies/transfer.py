@@ -1,5 +1,8 @@
 """From PTB-XL to other databases: a saved classifier on CinC records, scored by their SNOMED CT codes."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +13,15 @@ from jaxtyping import Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.files import write_json
 from beatssl.inference.classifier import EcgClassifier
+from beatssl.inference.device import Device, torch_device
 from beatssl.metrics.calibration import calibration_figures, chances
-from beatssl.metrics.classification import report
+from beatssl.metrics.classification import ClassificationFigures, LabelFigures, report
+from beatssl.results import FOR_FILES, Number, write_result
 from beatssl.store.labels import Labels
 from beatssl.store.snomed import translate
 from beatssl.store.store import Store
-from beatssl.studies.site import PTBXL, Judged, judge, label_set_of, open_classifier
-from beatssl.training.diagnosis.figures import plain
+from beatssl.studies.site import PTBXL, ScoredRecords, label_set_of, open_classifier, score_records
 from beatssl.training.diagnosis.question import METRICS, PREDICTIONS
 
 
@@ -32,7 +35,7 @@ class TransferConfig:
 
     store: tyro.conf.Positional[Path]
     """Folder of a store prepared with kind cinc."""
-    head: str
+    classifier: str
     """Folder that probe or finetune wrote, a saved classifier, or "default"."""
     out: Path
     """Folder for metrics.json and predictions.parquet."""
@@ -42,10 +45,52 @@ class TransferConfig:
     """Of the bootstrap."""
     bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
     """Draws of patients behind each interval."""
+    device: Device = "auto"
+    """Where the classifier runs."""
 
 
-def transfer(config: TransferConfig) -> dict[str, Any]:
-    """Figures over all records and of each source, also written as `out`/metrics.json beside every record's scores.
+@plain_dataclass(frozen=True)
+class TransferCounts:
+    """Records scored, refused for being PTB-XL's, and left out because their codes say nothing of the labels."""
+
+    scored: int
+    refused_ptbxl: int
+    without_label: int
+
+
+@plain_dataclass(frozen=True, kw_only=True)
+class TransferLabelFigures(LabelFigures):
+    """Figures of one label, and the number of records of which it is known."""
+
+    known: int
+
+
+@plain_dataclass(frozen=True, kw_only=True)
+class ScoredFigures(ClassificationFigures):
+    """Figures over some records: macro figures, those of each label, and the mean calibration error."""
+
+    scored: int
+    per_class: Mapping[str, TransferLabelFigures]
+    macro_ece: Number
+
+
+@plain_dataclass(frozen=True, kw_only=True)
+class TransferFigures(ScoredFigures):
+    """The contents of transfer's metrics.json: figures over all records, and over those of each source."""
+
+    classifier: str
+    labels: str
+    seed: int
+    records: TransferCounts
+    by_source: Mapping[str, ScoredFigures]
+    unmapped_codes: Mapping[str, int] = field(metadata=FOR_FILES)
+    """SNOMED CT codes that say nothing of the labels, and how often each occurs."""
+    trained: Mapping[str, Any] = field(metadata=FOR_FILES)
+    """The classifier's provenance."""
+
+
+def transfer(config: TransferConfig) -> TransferFigures:
+    """Figures over all records and of each source, also written as `out`/metrics.json with predictions.parquet.
 
     Which label a code stands for is the table `store/snomed_to_ptbxl.csv`; `store.snomed.translate` says how
     a record's codes are read. Labels that a source does not annotate count in none of its figures.
@@ -53,7 +98,7 @@ def transfer(config: TransferConfig) -> dict[str, Any]:
     Raises ValueError where the store has no SNOMED CT codes, or only records of PTB-XL.
     """
     store = Store(config.store)
-    classifier = open_classifier(config.head, store)
+    classifier = open_classifier(config.classifier, store)
     label_set = config.label_set or label_set_of(classifier)
     translation = translate(store, label_set, classifier.labels)
     own = (store.records["source"] == PTBXL).to_numpy(np.bool_)
@@ -62,65 +107,76 @@ def transfer(config: TransferConfig) -> dict[str, Any]:
             f"all {len(store)} rows of {store.path} are PTB-XL's own records (HR*), which the classifier may know; "
             "transfer to another source"
         )
-    judged = judge(classifier, store, translation.labels, np.flatnonzero(~own))
-    if not len(judged.row):
+    records = score_records(classifier, store, translation.labels, np.flatnonzero(~own), torch_device(config.device))
+    if not len(records.row):
         raise ValueError(f"no record of {store.path} has a code that says one of {', '.join(classifier.labels)}")
-    figures = {
-        "head": config.head,
-        "labels": label_set,
-        "seed": config.seed,
-        "records": _counts(store, translation.labels, judged),
-        **_figures(classifier, judged, np.ones(len(judged.row), bool), config),
-        "by_source": {
-            str(source): _figures(classifier, judged, judged.source == source, config)
-            for source in np.unique(judged.source)
+    figures = TransferFigures(
+        classifier=config.classifier,
+        labels=label_set,
+        seed=config.seed,
+        records=_counts(store, translation.labels, records),
+        **vars(_figures(classifier, records, np.ones(len(records.row), bool), config)),
+        by_source={
+            str(source): _figures(classifier, records, records.source == source, config)
+            for source in np.unique(records.source)
         },
-        "unmapped_codes": translation.unmapped,
-        "trained": classifier.provenance,
-    }
+        unmapped_codes=translation.unmapped,
+        trained=classifier.provenance,
+    )
     config.out.mkdir(parents=True, exist_ok=True)
-    _predictions(store, classifier, judged).to_parquet(config.out / PREDICTIONS, index=False)
-    write_json(config.out / METRICS, plain(figures))
-    return plain(figures)
+    _predictions(store, classifier, records).to_parquet(config.out / PREDICTIONS, index=False)
+    write_result(config.out / METRICS, figures)
+    return figures
 
 
-def _counts(store: Store, labels: Labels, judged: Judged) -> dict[str, int]:
-    """Records scored, refused for being PTB-XL's, and left out because their codes say nothing of the labels."""
+def _counts(store: Store, labels: Labels, scored: ScoredRecords) -> TransferCounts:
     records = store.records
     ids = records["source"].astype(str) + "/" + records["record_id"].astype(str)
     refused = (records["source"] == PTBXL).to_numpy(np.bool_)
     silent = ~labels.known.any(axis=1) & ~refused
-    return {
-        "scored": len(judged.row),
-        "refused_ptbxl": int(ids[refused].nunique()),
-        "without_label": int(ids[silent].nunique()),
-    }
+    return TransferCounts(
+        scored=len(scored.row),
+        refused_ptbxl=int(ids[refused].nunique()),
+        without_label=int(ids[silent].nunique()),
+    )
 
 
-def _figures(classifier: EcgClassifier, judged: Judged, here: np.ndarray, config: TransferConfig) -> dict[str, Any]:
-    """Macro figures, rows per label and calibration over some of the records."""
-    known, labels, scores = judged.known[here], judged.labels[here], judged.scores[here]
+def _figures(
+    classifier: EcgClassifier, records: ScoredRecords, here: np.ndarray, config: TransferConfig
+) -> ScoredFigures:
+    """Macro figures, figures of each label and calibration over some of the records."""
+    known, labels, log_odds = records.known[here], records.labels[here], records.log_odds[here]
     temperatures = classifier.temperatures.double().numpy()
     found = report(
-        labels, chances(scores, temperatures), classifier.thresholds.double().numpy(), judged.patient[here],
+        labels, chances(log_odds, temperatures), classifier.thresholds.double().numpy(), records.patient[here],
         classifier.labels, np.random.default_rng(config.seed), config.bootstrap_draws, known,
     )  # fmt: skip
-    for k, name in enumerate(classifier.labels):
-        found["per_class"][name]["known"] = int(known[:, k].sum())
-    calibration = calibration_figures(labels, scores, known, temperatures, classifier.labels)["calibration"]
-    return {"scored": len(labels)} | found | {"macro_ece": calibration["macro_ece_after"]}
+    calibration = calibration_figures(labels, log_odds, known, temperatures, classifier.labels).calibration
+    per_class = {
+        name: TransferLabelFigures(**vars(found.per_class[name]), known=int(known[:, k].sum()))
+        for k, name in enumerate(classifier.labels)
+    }
+    return ScoredFigures(
+        scored=len(labels),
+        macro_auroc=found.macro_auroc,
+        macro_auprc=found.macro_auprc,
+        macro_f1=found.macro_f1,
+        ci95=found.ci95,
+        per_class=per_class,
+        macro_ece=calibration.macro_ece_after,
+    )
 
 
-def _predictions(store: Store, classifier: EcgClassifier, judged: Judged) -> pd.DataFrame:
+def _predictions(store: Store, classifier: EcgClassifier, records: ScoredRecords) -> pd.DataFrame:
     """A line a record: calibrated probabilities, and the truth where it is known."""
-    chance: Float64[np.ndarray, "record label"] = chances(judged.scores, classifier.temperatures.double().numpy())
+    chance: Float64[np.ndarray, "record label"] = chances(records.log_odds, classifier.temperatures.double().numpy())
     table = pd.DataFrame(
         {
-            "row": judged.row, "record_id": store.records["record_id"].to_numpy()[judged.row],
-            "patient": judged.patient, "source": judged.source,
+            "row": records.row, "record_id": store.records["record_id"].to_numpy()[records.row],
+            "patient": records.patient, "source": records.source,
         }
     )  # fmt: skip
     for k, name in enumerate(classifier.labels):
         table[f"p_{name}"] = chance[:, k]
-        table[f"true_{name}"] = pd.arrays.BooleanArray(judged.labels[:, k], ~judged.known[:, k])
+        table[f"true_{name}"] = pd.arrays.BooleanArray(records.labels[:, k], ~records.known[:, k])
     return table

@@ -1,214 +1,198 @@
-"""The training loop. It knows an objective, a stream of batches and an optimizer, and nothing of what is learnt."""
+"""The training loop: one for every task. It knows batches, losses and an optimizer, and nothing of what is learnt."""
 
+import copy
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from beatssl.inference.device import to_device
 from beatssl.progress import progress
-from beatssl.targets.diagnostics import target_figures, target_warning
-from beatssl.training.optim import follow, rate_at, set_rate
-from beatssl.training.pretraining.batches import NETWORK, VIEWS, Batch, Stream, prefetched, seed_of
-from beatssl.training.pretraining.config import PretrainConfig
-from beatssl.training.pretraining.diagnostics import look_at, warnings_of
-from beatssl.training.pretraining.objectives.beatssl import Objective, Outcome
-from beatssl.training.pretraining.presets import Recipe
-from beatssl.views.view import Composed, Signals
-from beatssl.views.window import window
+from beatssl.training.optim import OptimConfig, make_optimizer, rate_at, set_rate, update_average
+from beatssl.training.prefetch import prefetched
+from beatssl.training.random_streams import NETWORK, VIEWS, seed_of, seeded
+from beatssl.training.run import Log, RunConfig
+from beatssl.training.state import Best, Position, load_state, save_state
+from beatssl.training.task import Losses, NotFinite, Task
 
 
-class NotFinite(RuntimeError):
-    """A loss or a gradient is infinite or not a number."""
+@dataclass(frozen=True)
+class Trained:
+    """How a run went: its updates, its evaluations, each with its `update`, and which of them chose the weights."""
+
+    updates: int
+    evaluations: list[dict[str, float]]
+    best: dict[str, float] | None
 
 
-@dataclass
-class Loop:
-    """One run's parts, and what is said of it on the way.
+def train(
+    task: Task[Any, Any], optim: OptimConfig, run: RunConfig, seed: int, out: Path, accelerator: Accelerator
+) -> Trained:
+    """Train a task's model; it ends with the weights to keep, in evaluation mode.
 
-    `save(updates)` keeps all that is needed to go on; `probe()` gives figures of the encoder after some epochs;
-    `log(update, figures)` takes a line of figures.
+    `out` gets metrics.jsonl and the state to resume from: started again, the run goes on from its last state; on one
+    CPU with the same number of threads the weights are then, to the bit, those of a run that was never stopped.
+
+    Raises NotFinite where a loss or gradient is not finite, with the update, the records and a remedy.
     """
+    return _Loop(task, optim, run, seed, out, accelerator).run()
 
-    config: PretrainConfig
-    accelerator: Accelerator
-    stream: Stream
-    recipe: Recipe
-    views: Composed
-    model: nn.Module  # the objective, as the accelerator wrapped it
-    objective: Objective
-    average: Objective | None
-    optimizer: torch.optim.Optimizer
-    save: Callable[[int], None]
-    probe: Callable[[], dict[str, float]]
-    log: Callable[[int, dict[str, Any]], None]
-    window: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    warned: set[str] = field(default_factory=set)
+
+class _Loop:
+    def __init__(
+        self, task: Task[Any, Any], optim: OptimConfig, run: RunConfig, seed: int, out: Path, accelerator: Accelerator
+    ) -> None:
+        self.task, self.optim, self.options, self.seed, self.out, self.accelerator = (
+            task, optim, run, seed, out, accelerator,
+        )  # fmt: skip
+        self.rate = optim.rate or 3e-3
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            torch.nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+        self.average = copy.deepcopy(task.model).requires_grad_(False) if optim.average else None
+        self.optimizer = make_optimizer(task.groups(), self.rate, optim.weight_decay)
+        self.position: Position = load_state(out, task.model, self.average, self.optimizer)
+        self.model: nn.Module = accelerator.prepare(task.model)
+        self.log = Log(out, self.position.updates) if accelerator.is_main_process else None
+        self.figures: dict[str, list[float]] = defaultdict(list)
+        self.warned: set[str] = set()
 
     @property
-    def updates_per_epoch(self) -> int:
-        return max(1, self.stream.batches_per_epoch // self.config.accumulate)
+    def evaluated(self) -> nn.Module:
+        """The weights that are evaluated and kept."""
+        return self.task.model if self.average is None else self.average
 
-    @property
-    def updates(self) -> int:
-        """Weight updates of the whole run."""
-        return self.updates_per_epoch * self.config.epochs
-
-    def run(self, done: int) -> None:
-        """Every update after the first `done`."""
-        first, end = done * self.config.accumulate, self.updates * self.config.accumulate
-        batches = prefetched(self.stream.batches(first, end))
+    def run(self) -> Trained:
+        """Every update that is left, then the weights to keep."""
+        task, done = self.task, self.position.updates
+        if done == 0:
+            self._evaluate(0)
+        task.train_mode()
+        batches = prefetched(task.batches(done * self.optim.accumulate, task.updates * self.optim.accumulate))
         try:
-            with progress("Pretraining", self.updates - done, "updates") as advance:
-                for update in range(done, self.updates):
+            with progress(task.title, task.updates - done, "updates") as advance:
+                for update in range(done, task.updates):
                     self._update(update, batches)
                     self._after(update + 1)
                     advance(1)
         finally:
             batches.close()
+        self.accelerator.end_training()
+        best = self.position.best
+        task.model.load_state_dict(self.evaluated.state_dict() if best is None else best.weights)
+        task.model.eval()
+        chosen = None if best is None else next(e for e in self.position.evaluations if e["update"] == best.update)
+        return Trained(task.updates, self.position.evaluations, chosen)
 
-    def _update(self, update: int, batches: Iterator[Batch]) -> None:
+    def _update(self, update: int, batches: Iterator[Any]) -> None:
         """One step of the optimizer over `accumulate` batches."""
-        config, accelerator = self.config, self.accelerator
+        optim, accelerator = self.optim, self.accelerator
         began = time.perf_counter()
-        rate = rate_at(update, self.updates, round(config.warmup * self.updates), config.rate)
+        updates = self.task.updates
+        rate = rate_at(update, updates, round(optim.warmup * updates), self.rate)
         set_rate(self.optimizer, rate)
-        for part in range(config.accumulate):
+        for part in range(optim.accumulate):
             waiting = time.perf_counter()
-            batch = next(batches).to(accelerator.device)
+            batch = to_device(next(batches), accelerator.device)
             self._note(loading_s=time.perf_counter() - waiting)
-            last = part == config.accumulate - 1
+            last = part == optim.accumulate - 1
             with nullcontext() if last else accelerator.no_sync(self.model):
-                self._backward(update * config.accumulate + part, batch, update)
-        size = self._clip()
+                self._backward(update * optim.accumulate + part, batch, update)
+        size = float(accelerator.clip_grad_norm_(self.model.parameters(), optim.clip or float("inf")) or 0.0)
         if not size < float("inf"):
-            raise NotFinite(f"the gradient of update {update} is {size}; {_remedy(config)}")
+            raise NotFinite(f"the gradient of update {update} is {size}; {self._remedy()}")
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average is not None:
-            follow(self.average, self.objective, config.average, update)
+            update_average(self.average, self.task.model, optim.average, update)
         self._note(rate=rate, gradient=size, update_s=time.perf_counter() - began)
 
-    def _backward(self, number: int, batch: Batch, update: int) -> None:
-        views_began = time.perf_counter()
-        views = versions(batch, self.views, self.objective, self._seed(VIEWS, number), self._window_s(update))
-        self._note(views_s=time.perf_counter() - views_began)
-        device, half = self.accelerator.device, self.config.precision == "bfloat16"
+    def _backward(self, number: int, batch: Any, update: int) -> None:
+        device, half = self.accelerator.device, self.optim.precision == "bfloat16"
+        began = time.perf_counter()
+        generator = torch.Generator(device).manual_seed(self._seed(VIEWS, number))
+        seen = self.task.views(batch, generator, update)
+        self._note(views_s=time.perf_counter() - began)
         with seeded(self._seed(NETWORK, number), device), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            outcome: Outcome = self.model(batch, views)
-        total = float(outcome.total.detach())
+            losses = self.task.losses(self.model, batch, seen)
+        total = float(losses.total.detach())
         if not abs(total) < float("inf"):
-            self._refuse(update, batch, views, outcome)
-        self.accelerator.backward(outcome.total / self.config.accumulate)
-        self._note(loss=total, **{f"loss_{name}": float(loss.detach()) for name, loss in outcome.losses.items()})
-        if (update + 1) % self.config.log_every == 0:
-            self._look(outcome)
-
-    def _window_s(self, update: int) -> float:
-        """Seconds of each row that this update sees; 0: all."""
-        return self.recipe.window_s if update < self.recipe.window_share * self.updates else 0.0
+            self._refuse(update, batch, seen, losses)
+        self.accelerator.backward(losses.total / self.optim.accumulate)
+        self._note(loss=total, **{f"loss_{name}": float(loss.detach()) for name, loss in losses.parts.items()})
+        if (update + 1) % self.options.log_every == 0:
+            self._note(**self.task.diagnostics(losses))
 
     def _seed(self, use: int, number: int) -> int:
-        return seed_of(self.config.seed, use, number, self.accelerator.process_index)
-
-    def _clip(self) -> float:
-        """Length of the gradient before it is cut to the longest allowed."""
-        longest = self.config.clip or float("inf")
-        return float(self.accelerator.clip_grad_norm_(self.model.parameters(), longest) or 0.0)
-
-    def _look(self, outcome: Outcome) -> None:
-        for name, pairs in outcome.contrasted.items():
-            seen = look_at(pairs.z_a.detach(), pairs.z_b.detach())
-            if seen is not None:
-                self._note(**seen.named(name))
-            if pairs.targets is not None and len(pairs.targets):
-                figures = target_figures(pairs.targets)
-                self._note(**{f"{name}_target_{key}": value for key, value in _plain(figures).items()})
-                self._warn(f"{name} targets", target_warning(figures, name))
+        return seed_of(self.seed, use, number, self.accelerator.process_index)
 
     def _note(self, **figures: float) -> None:
         for name, value in figures.items():
-            self.window[name].append(value)
-
-    def _warn(self, kind: str, message: str | None) -> None:
-        """Each kind of warning once: they repeat at every step otherwise."""
-        if message and kind not in self.warned:
-            self.warned.add(kind)
-            self.accelerator.print(f"warning: {message}")
+            self.figures[name].append(value)
 
     def _after(self, update: int) -> None:
-        """What is due once `update` updates are done: a line of the log, a probe, a state to go on from."""
-        epoch_ends = update % self.updates_per_epoch == 0
-        if epoch_ends or update % self.config.log_every == 0:
+        """What is due once `update` updates are done: a line of the log, an evaluation, a state to resume from."""
+        ends = update == self.task.updates
+        if ends or update % self.options.log_every == 0 or update % self.task.updates_per_epoch == 0:
             self._flush(update)
-        every = self.config.probe_every
-        if epoch_ends and every and (update // self.updates_per_epoch) % every == 0:
-            self.log(update, self.probe())
-        if epoch_ends or update % self.config.save_every == 0:
-            self.save(update)
+        self._evaluate(update)
+        if ends or update % self.options.save_every == 0:
+            self.position.updates = update
+            if self.accelerator.is_main_process:
+                self.task.checkpoint(self.evaluated, update)
+                save_state(self.out, self.position, self.task.model, self.average, self.optimizer)
+            self.accelerator.wait_for_everyone()
 
     def _flush(self, update: int) -> None:
-        figures: dict[str, Any] = {name: sum(values) / len(values) for name, values in self.window.items()}
-        self.window.clear()
-        for kind, message in warnings_of(figures, self.config.batch_size).items():
-            self._warn(kind, message)
-        self.log(update, {"epoch": update / self.updates_per_epoch} | figures)
+        figures: dict[str, Any] = {name: sum(values) / len(values) for name, values in self.figures.items()}
+        self.figures.clear()
+        figures = {"epoch": update / self.task.updates_per_epoch} | figures
+        for kind, message in self.task.warnings(figures).items():
+            if kind not in self.warned:  # else they would repeat at every line
+                self.warned.add(kind)
+                self.accelerator.print(f"warning: {message}")
+        self._write(update, figures)
 
-    def _refuse(self, update: int, batch: Batch, views: tuple[Signals, ...], outcome: Outcome) -> None:
-        """Raises NotFinite, naming the records whose embedding is not finite, or else all of the batch."""
-        spoilt = torch.zeros(len(batch), dtype=torch.bool)
-        with torch.no_grad():
-            for view in views:
-                good = self.objective.embed(view).isfinite().all(dim=1) & view.ecg_mv.isfinite().all(dim=(1, 2))
-                spoilt |= ~good.cpu()
-        rows = batch.row[spoilt] if spoilt.any() else batch.row
-        ids = [str(name) for name in self.stream.data.record_id[rows.numpy()]]
-        parts = ", ".join(f"{name} {float(loss.detach()):g}" for name, loss in outcome.losses.items())
-        what = "their embeddings are not finite" if spoilt.any() else "no single record is to blame"
+    def _write(self, update: int, figures: dict[str, Any]) -> None:
+        if self.log is not None:
+            self.log.write(update, figures)
+            self.accelerator.log(
+                {name: value for name, value in figures.items() if isinstance(value, float)}, step=update
+            )
+
+    def _evaluate(self, update: int) -> None:
+        """The task's evaluation, where one is due; the best weights so far are kept."""
+        if not self.task.evaluation_due(update):
+            return
+        if self.accelerator.is_main_process:
+            figures = self.task.evaluate(self.evaluated, update)
+            self.position.evaluations.append({"update": update} | figures)
+            self._choose(update, figures)
+            self._write(update, figures)
+        self.accelerator.wait_for_everyone()
+        self.task.train_mode()
+
+    def _choose(self, update: int, figures: dict[str, float]) -> None:
+        by, best = self.task.chosen_by, self.position.best
+        if by is not None and (best is None or not figures[by] <= best.figure):
+            weights = {name: value.detach().clone() for name, value in self.evaluated.state_dict().items()}
+            self.position.best = Best(update, figures[by], weights)
+
+    def _refuse(self, update: int, batch: Any, seen: Any, losses: Losses) -> None:
+        """Raises NotFinite, naming the records."""
+        ids = ", ".join(self.task.suspects(batch, seen))
+        parts = ", ".join(f"{name} {float(loss.detach()):g}" for name, loss in losses.parts.items())
         raise NotFinite(
-            f"the loss of update {update} is not finite ({parts}) on records {', '.join(ids)}; {what}: "
-            f"{_remedy(self.config)}, or leave these records out"
+            f"the loss of update {update} is not finite ({parts}) on records {ids}; {self._remedy()}, or leave these "
+            "records out"
         )
 
-
-def versions(
-    batch: Batch, views: Composed, objective: Objective, seed: int, window_s: float = 0.0
-) -> tuple[Signals, ...]:
-    """What the objective compares: two views of the batch, the untouched signal, or both; see `Objective.forward`.
-
-    With `window_s` each is of a window of its own.
-    """
-    signals = batch.signals()
-    generator = torch.Generator(signals.ecg_mv.device).manual_seed(seed)
-    config = objective.config
-
-    def seen() -> Signals:
-        return window(signals, window_s, generator)
-
-    made: tuple[Signals, ...] = ()
-    if config.contrasts or config.regress_from == "views":
-        first = seen() if config.anchor == "signal" else views(seen(), generator)
-        made = (first,) if config.anchor == "self" else (first, views(seen(), generator))
-    return (*made, seen()) if config.signal_apart else made
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Generator[None, None, None]:
-    """PyTorch's own random numbers (dropout, first weights) from `seed` within the block, and as before after it."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-def _plain(figures: Any) -> dict[str, float]:
-    return {name: float(getattr(figures, name)) for name in figures.__dataclass_fields__}
-
-
-def _remedy(config: PretrainConfig) -> str:
-    precise = "" if config.precision == "float32" else " or precision='float32'"
-    return f"go on from the last state with a lower rate than {config.rate:g}{precise}"
+    def _remedy(self) -> str:
+        precise = "" if self.optim.precision == "float32" else " or precision='float32'"
+        return f"go on from the last state with a lower rate than {self.rate:g}{precise}"

@@ -1,19 +1,56 @@
-"""How weights are moved: AdamW, its rate through a run, and their running average."""
+"""How weights are updated: AdamW, the learning rate through a run, and a running average of the weights."""
 
 import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
+Share = Annotated[float, Field(ge=0, le=1)]
 
-def make_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class OptimConfig:
+    """Optimization, the same for every task."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Records of a batch, over all processes."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches a weight update; losses over pairs do not reach across them."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate of AdamW. None: 3e-3, or 3e-4 for fine-tuning initialised from a linear probe."""
+    encoder_rate: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the rate for the encoder's weights."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Of AdamW, on matrices and kernels alone."""
+    warmup: Share = 0.05
+    """Share of the updates over which the rate rises."""
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    """Longest gradient, over all weights; 0: no limit."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of a running average of the weights, which is then what is evaluated and kept; 0: none."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's arithmetic; losses are always float32."""
+
+
+Groups = Sequence[tuple[nn.Module, float]]
+"""Parts of a model whose weights are trained, each with a factor on the learning rate."""
+
+
+def make_optimizer(groups: Groups, rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW (β 0.9, 0.98) that decays matrices and kernels, but no bias and no scale or shift of a norm."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [w for w in weights if w.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    made: list[dict[str, object]] = []
+    for part, factor in groups:
+        weights = [weight for weight in part.parameters() if weight.requires_grad]
+        matrices, others = [w for w in weights if w.ndim >= 2], [w for w in weights if w.ndim < 2]
+        made.append({"params": matrices, "weight_decay": weight_decay, "factor": factor})
+        made.append({"params": others, "weight_decay": 0.0, "factor": factor})
+    optimizer = torch.optim.AdamW(made, lr=rate, betas=(0.9, 0.98))
+    set_rate(optimizer, rate)
+    return optimizer
 
 
 def rate_at(update: int, updates: int, warmup: int, peak: float, end_share: float = 0.01) -> float:
@@ -29,13 +66,14 @@ def rate_at(update: int, updates: int, warmup: int, peak: float, end_share: floa
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, times the factor of each group of weights."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, decay: float, update: int) -> None:
-    """Move the running average of the weights a step: a ← d·a + (1 − d)·w; buffers are copied.
+def update_average(average: nn.Module, model: nn.Module, decay: float, update: int) -> None:
+    """One step of the running average of the weights: a ← d·a + (1 − d)·w; buffers are copied.
 
     d = min(decay, (1 + u)/(10 + u)), so that the first weights, which mean nothing, are soon forgotten.
     """

@@ -1,17 +1,58 @@
-"""The folder of a run: its config, its log, and whether it may go on."""
+"""The folder of a run: its config, its log, and whether it may be resumed."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json, write_json
+from beatssl.inference.device import Device, torch_device
 from beatssl.store.manifest import differences
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RunConfig:
+    """How a run is carried out and logged; no weight depends on it."""
+
+    log_every: Count = 10
+    """Updates a line of metrics.jsonl."""
+    save_every: Count = 100
+    """Updates between two states to resume from; a multiple of log_every."""
+    tensorboard: bool = False
+    """Write TensorBoard files to the run's folder too (needs tensorboard)."""
+    device: Device = "auto"
+    """auto: a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        if self.save_every % self.log_every:
+            raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}; make it one")
+
+
+def start_accelerator(run: RunConfig, out: Path) -> Accelerator:
+    """The devices and processes of a run. Raises ImportError where tensorboard is wanted and not there."""
+    if run.tensorboard and not is_tensorboard_available():
+        raise ImportError("tensorboard is not installed: pip install tensorboard, or leave tensorboard out")
+    accelerator = Accelerator(
+        cpu=torch_device(run.device).type == "cpu",
+        mixed_precision="no",  # the loop casts, so that the losses stay outside of it
+        log_with="tensorboard" if run.tensorboard else None,
+        project_dir=str(out) if run.tensorboard else None,
+    )
+    if run.tensorboard:
+        accelerator.init_trackers("tensorboard")
+    return accelerator
+
 
 def open_run(folder: Path, config: dict[str, Any]) -> None:
-    """Begin a run, or go on with one of the same config.
+    """Begin a run, or resume one of the same config.
 
     Raises ValueError where the folder holds a run of another config, naming each difference.
     """
@@ -35,12 +76,14 @@ class Log:
     def __init__(self, folder: Path, updates: int) -> None:
         """Lines after `updates` are of work that was lost, and is done again: they are dropped."""
         self.path = folder / METRICS
+        folder.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        kept = [line for line in lines if _update_of(line) <= updates]
+        kept = [line for line in lines if _update_of(line) <= updates] if updates else []
         if kept != lines:
             self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, update: int, figures: dict[str, Any]) -> None:
+        """One line."""
         line = json.dumps({"update": update} | {name: _short(value) for name, value in figures.items()})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -1,6 +1,7 @@
-"""All that a run needs to go on, in one safetensors file that appears in one step."""
+"""All that a run needs to be resumed, in one safetensors file that appears in one step."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -9,14 +10,26 @@ from torch import Tensor, nn
 from beatssl.inference.tensors import read_tensors, write_tensors
 
 STATE = "state.safetensors"
-_FORMAT = "beatssl-training-state-1"
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_FORMAT = "beatssl-training-state-2"
 
 
-@dataclass(frozen=True)
+@dataclass
+class Best:
+    """The weights that a run keeps so far, by a figure of its evaluations."""
+
+    update: int
+    figure: float
+    weights: dict[str, Tensor]
+
+
+@dataclass
 class Position:
-    """How far a run has come."""
+    """How far a run has come, its evaluations so far, and the best of them."""
 
-    updates: int
+    updates: int = 0
+    evaluations: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    best: Best | None = None
 
 
 def save_state(
@@ -24,54 +37,56 @@ def save_state(
 ) -> None:
     """Weights, buffers, their running average, optimizer moments and the position, as `folder`/state.safetensors.
 
-    Randomness needs no state: every number drawn follows from the run's seed and the position (see `stream`).
+    Randomness needs no state: every number drawn follows from the run's seed and the position (`random_streams`).
     """
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors = _prefixed("model", model.state_dict())
     if average is not None:
-        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    for name, moments in _moments(model, optimizer).items():
-        tensors |= {f"optimizer.{kind}.{name}": value for kind, value in moments.items()}
-    about = {"format": _FORMAT, "updates": str(position.updates)}
+        tensors |= _prefixed("average", average.state_dict())
+    for name, weight in model.named_parameters():
+        for kind, value in optimizer.state.get(weight, {}).items():
+            tensors[f"optimizer.{kind}.{name}"] = value
+    about = {"format": _FORMAT, "updates": position.updates, "evaluations": json.dumps(position.evaluations)}
+    if position.best is not None:
+        tensors |= _prefixed("best", position.best.weights)
+        about |= {"best_update": position.best.update, "best_figure": repr(position.best.figure)}
     write_tensors(folder / STATE, tensors, about)
 
 
-def load_state(
-    folder: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer
-) -> Position | None:
-    """Put back what `save_state` wrote; None where the folder has no state yet.
+def load_state(folder: Path, model: nn.Module, average: nn.Module | None, optimizer: torch.optim.Optimizer) -> Position:
+    """Put back what `save_state` wrote; where the folder has no state yet, the position is the start.
 
     Raises ValueError where the file does not fit the model, or is damaged.
     """
     path = folder / STATE
     if not path.exists():
-        return None
+        return Position()
     tensors, about = read_tensors(path)
     if about.get("format") != _FORMAT:
         raise ValueError(
             f"{path} holds {about.get('format')!r}, not {_FORMAT!r}; begin the run again in another folder"
         )
     try:
-        model.load_state_dict(_below(tensors, "model."))
+        model.load_state_dict(_below(tensors, "model"))
         if average is not None:
-            average.load_state_dict(_below(tensors, "average."))
+            average.load_state_dict(_below(tensors, "average"))
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit this run's network: {error}; begin again in another folder") from error
-    moments = _below(tensors, "optimizer.")
+    moments = _below(tensors, "optimizer")
     for name, weight in model.named_parameters():
-        kinds = {kind.split(".", 1)[0] for kind in moments if kind.split(".", 1)[1] == name}
-        if kinds:
-            optimizer.state[weight] = {kind: moments[f"{kind}.{name}"].to(_place(kind, weight)) for kind in kinds}
-    return Position(int(about["updates"]))
+        if f"step.{name}" in moments:
+            optimizer.state[weight] = {kind: moments[f"{kind}.{name}"].to(_place(kind, weight)) for kind in _MOMENTS}
+    best = None
+    if "best_update" in about:
+        best = Best(int(about["best_update"]), float(about["best_figure"]), _below(tensors, "best"))
+    return Position(int(about["updates"]), json.loads(about["evaluations"]), best)
 
 
-def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    return {
-        name: dict(optimizer.state[weight]) for name, weight in model.named_parameters() if weight in optimizer.state
-    }
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def _place(kind: str, weight: Tensor) -> torch.device:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from beatssl.views.view import Signals
 
@@ -23,11 +25,15 @@ def window(signals: Signals, seconds: float, generator: torch.Generator) -> Sign
     device = signals.ecg_mv.device
     places = (signals.valid - length + 1).clamp(min=1)
     luck = torch.rand(len(places), generator=generator, device=device, dtype=torch.float64)
-    begin = torch.minimum((luck * places).long(), places - 1)
-    at = begin[:, None] + torch.arange(length, device=device)
+    return cut(signals, torch.minimum((luck * places).long(), places - 1), length)
+
+
+def cut(signals: Signals, begin: Int[Tensor, " record"], length: int) -> Signals:
+    """`length` samples of each record from sample `begin` on, which must lie within the row; marks move along."""
+    at = begin[:, None] + torch.arange(length, device=begin.device)
     return replace(
         signals,
         ecg_mv=signals.ecg_mv.gather(2, at[:, None].expand(-1, signals.ecg_mv.shape[1], -1)),
-        valid=signals.valid.clamp(max=length),
+        valid=(signals.valid - begin).clamp(0, length),
         beat_at=signals.beat_at - begin[signals.beat_record],
     )

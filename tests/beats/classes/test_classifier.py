@@ -14,7 +14,7 @@ from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS2
 from beatssl.release.beat_classifier import TrainBeatClassifierConfig, fit
 from beatssl.release.beat_retiming import retime
-from beatssl.release.beat_training_data import JudgedBeats, Version, judged, read_marked, rows_of_beats
+from beatssl.release.beat_training_data import FeaturedBeats, Version, featured_beats, read_marked, rows_of_beats
 
 from ..conftest import Row
 
@@ -176,7 +176,7 @@ def test_training_learns_what_can_be_learnt():
     target = rng.integers(0, 4, 2000)
     features = {"a": target + 0.1 * rng.normal(size=2000), "b": np.where(rng.random(2000) < 0.1, np.nan, target == 2)}
     config = TrainBeatClassifierConfig(mitdb=Path(), nets=2, hidden=(16,), epochs=15, learning_rate=2e-2)
-    classifier = fit([JudgedBeats("x", features, target)], config)
+    classifier = fit([FeaturedBeats("x", features, target)], config)
     assert (classifier.probabilities(features).argmax(axis=1) == target).mean() > 0.97
 
 
@@ -200,7 +200,7 @@ def test_mitdb_ds2_at_the_reference_beats(data_root):
     classifier = BeatClassifier.load(WEIGHTS)
     rng = np.random.default_rng(0)
     for version, least_ppv in ((Version(), 0.85), (Version(whole=True), 0.85)):
-        seen = [judged(record, version, rng) for record in records]
+        seen = [featured_beats(record, version, rng) for record in records]
         target = np.concatenate([beats.beat_class for beats in seen])
         beat_class = np.concatenate([classifier.probabilities(beats.features).argmax(axis=1) for beats in seen])
         use = target >= 0

@@ -5,17 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from beatssl.training.diagnosis.label_fit import label_loss, negatives_per_positive
 
 from beatssl.inference.classifier import ClassificationHead, EcgClassifier, HeadConfig
-from beatssl.inference.encoder import BeatEncoder, Preprocessing, save_checkpoint
-from beatssl.inference.model_folder import CheckpointError
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_folder import CheckpointError, save_model
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.signals.preparation import Preparation
 from beatssl.store.labels import cohort
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import FinetuneConfig, finetune
-from beatssl.training.diagnosis.label_fit import label_loss, negatives_per_positive
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.views.registry import ViewsConfig
 
@@ -168,7 +169,7 @@ def test_one_record_is_too_few(folded, tmp_path):
 
 def classifier():
     encoder = build_encoder(TINY, 3)
-    model = EcgClassifier(encoder, HeadConfig(("A", "B"), hidden=4), Preprocessing(100.0, 0.5, 40.0), {"seed": 3})
+    model = EcgClassifier(encoder, HeadConfig(("A", "B"), hidden=4), Preparation(100.0, 0.5, 40.0), {"seed": 3})
     model.decide(np.array([2.0, 0.5]), np.array([0.3, 1.0]))
     return model.eval()
 
@@ -180,13 +181,13 @@ def test_a_classifier_comes_back_and_tells_a_record_as_a_file_gives_it(tmp_path)
     assert (back.labels, back.config, back.provenance) == (("A", "B"), model.config, {"seed": 3})
     assert back.thresholds.tolist() == pytest.approx([0.3, 1.0])
     ecg_mv = np.random.default_rng(0).normal(size=(3, 2500)).astype(np.float32)
-    told = back.diagnose(ecg_mv, ("V2", "II", "I"), 250.0)
-    assert told == model.diagnose(ecg_mv, ("V2", "II", "I"), 250.0)
+    told = back.predict(ecg_mv, ("V2", "II", "I"), 250.0)
+    assert told == model.predict(ecg_mv, ("V2", "II", "I"), 250.0)
     with torch.no_grad():
-        odds = back(*back.prepared(ecg_mv, ("V2", "II", "I"), 250.0))[0].numpy()
+        odds = back(*back.on_device(back.prepared(ecg_mv[None], ("V2", "II", "I"), 250.0)))[0].numpy()
     assert told == pytest.approx(dict(zip("AB", 1 / (1 + np.exp(-odds / [2.0, 0.5])), strict=True)), rel=1e-5)
     with pytest.raises(ValueError, match="none of the leads V1 holds a signal"):
-        back.diagnose(np.full((1, 1000), np.nan, np.float32), ("V1",), 100.0)
+        back.predict(np.full((1, 1000), np.nan, np.float32), ("V1",), 100.0)
     nothing = back.probabilities(
         torch.zeros(2, 12, 500), torch.eye(12, dtype=torch.bool)[:2] & torch.tensor([[True], [False]])
     )
@@ -195,7 +196,7 @@ def test_a_classifier_comes_back_and_tells_a_record_as_a_file_gives_it(tmp_path)
 
 def test_another_kind_or_another_head_is_refused(tmp_path):
     encoder = build_encoder(TINY)
-    save_checkpoint(tmp_path / "encoder", BeatEncoder(encoder, Preprocessing(100.0, 0.5, 40.0), {}))
+    save_model(tmp_path / "encoder", BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0), {}))
     with pytest.raises(CheckpointError, match="holds a saved encoder, not the classifier asked for"):
         EcgClassifier.from_pretrained(tmp_path / "encoder")
     classifier().save_pretrained(tmp_path / "kept")

@@ -8,24 +8,17 @@ import torch
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
-from beatssl.inference.encoder import BeatEncoder, CheckpointError
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import CheckpointError
 from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.results import printed, read_result, to_json
 from beatssl.store.labels import cohort, labels_of_csv, parse_folds
 from beatssl.store.splits import SplitError
-from beatssl.store.store import Store
-from beatssl.training.diagnosis.figures import figures_of, plain
+from beatssl.training.diagnosis.figures import DiagnosisFigures, figures_of
 from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, ProbeConfig, fit, probe, scaled, valid_auroc
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
-
-
-@pytest.fixture
-def folded(store, monkeypatch):
-    """The small store with three of its patients in each fold from 1 to 6, in the order they come."""
-    number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    return Store(store.path)  # one that has not read its table yet
 
 
 class Averages(Encoder):
@@ -54,9 +47,9 @@ def test_withheld_leads_are_as_if_never_recorded(store):
         embed(Averages(), store, [3], leads=("V9",))
 
 
-def test_leads_are_withheld_where_nothing_is_learnt(folded, tmp_path):
+def test_leads_are_withheld_from_validation_and_test_records(folded, tmp_path):
     config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", shown_leads=("II",), **FOLDS)
-    assert probe(config)["shown_leads"] == ["II"]
+    assert probe(config).shown_leads == ("II",)
     head = EcgClassifier.from_pretrained(tmp_path / "head")
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     ecg_mv = torch.from_numpy(np.nan_to_num(folded.ecg_mv(table["row"].to_numpy())))
@@ -66,7 +59,7 @@ def test_leads_are_withheld_where_nothing_is_learnt(folded, tmp_path):
     assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
     whole = replace(config, out=tmp_path / "all", shown_leads=())
     probe(whole)
-    scale = EcgClassifier.from_pretrained(tmp_path / "all").state_dict()  # what is learnt saw every lead in both
+    scale = EcgClassifier.from_pretrained(tmp_path / "all").state_dict()  # training saw every lead in both
     assert all(torch.equal(value, head.state_dict()[name]) for name, value in scale.items() if "scale" in name)
 
 
@@ -81,58 +74,76 @@ def test_embedding_leaves_the_encoder_in_training_or_not(store):
 
 def test_metrics_in_the_layout_of_the_protocol(folded, tmp_path):
     figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
-    assert json.loads((tmp_path / "metrics.json").read_text()) == figures
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written == to_json(figures) == to_json(read_result(tmp_path / "metrics.json", DiagnosisFigures))
     expected = ["encoder", "config_hash", "seed", "labels", "label_share", "folds", "records", "macro_auroc",
                 "macro_auprc", "macro_f1", "per_class", "ci95"]  # fmt: skip
-    assert set(expected) <= figures.keys()
-    assert figures["folds"] == {"train": [1, 2, 3, 4], "valid": 5, "test": 6}
-    assert figures["records"].keys() == {"train", "valid", "test", "dropped"}
-    assert sum(figures["records"].values()) == len(folded)
-    assert figures["ci95"].keys() == {"macro_auroc", "macro_auprc", "macro_f1"}
+    assert set(expected) <= written.keys()
+    assert written["folds"] == {"train": [1, 2, 3, 4], "valid": 5, "test": 6}
+    assert written["records"].keys() == {"train", "valid", "test", "dropped"}
+    assert sum(written["records"].values()) == len(folded)
+    assert written["ci95"].keys() == {"macro_auroc", "macro_auprc", "macro_f1"}
+    assert not {"draws", "chosen", "reliability", "pretraining"} & printed(figures).keys()
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert set(table["fold"]) == {5, 6}
-    assert len(table) == figures["records"]["valid"] + figures["records"]["test"]
+    assert len(table) == figures.records.valid + figures.records.test
     assert table.filter(like="p_").to_numpy().min() >= 0
     names = folded.labels.query("label_set == 'superclass'").groupby("label").size()
     assert set(table.filter(like="true_").columns) == {f"true_{name}" for name in names.index}
 
 
-def test_the_head_gives_the_probabilities_that_are_reported(folded, tmp_path):
+def test_the_head_gives_the_probabilities_in_the_predictions(folded, tmp_path):
     figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
     head = EcgClassifier.from_pretrained(tmp_path / "head")
-    assert head.labels == tuple(figures["per_class"])
+    assert head.labels == tuple(figures.per_class)
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     ecg_mv = folded.ecg_mv(table["row"].to_numpy())
     samples = torch.from_numpy(folded.records["samples"].to_numpy()[table["row"]])
     there = torch.from_numpy(np.isfinite(ecg_mv).any(axis=2))
     found = head.probabilities(torch.from_numpy(np.nan_to_num(ecg_mv)), there, samples).numpy()
     assert np.allclose(found, table[[f"p_{name}" for name in head.labels]], atol=2e-4)
-    assert (
-        json.loads((tmp_path / "head" / "config.json").read_text())["provenance"]["figures"]["macro_auroc"]
-        == (figures["macro_auroc"])
-    )
+    provenance = json.loads((tmp_path / "head" / "config.json").read_text())["provenance"]
+    assert provenance["figures"]["macro_auroc"] == figures.macro_auroc
     with pytest.raises(CheckpointError, match="holds a saved classifier, not the encoder asked for"):
         BeatEncoder.from_pretrained(tmp_path / "head")
 
 
 def test_the_probe_repeats_itself(folded, tmp_path):
     runs = [probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS)) for _ in range(2)]
-    assert runs[0] == runs[1]
+    assert to_json(runs[0]) == to_json(runs[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_encoder_runs_on_a_gpu(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", device="cpu", **FOLDS)
+    probe(config)
+    tables = [pd.read_parquet(tmp_path / "predictions.parquet")]
+    probe(replace(config, device="cuda"))
+    tables.append(pd.read_parquet(tmp_path / "predictions.parquet"))
+    assert np.allclose(*(table.filter(like="p_") for table in tables), atol=0.02)
+
+
+def test_a_device_that_is_not_there_is_refused(folded, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device 'cuda': PyTorch finds no GPU"):
+        probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", device="cuda", **FOLDS))
 
 
 def test_shares_of_labels_by_patient(folded, tmp_path):
     config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", label_share=0.5, draws=3, **FOLDS)
     figures = probe(config)
-    assert len(figures["draws"]) == 3
-    mean = np.mean([draw["macro_auprc"] for draw in figures["draws"]])
-    assert np.isclose(figures["macro_auprc"], mean)
+    assert len(figures.draws) == 3
+    assert np.isclose(figures.macro_auprc, np.mean([draw.macro_auprc for draw in figures.draws]))
+    for name, mean in figures.per_class.items():
+        assert np.isnan([*mean.auroc_ci95, mean.threshold]).all()
+        assert np.isclose(mean.f1, np.mean([draw.per_class[name].f1 for draw in figures.draws]), equal_nan=True)
     whole = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
-    assert figures["records"]["train"] < whole.train.sum()
+    assert figures.records.train < whole.train.sum()
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert set(table["draw"]) == {0, 1, 2}
 
 
-def test_the_reported_fold_takes_no_part(folded):
+def test_the_test_fold_takes_no_part(folded):
     group = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
     values = np.random.default_rng(0).normal(size=(len(group.row), 12)).astype(np.float32)
     line, quality = fit(values, group, group.train, INVERSE_PENALTIES)
@@ -147,7 +158,7 @@ def test_the_reported_fold_takes_no_part(folded):
     assert 0 <= valid_auroc(encoder, folded, group) <= 1
 
 
-def test_scaling_is_learnt_on_the_rows_used():
+def test_scaling_is_fitted_to_the_rows_used():
     values = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
     values[:, 2] = 7
     used = np.arange(50) < 30
@@ -178,7 +189,7 @@ def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
         labels_of_csv(store, wide)
 
 
-def test_what_is_not_known_is_neither_learnt_nor_scored(folded, tmp_path):
+def test_unknown_labels_are_neither_trained_on_nor_scored(folded, tmp_path):
     truth = folded.targets("superclass")["MI"].to_numpy()
     rng = np.random.default_rng(0)
     known = rng.random(len(folded)) < 0.7
@@ -197,11 +208,11 @@ def test_what_is_not_known_is_neither_learnt_nor_scored(folded, tmp_path):
     scores = line.scores(values)
     people = folded.records.iloc[group.row]
     figures, of_lies = (figures_of(one, people, [scores], 0, 20) for one in (group, lied))
-    assert json.dumps(plain(figures)) == json.dumps(plain(of_lies))
+    assert to_json(figures) == to_json(of_lies)
     few = known[group.row] & group.test
-    assert figures["per_class"]["MI"]["positives"] == truth[group.row][few].sum()
+    assert figures.per_class["MI"].positives == truth[group.row][few].sum()
     run = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS))
-    assert run["records"]["dropped"] == 0
+    assert run.records.dropped == 0
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert table["true_MI"].isna().sum() == (~known[table["row"]]).sum() > 0
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from beatssl.inference.embedding import embed
-from beatssl.inference.encoder import BeatEncoder, CheckpointError
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import CheckpointError
 from beatssl.models.encoded import EncoderConfig
 from beatssl.training.loop import NotFinite
 from beatssl.training.pretraining.pretrain import pretrain

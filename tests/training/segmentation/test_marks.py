@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.store.store import Store
 from beatssl.training.segmentation.marks import MARK_HZ, classes_of, marked_rows, targets
 from beatssl.training.segmentation.pseudo_labels import MeasuredRows, rows_beside
@@ -120,7 +119,7 @@ def test_some_rows_are_those_rows(store, rows):
 
 
 def test_measured_rows_cross_one_half_where_the_store_measured_a_boundary_in_all_leads_alike(store):
-    fine = replace(Preprocessing.of_store(store), fs_hz=2 * store.fs_hz, high_hz=80.0)
+    fine = replace(store.preparation, fs_hz=2 * store.fs_hz, high_hz=80.0)
     found = MeasuredRows(store, np.arange(2, 6), fine).take(np.array([1, 2]))
     assert list(found.row) == [3, 4]
     assert found.fs_hz == 2 * store.fs_hz
@@ -137,7 +136,7 @@ def test_measured_rows_cross_one_half_where_the_store_measured_a_boundary_in_all
 
 
 def test_rows_without_waves_are_left_out_and_other_signals_refused(store, monkeypatch):
-    own = Preprocessing.of_store(store)
+    own = store.preparation
     other = Store(store.path)
     monkeypatch.setitem(other.__dict__, "beats", store.beats[store.beats["row"] != 3])
     assert list(MeasuredRows(other, np.arange(2, 6), own).row) == [2, 4, 5]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from beatssl.analysis.waves import of_store, waves_of_record
-from beatssl.inference.model_folder import CheckpointError, Preprocessing
+from beatssl.inference.model_folder import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder, slots
 from beatssl.inference.source import open_encoder
 from beatssl.models.decoder import DecoderConfig
@@ -36,9 +36,7 @@ def learnt(store):
         FIT, updates=84, average=0.9, batch_size=3, rate=1e-2, few=0.1, views=ViewsConfig(temporal_scaling=0.3)
     )
     data = marked_rows(store, range(18))
-    return fit_segmenter(
-        config, encoder, data, None, Preprocessing.of_store(store), {}, 0, torch.device("cpu")
-    ).segmenter
+    return fit_segmenter(config, encoder, data, None, store.preparation, {}, 0, torch.device("cpu")).segmenter
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +99,7 @@ def test_a_wrong_store_beside_leaves_nothing_behind(store, tmp_path, changes, er
 
 def test_the_weight_of_measured_waves_counts(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
-    data, about, cpu = marked_rows(store, range(6)), Preprocessing.of_store(store), torch.device("cpu")
+    data, about, cpu = marked_rows(store, range(6)), store.preparation, torch.device("cpu")
     rows = MeasuredRows(store, np.arange(6, 20), about)
     start = fit_segmenter(FIT, encoder, rows, None, about, {}, 0, cpu).segmenter
     made = {
@@ -139,7 +137,7 @@ def test_it_learns_waves_and_one_nameless_lead_will_do(store, learnt):
 def test_the_seed_decides_all(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
     config = replace(FIT, updates=2, views=VIEWS, train="all")
-    data, about = marked_rows(store, range(6)), Preprocessing.of_store(store)
+    data, about = marked_rows(store, range(6)), store.preparation
     made = [
         fit_segmenter(config, encoder, data, None, about, {}, seed, torch.device("cpu")).segmenter.state_dict()
         for seed in (3, 3, 4)
@@ -150,7 +148,7 @@ def test_the_seed_decides_all(store):
 
 def test_a_frozen_encoder_stays_as_it_is(store):
     encoder = open_encoder("random", TINY, 0, store).encoder
-    data, about = marked_rows(store, range(6)), Preprocessing.of_store(store)
+    data, about = marked_rows(store, range(6)), store.preparation
     fitted = fit_segmenter(FIT, encoder, data, None, about, {}, 0, torch.device("cpu"))
     for name, value in fitted.segmenter.encoder.state_dict().items():
         assert torch.equal(value, encoder.state_dict()[name])
@@ -235,22 +233,18 @@ def test_many_records_at_once_give_what_each_gives_alone(learnt, store):
         np.testing.assert_allclose(same["onset_s"], alone["onset_s"], atol=0.002)
 
 
-def test_files_are_segmented_and_what_cannot_be_is_listed(learnt, store, tmp_path: Path):
+def test_files_are_segmented(learnt, store, tmp_path: Path):
     learnt.save_pretrained(tmp_path / "kept")
     source = tmp_path / "files"
     source.mkdir()
     np.save(source / "good.npy", store.ecg_mv([20])[0, [1, 7]])
-    np.save(source / "silence.npy", np.zeros((2, 1000), np.float32))
     options = {"csv_fs_hz": 100.0, "unit": "mV", "lead_names": ("II", "belly")}
     config = SegmentConfig(tmp_path / "out", encoder=str(tmp_path / "kept"), apply=(source,), files=options)
     counts = segment(config)
     waves = pd.read_parquet(tmp_path / "out" / "waves.parquet")
-    refused = pd.read_parquet(tmp_path / "out" / "refused.parquet")
     assert counts["records"] == 1
     assert counts["QRS"] == (waves["wave"] == "QRS").sum() > 4
-    assert set(waves["record_id"]) == {"good.npy"}
     assert set(waves["lead"]) <= {"II", "belly"}
-    assert list(refused["record_id"]) == ["silence.npy"]
 
 
 def test_other_signals_are_refused(learnt, store, monkeypatch):

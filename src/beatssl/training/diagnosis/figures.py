@@ -1,15 +1,36 @@
-"""Figures of a probe in the layout of metrics.json: one set of scores, or the mean over several draws of labels."""
+"""Figures of a probe or fine-tuning on the test fold: of one set of scores, or means over draws of labels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
 
-from beatssl.metrics.calibration import calibration_figures, chances, fit_temperatures, macro_of
-from beatssl.metrics.classification import auroc, best_f1_thresholds, figures_of_labels, patient_weights, report
+from beatssl.metrics.calibration import (
+    Calibration,
+    CalibrationFigures,
+    LabelCalibration,
+    Reliability,
+    calibration_figures,
+    calibration_over,
+    chances,
+    fit_temperatures,
+)
+from beatssl.metrics.classification import (
+    ClassificationFigures,
+    LabelFigures,
+    MacroFigures,
+    MacroIntervals,
+    auroc,
+    best_f1_thresholds,
+    figures_of_labels,
+    macro_intervals,
+    patient_weights,
+    report,
+)
+from beatssl.results import FOR_FILES
 from beatssl.store.labels import Cohort
 
 _AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
@@ -18,23 +39,92 @@ _SMALLEST_GROUP = 50
 Scores = Float64[np.ndarray, "row label"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class GroupFigures(MacroFigures):
+    """Macro figures of one sex or age group of the test fold."""
+
+    records: float
+    """Of the group; a float because draws of labels are averaged alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortFigures(ClassificationFigures):
+    """Figures of the test fold, and of the groups in it with 50 records at least."""
+
+    by_group: Mapping[str, GroupFigures]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiguresOverDraws(CohortFigures):
+    """Means over the draws of labels, with the intervals of these means, and each draw's own figures.
+
+    A single draw has nothing in `draws`: its figures are the means.
+    """
+
+    draws: tuple[CohortFigures, ...] = field(default=(), metadata=FOR_FILES)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Folds as numbers: trained on, validation, test."""
+
+    train: tuple[int, ...]
+    valid: int
+    test: int
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """Rows of each part, and rows without a label in the set, which are left out."""
+
+    train: int
+    valid: int
+    test: int
+    dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSetup:
+    """What was predicted, by what, from which records."""
+
+    encoder: str
+    config_hash: str
+    seed: int
+    labels: str
+    label_share: float
+    shown_leads: tuple[str, ...] = ()
+    folds: Folds
+    records: RecordCounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisFigures(FiguresOverDraws, EvaluationSetup):
+    """The contents of metrics.json of probe and finetune."""
+
+    calibration: Calibration
+    reliability: Mapping[str, Reliability] = field(metadata=FOR_FILES)
+    chosen: tuple[Mapping[str, Any], ...] = field(metadata=FOR_FILES)
+    """For each draw of labels what the validation fold decided: a penalty, or an epoch."""
+    pretraining: Mapping[str, Any] = field(metadata=FOR_FILES)
+    """The encoder's provenance."""
+
+
 def figures_of(
     group: Cohort, people: pd.DataFrame, draws: Sequence[Scores], seed: int, bootstrap_draws: int
-) -> dict[str, Any]:
+) -> FiguresOverDraws:
     """Macro figures, figures of every label and group, and intervals over bootstrap draws of patients.
 
-    `people` has the cohort's lines of the store's records; `draws` the scores of every draw of labels. Of several,
-    figures are means over draws, intervals those of that mean, and each draw's own figures stand under `draws`.
+    `people` has the cohort's lines of the store's records; `draws` the scores of every draw of labels.
     """
     each = [_one(group, people, scores, seed, bootstrap_draws) for scores in draws]
     if len(each) == 1:
-        return each[0]
-    return _mean_of(each) | {"ci95": _intervals_of_mean(group, draws, seed, bootstrap_draws), "draws": each}
+        return FiguresOverDraws(**vars(each[0]))
+    return _mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws))
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the choosing fold decides once a model is trained: each label's temperature and threshold."""
+    """What the validation fold decides once a model is trained: each label's temperature and threshold."""
 
     temperatures: Float64[np.ndarray, " label"]
     thresholds: Float64[np.ndarray, " label"]  # of scores
@@ -46,13 +136,13 @@ class Chosen:
 
 
 def choose(group: Cohort, scores: Scores) -> Chosen:
-    """Temperatures that make probabilities of the scores, and thresholds of the greatest F1, on the choosing fold."""
+    """Temperatures that make probabilities of the scores, and thresholds of the greatest F1, on the validation fold."""
     labels, own, known = group.labels[group.valid], scores[group.valid], group.known[group.valid]
     return Chosen(fit_temperatures(labels, own, known), best_f1_thresholds(labels, own, known))
 
 
-def calibration_of(group: Cohort, draws: Sequence[Scores]) -> dict[str, Any]:
-    """How far probabilities are from shares of positives on the reported fold; see `calibration_figures`.
+def calibration_of(group: Cohort, draws: Sequence[Scores]) -> CalibrationFigures:
+    """How far probabilities are from shares of positives on the test fold; see `calibration_figures`.
 
     Of several draws of labels, `calibration` is the mean and `reliability` that of the first.
     """
@@ -63,12 +153,16 @@ def calibration_of(group: Cohort, draws: Sequence[Scores]) -> dict[str, Any]:
         )
         for scores in draws
     ]
-    first: dict[str, dict[str, float]] = each[0]["calibration"]["per_class"]
-    errors = {
-        label: {kind: float(np.mean([one["calibration"]["per_class"][label][kind] for one in each])) for kind in kinds}
-        for label, kinds in first.items()
-    }
-    return {"calibration": macro_of(errors) | {"per_class": errors}, "reliability": each[0]["reliability"]}
+
+    def mean(label: str) -> LabelCalibration:
+        of = [one.calibration.per_class[label] for one in each]
+        return LabelCalibration(
+            float(np.mean([one.temperature for one in of])),
+            float(np.mean([one.ece_before for one in of])),
+            float(np.mean([one.ece_after for one in of])),
+        )
+
+    return CalibrationFigures(calibration_over({label: mean(label) for label in group.names}), each[0].reliability)
 
 
 def macro_auroc(
@@ -81,41 +175,36 @@ def macro_auroc(
     return float(finite.mean()) if finite.size else 0.0
 
 
-def plain(value: Any) -> Any:
-    """As JSON takes it: None for what is not finite."""
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int) -> dict[str, Any]:
+def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int) -> CohortFigures:
     labels, test, known = group.labels, group.test, group.known
     thresholds = choose(group, scores).thresholds
     rng = np.random.default_rng(seed)
     figures = report(
         labels[test], scores[test], thresholds, group.patient[test], group.names, rng, bootstrap_draws, known[test]
     )
-    return figures | {"by_group": _by_group(group, people, scores, thresholds)}
+    return CohortFigures(**vars(figures), by_group=_by_group(group, people, scores, thresholds))
 
 
 def _by_group(
     group: Cohort, people: pd.DataFrame, scores: Scores, thresholds: Float64[np.ndarray, " label"]
-) -> dict[str, dict[str, float]]:
-    """Macro figures by sex and age group on the reported fold, for groups large enough to mean something."""
+) -> dict[str, GroupFigures]:
+    """Macro figures by sex and age group on the test fold, for groups large enough to mean something."""
     age = people["age_years"].to_numpy(np.float64)
     members = {sex: (people["sex"] == sex).to_numpy(bool) for sex in ("female", "male")}
     members |= {name: (age >= low) & (age < high) for name, low, high in _AGES}
-    out: dict[str, dict[str, float]] = {}
+    out: dict[str, GroupFigures] = {}
     for name, member in members.items():
         part = group.test & member
         if part.sum() >= _SMALLEST_GROUP:
             ones = np.ones((1, int(part.sum())))
             each = figures_of_labels(group.labels[part], scores[part], thresholds, ones, group.known[part])
-            out[name] = {"records": float(part.sum())} | {f"macro_{k}": float(v) for k, (v,) in _macros(each).items()}
+            macro = {kind: float(value) for kind, (value,) in _macros(each).items()}
+            out[name] = GroupFigures(
+                macro_auroc=macro["auroc"],
+                macro_auprc=macro["auprc"],
+                macro_f1=macro["f1"],
+                records=float(part.sum()),
+            )
     return out
 
 
@@ -128,21 +217,38 @@ def _macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Flo
     }
 
 
-def _mean_of(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Macro figures and those of every label, as means over draws."""
-    macro = {name: float(np.mean([one[name] for one in each])) for name in ("macro_auroc", "macro_auprc", "macro_f1")}
-    per_class: dict[str, dict[str, float]] = {}
-    for label, first in each[0]["per_class"].items():
-        means = {kind: np.mean([one["per_class"][label][kind] for one in each]) for kind in ("auroc", "auprc", "f1")}
-        per_class[label] = {kind: float(value) for kind, value in means.items()} | {"positives": first["positives"]}
-    by_group = {
-        name: {kind: float(np.mean([one["by_group"][name][kind] for one in each])) for kind in first}
-        for name, first in each[0]["by_group"].items()
-    }
-    return macro | {"per_class": per_class, "by_group": by_group}
+def _mean_of(each: Sequence[CohortFigures], intervals: MacroIntervals) -> FiguresOverDraws:
+    """Macro figures and those of every label and group, as means over draws."""
+    return FiguresOverDraws(
+        macro_auroc=float(np.mean([one.macro_auroc for one in each])),
+        macro_auprc=float(np.mean([one.macro_auprc for one in each])),
+        macro_f1=float(np.mean([one.macro_f1 for one in each])),
+        ci95=intervals,
+        per_class={label: _mean_of_label([one.per_class[label] for one in each]) for label in each[0].per_class},
+        by_group={name: _mean_of_group([one.by_group[name] for one in each]) for name in each[0].by_group},
+        draws=tuple(each),
+    )
 
 
-def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> dict[str, Any]:
+def _mean_of_label(each: Sequence[LabelFigures]) -> LabelFigures:
+    return LabelFigures(
+        auroc=float(np.mean([one.auroc for one in each])),
+        auprc=float(np.mean([one.auprc for one in each])),
+        f1=float(np.mean([one.f1 for one in each])),
+        positives=each[0].positives,
+    )
+
+
+def _mean_of_group(each: Sequence[GroupFigures]) -> GroupFigures:
+    return GroupFigures(
+        macro_auroc=float(np.mean([one.macro_auroc for one in each])),
+        macro_auprc=float(np.mean([one.macro_auprc for one in each])),
+        macro_f1=float(np.mean([one.macro_f1 for one in each])),
+        records=float(np.mean([one.records for one in each])),
+    )
+
+
+def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> MacroIntervals:
     """Every bootstrap draw of patients is scored for all draws of labels, and their mean taken."""
     test = group.test
     weights = patient_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
@@ -152,5 +258,4 @@ def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootst
         drawn.append(
             _macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
         )
-    means = {kind: np.mean([one[kind] for one in drawn], axis=0) for kind in drawn[0]}
-    return {f"macro_{kind}": [float(v) for v in np.quantile(mean, (0.025, 0.975))] for kind, mean in means.items()}
+    return macro_intervals({kind: np.mean([one[kind] for one in drawn], axis=0) for kind in drawn[0]})

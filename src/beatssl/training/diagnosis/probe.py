@@ -1,20 +1,21 @@
-"""The linear probe: what a frozen encoder knows of a diagnosis, as a straight line can read it."""
+"""The linear probe: logistic regression on the embeddings of a frozen encoder."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
+from beatssl.inference.device import Device, torch_device
 from beatssl.inference.embedding import embed
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, choosing
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.figures import macro_auroc
+from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
 from beatssl.training.diagnosis.linear import Linear, fit_path
 from beatssl.training.diagnosis.question import METRICS as METRICS
 from beatssl.training.diagnosis.question import PREDICTIONS as PREDICTIONS
@@ -28,28 +29,33 @@ INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 class ProbeConfig(DiagnosisConfig):
     """Logistic regression on a frozen encoder's embeddings of a labelled store.
 
-    Embeddings of whole records, standardised on the training folds; the penalty, one for all labels, and each
-    label's threshold and temperature come from the choosing fold; only the reported fold's figures are written.
+    Embeddings of whole records are standardised on the training folds. The validation fold decides the penalty, one for
+    all labels, and each label's threshold and temperature. Figures are of the test fold.
     """
 
     inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES
     """Penalties to choose from, as scikit-learn's C."""
     batch_size: Annotated[int, Field(ge=1)] = 256
     """Records encoded at once."""
+    device: Device = "auto"
+    """Where the encoder runs; the regression is fitted on the CPU."""
 
 
-def probe(config: ProbeConfig) -> dict[str, Any]:
+def probe(config: ProbeConfig) -> DiagnosisFigures:
     """The figures of one encoder, also written as `out`/metrics.json, with every record's probabilities and the head.
 
     With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
-    own figures stand under `draws`; the head is the first draw's.
+    own figures are in `draws`; the head is the first draw's.
 
     Raises ValueError where the store has no such labels or was prepared otherwise than the encoder expects, SplitError
     where folds overlap or share a patient.
     """
     question = ask(config)
     group, encoder = question.group, question.opened.encoder
-    values = embeddings(question, config.shown_leads, config.batch_size)
+    device = torch_device(config.device)
+    encoder.to(device)
+    values = embeddings(question, config.shown_leads, config.batch_size, device)
+    encoder.cpu()
     answers: list[Answer] = []
     for used in question.draws:
         line, quality = fit(values, group, used, config.inverse_penalties)
@@ -65,9 +71,9 @@ def valid_auroc(
     group: Cohort,
     inverse_penalties: Sequence[float] = (1e-3, 1e-2),
     batch_size: int = 256,
-    device: Any = "cpu",
+    device: torch.device | str = "cpu",
 ) -> float:
-    """Macro AUROC on the choosing fold alone: how a run is doing. The reported fold is neither read nor scored."""
+    """Macro AUROC of a linear probe on the validation fold, to follow a run. The test fold is not read."""
     part = choosing(group)
     values = embed(encoder, store, part.row, batch_size, device, "Probing")
     return fit(values, part, part.train, inverse_penalties)[1]
@@ -79,7 +85,7 @@ def fit(
     used: Bool[np.ndarray, " row"],
     inverse_penalties: Sequence[float],
 ) -> tuple[Linear, float]:
-    """The regression learnt from the rows `used` that is best on the choosing fold, and its macro AUROC there."""
+    """The regression fitted to the rows `used` that is best on the validation fold, and its macro AUROC there."""
     standard = scaled(values, used)
     valid = group.valid
     best: tuple[Linear, float] | None = None
@@ -113,7 +119,7 @@ def _classifier(
     question: Question, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
 ) -> EcgClassifier:
     """The encoder with the regression as its head, which gives the scores that the regression gives."""
-    model = EcgClassifier(encoder, HeadConfig(question.group.names), Preprocessing.of_store(question.store), {})
+    model = EcgClassifier(encoder, HeadConfig(question.group.names), question.store.preparation, {})
     mean, variance = spread(values)
     model.head.standardise_as(mean, variance)
     model.head.be_linear(line.weight, line.bias)

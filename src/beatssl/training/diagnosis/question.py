@@ -1,8 +1,8 @@
-"""What probe and finetune share: the question asked of an encoder, and what is written of the answer."""
+"""What probe and finetune share: labels and rows read, an encoder opened, and results written."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,44 +15,52 @@ from jaxtyping import Bool, Float32
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
-from beatssl.files import write_json
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
 from beatssl.inference.model_folder import save_model
 from beatssl.inference.source import Opened, open_encoder
 from beatssl.metrics.calibration import chances
 from beatssl.models.encoded import EncoderConfig
+from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, choosing, cohort, parse_folds
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.figures import Scores, calibration_of, choose, figures_of, plain
+from beatssl.training.diagnosis.figures import (
+    DiagnosisFigures,
+    Folds,
+    RecordCounts,
+    Scores,
+    calibration_of,
+    choose,
+    figures_of,
+)
 
 METRICS, PREDICTIONS, HEAD = "metrics.json", "predictions.parquet", "head"
 
 
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
 class DiagnosisConfig:
-    """Labels of a store, to be told by an encoder and a head."""
+    """Labels of a store, to be predicted by an encoder and a head."""
 
     store: tyro.conf.Positional[Path]
     """Folder of a prepared store with labels and folds."""
     out: Path
     """Folder for metrics.json, predictions.parquet and the head."""
     encoder: str = "default"
-    """Run or checkpoint; "default": the shipped weights; "random": an untrained network."""
+    """Run or checkpoint; "default": the bundled weights; "random": an untrained network."""
     network: EncoderConfig = field(default_factory=EncoderConfig)
-    """Which network, and how large, where the encoder is random."""
+    """Name and size of the network where the encoder is random."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
     of 1, 0 and empty (not known) for each label, or a column label with a line a statement."""
     train_folds: str = "1-7"
-    """Folds to learn from."""
+    """Training folds."""
     valid_fold: int = 8
-    """Fold that is chosen on: penalty or epoch, thresholds, temperatures."""
+    """Validation fold: decides penalty or epoch, thresholds and temperatures."""
     test_fold: int = 9
-    """Fold that is reported."""
-    choose_only: bool = False
-    """Give the figures of the choosing fold and leave the reported one alone: for choosing between configurations."""
+    """Test fold: the figures are of its records."""
+    validation_only: bool = False
+    """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose labels are used."""
     draws: Annotated[int, Field(ge=1)] = 5
@@ -60,8 +68,7 @@ class DiagnosisConfig:
     keep_unlabelled: bool = False
     """Keep records without a label in the set, as negatives of every label."""
     shown_leads: tuple[str, ...] = ()
-    """Leads that the choosing and the reported records keep, as on a device with fewer; what is learnt is learnt from
-    all leads all the same. Empty: all."""
+    """Leads kept in validation and test records, as on a device with fewer; training records keep all. Empty: all."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the draws, the bootstrap, a random encoder, and training."""
     bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
@@ -70,7 +77,7 @@ class DiagnosisConfig:
 
 @dataclass(frozen=True)
 class Question:
-    """A store, its labelled rows, the encoder, and which rows each draw of labels learns from."""
+    """A store, its labelled rows, the encoder, and the training rows of each draw of labels."""
 
     store: Store
     group: Cohort
@@ -80,11 +87,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one draw of labels led to: scores of all rows as log odds, the model, and how it was chosen."""
+    """The result of one draw of labels: scores of all rows as log odds, the model, and what was chosen for it."""
 
     scores: Scores
     model: EcgClassifier
-    chosen: dict[str, Any]
+    chosen: Mapping[str, Any]
 
 
 def ask(config: DiagnosisConfig) -> Question:
@@ -98,7 +105,7 @@ def ask(config: DiagnosisConfig) -> Question:
         store, config.labels, parse_folds(config.train_folds), config.valid_fold, config.test_fold,
         config.keep_unlabelled,
     )  # fmt: skip
-    group = choosing(group) if config.choose_only else group
+    group = choosing(group) if config.validation_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
     return Question(store, group, opened, _draws(store, group, config))
 
@@ -106,7 +113,7 @@ def ask(config: DiagnosisConfig) -> Question:
 def embeddings(
     question: Question, shown_leads: Sequence[str], batch_size: int = 256, device: torch.device | str = "cpu"
 ) -> Float32[np.ndarray, "row embedding"]:
-    """Of the cohort's rows by the frozen encoder; choosing and reported ones with nothing but `shown_leads`, if any."""
+    """Of the cohort's rows by the frozen encoder; validation and test rows with `shown_leads` alone, if any."""
     group, encoder, store = question.group, question.opened.encoder, question.store
     values = embed(encoder, store, group.row, batch_size, device)
     if shown_leads:
@@ -115,44 +122,47 @@ def embeddings(
     return values
 
 
-def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answer]) -> dict[str, Any]:
+def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answer]) -> DiagnosisFigures:
     """The figures, written to `out` as metrics.json with every record's probabilities and the first draw's model.
 
     With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
-    own figures stand under `draws`.
+    own figures are in `draws`.
     """
     group, opened = question.group, question.opened
     scores = [answer.scores for answer in answers]
     people = question.store.records.iloc[group.row]
-    figures = {
-        "encoder": opened.name,
-        "config_hash": config_hash(config, opened, question.store),
-        "seed": config.seed,
-        "labels": config.labels,
-        "label_share": config.label_share,
-        "shown_leads": list(config.shown_leads),
-        "folds": {
-            "train": list(parse_folds(config.train_folds)), "valid": config.valid_fold,
-            "test": config.valid_fold if config.choose_only else config.test_fold,
-        },
-        "records": {
-            "train": int(np.mean([used.sum() for used in question.draws])),
-            "valid": int(group.valid.sum()), "test": int(group.test.sum()), "dropped": group.dropped,
-        },
-        **figures_of(group, people, scores, config.seed, config.bootstrap_draws),
-        **calibration_of(group, scores),
-        "chosen": [answer.chosen for answer in answers],
-        "pretraining": opened.provenance,
-    }  # fmt: skip
+    figures = DiagnosisFigures(
+        encoder=opened.name,
+        config_hash=config_hash(config, opened, question.store),
+        seed=config.seed,
+        labels=config.labels,
+        label_share=config.label_share,
+        shown_leads=config.shown_leads,
+        folds=Folds(
+            parse_folds(config.train_folds),
+            config.valid_fold,
+            config.valid_fold if config.validation_only else config.test_fold,
+        ),
+        records=RecordCounts(
+            train=int(np.mean([used.sum() for used in question.draws])),
+            valid=int(group.valid.sum()),
+            test=int(group.test.sum()),
+            dropped=group.dropped,
+        ),
+        **vars(figures_of(group, people, scores, config.seed, config.bootstrap_draws)),
+        **vars(calibration_of(group, scores)),
+        chosen=tuple(answer.chosen for answer in answers),
+        pretraining=opened.provenance,
+    )
     config.out.mkdir(parents=True, exist_ok=True)
     _predictions(question, scores).to_parquet(config.out / PREDICTIONS, index=False)
     _keep(config, question, answers[0], figures)
-    write_json(config.out / METRICS, plain(figures))
-    return plain(figures)
+    write_result(config.out / METRICS, figures)
+    return figures
 
 
 def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
-    """Twelve digits that are others where anything is that the figures hang on: config, weights, or the store."""
+    """Twelve hexadecimal digits of all that the figures depend on: config, weights and store."""
     weights = hashlib.sha256()
     for name, value in opened.encoder.state_dict().items():
         weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -162,12 +172,13 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 
 def _asked(config: DiagnosisConfig) -> dict[str, Any]:
-    """The config without the places of things, which say nothing of what they are."""
-    return {name: value for name, value in asdict(config).items() if name not in ("out", "store", "encoder")}
+    """The config without paths, device and logging, which the figures do not depend on."""
+    free = ("out", "store", "encoder", "device", "run")
+    return {name: value for name, value in asdict(config).items() if name not in free}
 
 
 def _draws(store: Store, group: Cohort, config: DiagnosisConfig) -> list[Bool[np.ndarray, " row"]]:
-    """Which rows each draw learns from."""
+    """The training rows of each draw."""
     if config.label_share >= 1:
         return [group.train]
     train = group.row[group.train]
@@ -175,21 +186,21 @@ def _draws(store: Store, group: Cohort, config: DiagnosisConfig) -> list[Bool[np
     return [np.isin(group.row, take_share(store.records, train, config.label_share, rng)) for rng in rngs]
 
 
-def _keep(config: DiagnosisConfig, question: Question, answer: Answer, figures: dict[str, Any]) -> None:
-    """The model with what the choosing fold decided, and with its figures, as `out`/head."""
+def _keep(config: DiagnosisConfig, question: Question, answer: Answer, figures: DiagnosisFigures) -> None:
+    """The model with its temperatures, thresholds and figures, as `out`/head."""
     chosen = choose(question.group, answer.scores)
     answer.model.decide(chosen.temperatures, chosen.threshold_chances)
-    reported = {name: figures[name] for name in ("config_hash", "folds", "records", "macro_auroc", "macro_f1", "ci95")}
+    kept = ("config_hash", "folds", "records", "macro_auroc", "macro_f1", "ci95")
     answer.model.provenance = {
         "pretraining": question.opened.provenance,
         "head": {"store": question.store.kind, **_asked(config)},
-        "figures": plain(reported),
+        "figures": {name: to_json(getattr(figures, name)) for name in kept},
     }
     save_model(config.out / HEAD, answer.model)
 
 
 def _predictions(question: Question, scores: Sequence[Scores]) -> pd.DataFrame:
-    """A line a record and draw of the choosing and the reported fold: calibrated probabilities, and the truth."""
+    """A line a record and draw of the validation and the test fold: calibrated probabilities, and the truth."""
     group = question.group
     held_out = group.valid | group.test
     people = question.store.records.iloc[group.row[held_out]]

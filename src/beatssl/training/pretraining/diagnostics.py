@@ -1,16 +1,28 @@
-"""What a run looks like from inside: do embeddings collapse, are the views too weak or too strong, are targets flat?"""
+"""Diagnostics of a contrast: collapsed embeddings, views too weak or too strong, targets too flat or too sharp."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from beatssl.targets.diagnostics import TargetFigures, target_figures, target_warning
 
 _FEW = 2
 _FLAT_RANK, _ALL_KNOWN, _NO_MARGIN = 4.0, 0.995, 0.05
 _ITSELF = 1e-5
 _MANY = 32
 """Rows of a batch from which being recognised among them, or not, says something."""
+
+
+@dataclass
+class Compared:
+    """What a contrast compared: two views of every item over all processes, and the targets (None: each for itself)."""
+
+    z_a: Float[Tensor, "n d"]
+    z_b: Float[Tensor, "n d"]
+    targets: Float[Tensor, "n n"] | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class Embedding:
 
 
 @torch.no_grad()
-def look_at(z_a: Float[Tensor, "item dim"], z_b: Float[Tensor, "item dim"]) -> Embedding | None:
+def embedding_figures(z_a: Float[Tensor, "item dim"], z_b: Float[Tensor, "item dim"]) -> Embedding | None:
     """How two views of each item lie against each other and against other items; None for fewer than two items.
 
     alignment: mean ‖a_i − b_i‖²; uniformity: log mean over i ≠ j of exp(−2‖a_i − a_j‖²) (Wang and Isola, ICML 2020).
@@ -65,25 +77,46 @@ def effective_rank(z: Float[Tensor, "item dim"]) -> float:
     return float(torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum()))
 
 
-def warnings_of(figures: dict[str, float], batch_size: int) -> dict[str, str]:
-    """What to worry about, by kind, each with its remedy. `figures` are entries of metrics.jsonl."""
+def contrast_figures(compared: Mapping[str, Compared]) -> dict[str, float]:
+    """Figures of the embeddings and of the targets of each contrast, as entries of metrics.jsonl."""
+    out: dict[str, float] = {}
+    for name, pairs in compared.items():
+        seen = embedding_figures(pairs.z_a.detach(), pairs.z_b.detach())
+        out |= {} if seen is None else seen.named(name)
+        if pairs.targets is not None and len(pairs.targets):
+            figures = target_figures(pairs.targets)
+            out |= {f"{name}_target_{one.name}": getattr(figures, one.name) for one in fields(TargetFigures)}
+    return out
+
+
+def contrast_warnings(figures: Mapping[str, float], batch_size: int, names: Sequence[str]) -> dict[str, str]:
+    """What to worry about, by kind, each with its remedy; `names` are the contrasts, that of records first."""
     said: dict[str, str] = {}
-    for name in ("rhythm", "beat"):
+    for name in names:
         rank = figures.get(f"{name}_effective_rank", float("inf"))
         if rank < _FLAT_RANK:
             said[f"{name} collapse"] = (
                 f"{name} embeddings span {rank:.1f} dimensions (collapse): raise the temperature, lower the learning "
                 "rate, or make the targets sharper (exponent)"
             )
+        targets = {one.name: figures.get(f"{name}_target_{one.name}") for one in fields(TargetFigures)}
+        known = {key: value for key, value in targets.items() if value is not None}
+        if len(known) == len(targets) and (message := target_warning(TargetFigures(**known), name)):
+            said[f"{name} targets"] = message
+    return said | _view_warnings(figures, batch_size, names[0])
+
+
+def _view_warnings(figures: Mapping[str, float], batch_size: int, name: str) -> dict[str, str]:
+    said: dict[str, str] = {}
     # An embedding contrasted with itself (anchor "self") says nothing of views.
-    pairs = figures.get("rhythm_alignment", 1.0) > _ITSELF
-    known = figures.get("rhythm_recognised_share", 0.5) if pairs else 0.5
+    pairs = figures.get(f"{name}_alignment", 1.0) > _ITSELF
+    known = figures.get(f"{name}_recognised_share", 0.5) if pairs else 0.5
     if batch_size >= _MANY and known > _ALL_KNOWN:
         said["weak views"] = (
             f"{known:.1%} of records are nearest to their own other view (views too weak): raise their strength, or "
             "use VCG views of rank three (views.rank=low)"
         )
-    apart = figures.get("rhythm_same_cosine", 1.0) - figures.get("rhythm_other_cosine", 0.0)
+    apart = figures.get(f"{name}_same_cosine", 1.0) - figures.get(f"{name}_other_cosine", 0.0)
     if batch_size >= _MANY and figures.get("epoch", 0.0) >= 1 and apart < _NO_MARGIN:
         said["strong views"] = (
             f"two views of a record lie no nearer than two records (cosines differ by {apart:.2f}; views too strong): "

@@ -12,6 +12,7 @@ from torch import Tensor
 from beatssl.signals.leads import LEADS
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.store import Store
+from beatssl.views.view import Signals
 
 MARK_HZ = 500.0
 """Rate of the grid that marks are kept on: that of LUDB."""
@@ -43,8 +44,8 @@ class MarkedRows:
     ecg_mv: Float[Tensor, "row lead time"]
     lead_mask: Bool[Tensor, "row lead"]
     covered: Int16[Tensor, "row lead 4 step"]
-    beat_row: Int64[np.ndarray, " beat"]
-    beat_at: Float[np.ndarray, " beat"]
+    beat_row: Int64[Tensor, " beat"]
+    beat_at: Float[Tensor, " beat"]
     fs_hz: float
 
     def __len__(self) -> int:
@@ -52,12 +53,17 @@ class MarkedRows:
 
     def take(self, at: Int64[np.ndarray, " some"]) -> "MarkedRows":
         """Some of the rows, by their place among them, in rising order."""
-        begin, end = (np.searchsorted(self.beat_row, at, side=side) for side in ("left", "right"))
+        begin, end = (np.searchsorted(self.beat_row.numpy(), at, side=side) for side in ("left", "right"))
         beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
         return MarkedRows(
             self.row[at], self.ecg_mv[at], self.lead_mask[at], self.covered[at],
-            np.repeat(np.arange(len(at)), end - begin), self.beat_at[beats], self.fs_hz,
+            torch.from_numpy(np.repeat(np.arange(len(at)), end - begin)), self.beat_at[beats], self.fs_hz,
         )  # fmt: skip
+
+    def signals(self) -> Signals:
+        """The rows as views take them."""
+        valid = torch.full((len(self),), self.ecg_mv.shape[2], device=self.ecg_mv.device)
+        return Signals(self.ecg_mv, self.lead_mask, valid, self.beat_row, self.beat_at, self.fs_hz)
 
 
 def marked_rows(store: Store, rows: Sequence[int] | Int64[np.ndarray, " row"]) -> MarkedRows:
@@ -81,8 +87,10 @@ def marked_rows(store: Store, rows: Sequence[int] | Int64[np.ndarray, " row"]) -
         ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
         lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
         covered=torch.from_numpy(covered_by(classes_of(store, wanted))),
-        beat_row=beat_row[beat_row >= 0][order],
-        beat_at=(beats["time_s"].to_numpy(np.float64)[beat_row >= 0][order] * store.fs_hz).astype(np.float32),
+        beat_row=torch.from_numpy(beat_row[beat_row >= 0][order]),
+        beat_at=torch.from_numpy(
+            (beats["time_s"].to_numpy(np.float64)[beat_row >= 0][order] * store.fs_hz).astype(np.float32)
+        ),
         fs_hz=store.fs_hz,
     )
 

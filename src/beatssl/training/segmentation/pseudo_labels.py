@@ -1,4 +1,4 @@
-"""What a segmenter learns beside marks: rows of any store with the waves that `prepare` measured on all leads."""
+"""Pseudo-labels for co-training: rows of any store with the waves that `prepare` measured on all leads."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from jaxtyping import Int16, Int64
 
-from beatssl.inference.decimation import thinning_factor
-from beatssl.inference.model_folder import Preprocessing
+from beatssl.inference.decimation import decimation_factor
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import LEADS
+from beatssl.signals.preparation import Preparation
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
-from beatssl.training.pretraining.columns import kept_rows
+from beatssl.store.unlabelled import kept_rows
 from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, classes_of_lead, covered_by
 
 _PARTS = {"P": ("p_onset_s", "p_peak_s", "p_offset_s"), "QRS": ("qrs_onset_s", "r_peak_s", "qrs_offset_s"),
@@ -22,18 +22,18 @@ _LEAST_WAVES = 4
 """Of a row, for it to teach anything."""
 
 
-class MeasuredRows:
+class PseudoLabelledRows:
     """Rows read as they are asked for, at the rate of the marked ones; all leads of a row share one set of waves.
 
     Nothing is known before a row's first wave and after its last.
     """
 
-    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preprocessing) -> None:
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preparation) -> None:
         """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
-        own = Preprocessing.of_store(store)
-        if thinning_factor(preprocessing, own) is None:
+        own = store.preparation
+        if decimation_factor(preprocessing, own) is None:
             raise ValueError(
-                f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; to be learnt beside it, "
+                f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; for co-training, "
                 "prepare it alike, or at a half or a quarter of its rate"
             )
         beats = store.beats[["row", "time_s", *(name for part in _PARTS.values() for name in part)]]
@@ -45,7 +45,7 @@ class MeasuredRows:
                 f"none of the {len(rows)} rows of {store.path} that may be learnt from has {_LEAST_WAVES} measured "
                 "waves; pass other folds or another store"
             )
-        self.store, self.preprocessing, self.fs_hz = store, preprocessing, preprocessing.fs_hz
+        self.store, self.preparation, self.fs_hz = store, preprocessing, preprocessing.fs_hz
         self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
 
     def __len__(self) -> int:
@@ -65,8 +65,10 @@ class MeasuredRows:
             ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
             lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
             covered=torch.from_numpy(covered_by(classes)).expand(-1, len(LEADS), -1, -1),
-            beat_row=np.repeat(np.arange(len(rows)), end - begin),
-            beat_at=(self._beats["time_s"].to_numpy(np.float64)[beats] * self.fs_hz).astype(np.float32),
+            beat_row=torch.from_numpy(np.repeat(np.arange(len(rows)), end - begin)),
+            beat_at=torch.from_numpy(
+                (self._beats["time_s"].to_numpy(np.float64)[beats] * self.fs_hz).astype(np.float32)
+            ),
             fs_hz=self.fs_hz,
         )
 
@@ -83,10 +85,10 @@ class MeasuredRows:
         return classes_of_lead(wave, onset, peak, offset, round(self.store.duration_s * MARK_HZ))
 
 
-def rows_beside(store: Store, marked: Store, folds: Sequence[int]) -> MeasuredRows:
-    """Rows of a store in some folds (where it has folds; else all) to be learnt beside the marked one.
+def rows_to_cotrain(store: Store, marked: Store, folds: Sequence[int]) -> PseudoLabelledRows:
+    """Rows of a store in some folds (where it has folds; else all) for co-training with the marked one.
 
-    People and waveforms that the marked store holds take no part: its records are reported on. Raises ValueError where
+    People and waveforms that the marked store holds take no part: its records are tested. Raises ValueError where
     the stores do not fit together or no row is left, SplitError as `kept_rows`.
     """
     if store.duration_s != marked.duration_s:
@@ -98,4 +100,4 @@ def rows_beside(store: Store, marked: Store, folds: Sequence[int]) -> MeasuredRo
     there, here = store.records.iloc[rows], marked.records
     waveform = here.loc[here["waveform_hash"] != "", "waveform_hash"]
     shared = patients(there).isin(patients(here)) | there["waveform_hash"].isin(waveform)
-    return MeasuredRows(store, rows[~shared.to_numpy(bool)], Preprocessing.of_store(marked))
+    return PseudoLabelledRows(store, rows[~shared.to_numpy(bool)], marked.preparation)

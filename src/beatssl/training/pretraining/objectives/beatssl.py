@@ -1,14 +1,18 @@
-"""A batch and its views to named losses: contrast of records, contrast of beats, regression of measured features."""
+"""Beat-SSL: contrast of records and of heartbeats towards soft targets, and regression of what was measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+import numpy as np
+import pandas as pd
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, Int64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
+from beatssl.features import BEAT_DEFINITIONS
 from beatssl.losses.contrast import Form, contrast
 from beatssl.losses.gather import gather, gather_with_grad
 from beatssl.losses.regression import masked_regression
@@ -16,10 +20,22 @@ from beatssl.models.encoded import Encoder
 from beatssl.models.pooling import valid_steps
 from beatssl.models.projector import Projector
 from beatssl.models.roi import beat_windows, bins_inside, roi_project
-from beatssl.targets.kernel import KernelTargets
+from beatssl.store.standardise import FeatureStandardiser, Standardised
+from beatssl.targets.kernel import KernelTargets, kernel_coordinates
 from beatssl.targets.soft import SoftTargets, hard_targets
+from beatssl.targets.space import FeatureSpace
 from beatssl.training.pretraining.batches import Batch
+from beatssl.training.pretraining.columns import Columns, Rows
+from beatssl.training.pretraining.diagnostics import Compared, contrast_figures, contrast_warnings
+from beatssl.training.pretraining.objective import Method, Objective, Preset, ViewMaker
+from beatssl.training.task import Losses
+from beatssl.views.registry import preset as views_preset
 from beatssl.views.view import Signals
+
+BEAT_CLASSES = ("N", "S", "V", "F")
+"""Beat classes by number; a beat of none of them is −1."""
+
+RECORD_SCALE, BEAT_SCALE = "record_scale.safetensors", "beat_scale.safetensors"
 
 Weight = Annotated[float, Field(ge=0)]
 _SEEN = 0.5
@@ -37,43 +53,50 @@ class Contrast:
     targets: Literal["features", "identity", "classes", "clusters"] = "features"
     """What makes two items alike: measured features, nothing (each is like itself alone), beat class, beat shape."""
     soft: SoftTargets = field(default_factory=SoftTargets)
-    """How alike two sets of features are; read with targets="features"."""
+    """Similarity of two sets of features; used with targets="features"."""
     components: Annotated[int, Field(ge=0)] = 0
-    """Principal components of the features that are compared, evened out; 0: the features as they are."""
-    evenness: Annotated[float, Field(ge=-0.5, le=0)] = -0.25
+    """Principal components of the features that are compared, spectrally scaled; 0: the features as they are."""
+    spectral_scaling: Annotated[float, Field(ge=-0.5, le=0)] = -0.25
     """Power of a component's variance by which it is scaled: −0.5 whitens, 0 leaves it; see `targets.space`."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
     """Divides the cosines."""
     bias: float = -10.0
     """Added to the logits of form="sigmoid"."""
 
+    @property
+    def needs_features(self) -> bool:
+        """Whether targets are made of measured features."""
+        return self.weight > 0 and self.targets == "features"
+
 
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
-class ObjectiveConfig:
-    """What pretraining asks of the encoder."""
+class BeatSSLSettings:
+    """The weights and targets of the losses."""
 
     rhythm: Contrast = field(default_factory=Contrast)
     """Record against record."""
     beat: Contrast = field(default_factory=Contrast)
     """Beat against beat, over all records of the batch."""
     regression: Weight = 0.0
-    """Weight of telling the record features from the embedding, linearly."""
+    """Weight of predicting the record features from the embedding, linearly."""
     kernel: KernelTargets = field(default_factory=KernelTargets)
-    """Coordinates of soft similarity that are told beside the features, by `regression`; at weight 0 none are."""
+    """Coordinates of soft similarity that are regression targets too; at `regression` 0 there are none."""
     beat_regression: Weight = 0.0
-    """Weight of telling each chosen beat's features from its part of the feature map, linearly."""
+    """Weight of predicting each chosen beat's features from its part of the feature map, linearly."""
     anchor: Literal["view", "signal", "self"] = "view"
-    """What a view is contrasted with: another view of its record, or the untouched signal, on which the features were
-    measured; self: there is one view of each record, and other records alone tell what it should be like."""
+    """What a view is contrasted with: another view of its record; the untouched signal, on which the features were
+    measured; or itself: there is one view of each record, and other records alone say what it should be like."""
     regress_from: Literal["views", "signal"] = "views"
-    """Embeddings that features are told from: all that are contrasted, or the untouched signal (one more pass of the
-    encoder where it is not the anchor)."""
+    """Embeddings that features are predicted from: all that are contrasted, or the untouched signal's (one more pass of
+    the encoder where it is not the anchor)."""
     projector_layers: Annotated[int, Field(ge=0)] = 1
     """Hidden layers of the projectors; 0: the embedding itself must hold what is contrasted, linearly."""
     projector_hidden: Annotated[int, Field(ge=1)] = 512
     projector_out: Annotated[int, Field(ge=1)] = 128
     beat_bins: Annotated[int, Field(ge=1)] = 8
-    """Bins that a beat's part of the feature map is read into."""
+    """Bins that a beat's part of the feature map is pooled into."""
+    beat_shape: Annotated[int, Field(ge=0)] = 32
+    """Principal components of the median beat among the record features."""
 
     def __post_init__(self) -> None:
         if self.rhythm.targets in ("classes", "clusters"):
@@ -100,24 +123,6 @@ class ObjectiveConfig:
 
 
 @dataclass
-class Contrasted:
-    """What a contrast compared: two views of every item over all processes, and the targets (None: each for itself)."""
-
-    z_a: Float[Tensor, "n d"]
-    z_b: Float[Tensor, "n d"]
-    targets: Float[Tensor, "n n"] | None
-
-
-@dataclass
-class Outcome:
-    """Named losses, their weighted sum, and what the contrasts compared, by name."""
-
-    total: Float[Tensor, ""]
-    losses: dict[str, Float[Tensor, ""]]
-    contrasted: dict[str, Contrasted]
-
-
-@dataclass
 class _Passed:
     """One version of the batch's records, encoded."""
 
@@ -127,14 +132,16 @@ class _Passed:
     stride: int
 
 
-class Objective(nn.Module):
-    """The encoder with the small networks that training needs on top of it.
+class BeatSSL(Objective):
+    """The encoder with projectors for the contrasts and linear layers for the regressions.
 
     `record_features` and `beat_features` are the numbers of features (of records with their kernel coordinates) to
-    regress. One class for all objectives: what they differ in are the values of `config`.
+    predict.
     """
 
-    def __init__(self, encoder: Encoder, config: ObjectiveConfig, record_features: int, beat_features: int) -> None:
+    def __init__(
+        self, encoder: Encoder, config: BeatSSLSettings, record_features: int = 0, beat_features: int = 0
+    ) -> None:
         super().__init__()
         channels = encoder.channels
         self.config = config
@@ -151,25 +158,31 @@ class Objective(nn.Module):
         if config.beat_regression:
             self.regress_beat = nn.Linear(channels * config.beat_bins, beat_features)
 
-    def forward(self, batch: Batch, views: tuple[Signals, ...]) -> Outcome:
-        """Losses of a batch, the same in every process: embeddings are gathered over processes with their gradients.
+    def views(self, make: ViewMaker) -> tuple[Signals, ...]:
+        """Two views for a contrast (one with anchor "self"); then, for regression from the signal, the untouched one
+        where it is not among them."""
+        config = self.config
+        made: tuple[Signals, ...] = ()
+        if config.contrasts or config.regress_from == "views":
+            first = make.signal() if config.anchor == "signal" else make.view()
+            made = (first,) if config.anchor == "self" else (first, make.view())
+        return (*made, make.signal()) if config.signal_apart else made
 
-        `views`: two for a contrast; then, for regression from the signal, the untouched one where it is not among
-        them; see `training.loop.versions`.
-        """
+    def forward(self, batch: Batch, views: tuple[Signals, ...]) -> Losses:
+        """Losses of a batch, the same in every process: embeddings are gathered over processes with their gradients."""
         passed = self._encode(views)
         losses: dict[str, Tensor] = {}
-        contrasted: dict[str, Contrasted] = {}
+        compared: dict[str, Compared] = {}
         regressed = passed
         if self.config.regress_from == "signal":
             regressed = passed[-1:] if self.config.signal_apart else passed[:1]
         pair = (passed[:1] * 2 if self.config.anchor == "self" else passed)[:2]
         kept = self._beats_seen(batch, passed)
         if self.config.rhythm.weight:
-            contrasted["rhythm"] = self._contrast_records(batch, pair)
+            compared["rhythm"] = self._contrast_records(batch, pair)
         if self.config.beat.weight:
-            contrasted["beat"] = self._contrast_beats(batch, pair, kept)
-        for name, pairs in contrasted.items():
+            compared["beat"] = self._contrast_beats(batch, pair, kept)
+        for name, pairs in compared.items():
             how = self.config.rhythm if name == "rhythm" else self.config.beat
             losses[name] = contrast(pairs.z_a, pairs.z_b, pairs.targets, how.form, how.temperature, how.bias)
         if self.config.regression:
@@ -177,11 +190,15 @@ class Objective(nn.Module):
         if self.config.beat_regression:
             losses["beat_regression"] = self._regress_beats(batch, regressed, kept)
         total = torch.stack([self.weight_of(name) * loss for name, loss in losses.items()]).sum()
-        return Outcome(total, losses, contrasted)
+        return Losses(total, losses, compared)
 
-    def embed(self, signals: Signals) -> Float[Tensor, "record embedding"]:
-        """The records' embeddings, as the probe sees them."""
-        return self._encode((signals,))[0].embedding
+    def diagnostics(self, losses: Losses) -> dict[str, float]:
+        """Figures of each contrast: embeddings and targets."""
+        return contrast_figures(losses.details)
+
+    def warnings(self, figures: Mapping[str, float], batch_size: int) -> dict[str, str]:
+        """Collapse, views too weak or too strong, targets too flat or too sharp."""
+        return contrast_warnings(figures, batch_size, ("rhythm", "beat"))
 
     def weight_of(self, name: str) -> float:
         """The weight of a named loss in the total."""
@@ -199,36 +216,36 @@ class Objective(nn.Module):
         parts = zip(views, feature_map.chunk(len(views)), embedding.chunk(len(views)), strict=True)
         return [_Passed(view, of_map, of_record, encoded.stride) for view, of_map, of_record in parts]
 
-    def _contrast_records(self, batch: Batch, pair: list[_Passed]) -> Contrasted:
+    def _contrast_records(self, batch: Batch, pair: list[_Passed]) -> Compared:
         z = self.project_rhythm(torch.cat([one.embedding for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.chunk(2))
         how = self.config.rhythm
         if how.targets == "identity":
-            return Contrasted(z_a, z_b, None)
-        return Contrasted(z_a, z_b, how.soft(gather(batch.record_target), gather(batch.record_certain)))
+            return Compared(z_a, z_b, None)
+        return Compared(z_a, z_b, how.soft(gather(batch.record["compared"]), gather(batch.record["certain"])))
 
-    def _contrast_beats(self, batch: Batch, pair: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Contrasted:
+    def _contrast_beats(self, batch: Batch, pair: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Compared:
         z = self.project_beat(torch.cat([self._beat_parts(batch, one)[kept] for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.tensor_split(2))
         how = self.config.beat
         targets: Tensor | None = None
         if how.targets == "features":
-            targets = how.soft(gather(batch.beat_target[kept]), gather(batch.beat_certain[kept]))
+            targets = how.soft(gather(batch.beat["compared"][kept]), gather(batch.beat["certain"][kept]))
         elif how.targets != "identity":
-            kinds = batch.beat_class if how.targets == "classes" else batch.beat_cluster
+            kinds = batch.beat["class"] if how.targets == "classes" else batch.beat["cluster"]
             targets = hard_targets(gather(kinds[kept]))
-        return Contrasted(z_a, z_b, targets)
+        return Compared(z_a, z_b, targets)
 
     def _regress_records(self, batch: Batch, passed: list[_Passed]) -> Tensor:
-        told = gather_with_grad(self.regress(torch.cat([one.embedding for one in passed])))
-        values = gather(batch.record_values.repeat(len(passed), 1))
-        return masked_regression(told, values, gather(batch.record_measured.repeat(len(passed), 1)))
+        predicted = gather_with_grad(self.regress(torch.cat([one.embedding for one in passed])))
+        values = gather(batch.record["target"].repeat(len(passed), 1))
+        return masked_regression(predicted, values, gather(batch.record["measured"].repeat(len(passed), 1)))
 
     def _regress_beats(self, batch: Batch, passed: list[_Passed], kept: Bool[Tensor, " chosen"]) -> Tensor:
         parts = torch.cat([self._beat_parts(batch, one)[kept] for one in passed])
-        told = gather_with_grad(self.regress_beat(parts))
-        values = gather(batch.beat_values[kept].repeat(len(passed), 1))
-        return masked_regression(told, values, gather(batch.beat_measured[kept].repeat(len(passed), 1)))
+        predicted = gather_with_grad(self.regress_beat(parts))
+        values = gather(batch.beat["target"][kept].repeat(len(passed), 1))
+        return masked_regression(predicted, values, gather(batch.beat["measured"][kept].repeat(len(passed), 1)))
 
     def _beat_parts(self, batch: Batch, one: _Passed) -> Float[Tensor, "chosen channel_bins"]:
         begin, end, steps, record = self._windows(batch, one)
@@ -250,3 +267,98 @@ class Objective(nn.Module):
         steps = valid_steps(signals.valid, one.stride, one.feature_map.shape[2])
         of = batch.chosen
         return begin[of] / one.stride, end[of] / one.stride, steps, signals.beat_record[of]
+
+
+def beat_ssl_columns(rows: Rows, config: BeatSSLSettings) -> Columns:
+    """What the losses in use need: standardised features as regression targets and as what similarity compares, beat
+    classes and clusters.
+
+    Raises ValueError where beats are to be alike by a class or cluster that none of them has.
+    """
+    record, beat, scales = {}, _beat_kinds(rows, config.beat), {}
+    if config.regression or config.rhythm.needs_features:
+        median_mv = rows.median_beats_mv() if config.beat_shape else None
+        scale = FeatureStandardiser.fit(rows.features, median_mv, np.arange(len(rows)), config.beat_shape)
+        found = scale.transform(rows.features, median_mv)
+        target = _with_coordinates(found, config.kernel if config.regression else KernelTargets())
+        record = {"target": target.values, "measured": target.measured, **_compared(found, config.rhythm)}
+        scales[RECORD_SCALE] = scale
+    if config.beat_regression or config.beat.needs_features:
+        table = rows.beats[[name for name in BEAT_DEFINITIONS if name in rows.beats.columns]]
+        scale = FeatureStandardiser.fit(table, None, np.arange(len(table)))
+        found = scale.transform(table)
+        beat |= {"target": found.values, "measured": found.measured, **_compared(found, config.beat)}
+        scales[BEAT_SCALE] = scale
+    return Columns(record, beat, scales)
+
+
+def _compared(rows: Standardised, how: Contrast) -> dict[str, Float32[np.ndarray, "row component"]]:
+    """What similarity compares, features or their components, and how much of each was measured."""
+    values, certain = rows.values, rows.measured
+    if how.needs_features and how.components:
+        space = FeatureSpace.fit(rows.values, how.components, how.spectral_scaling)
+        values, certain = space.transform(rows.values, rows.measured)
+    return {"compared": values, "certain": certain.astype(np.float32)}
+
+
+def _with_coordinates(rows: Standardised, kernel: KernelTargets) -> Standardised:
+    if kernel.coordinates == 0:
+        return rows
+    found = kernel_coordinates(rows.values, kernel)
+    measured = np.concatenate([rows.measured, np.ones(found.shape, bool)], axis=1)
+    return Standardised(np.concatenate([rows.values, found], axis=1), measured)
+
+
+def _beat_kinds(rows: Rows, how: Contrast) -> dict[str, Int64[np.ndarray, " beat"]]:
+    """Class or cluster of every beat, where the contrast of beats asks for it; −1: none."""
+    kinds: dict[str, np.ndarray] = {}
+    if how.weight and how.targets == "classes":
+        kinds["class"] = pd.Categorical(rows.beats["class"], categories=list(BEAT_CLASSES)).codes.astype(np.int64)
+    if how.weight and how.targets == "clusters":
+        kinds["cluster"] = rows.beats["cluster"].to_numpy(np.int64)
+    if any((found < 0).all() for found in kinds.values()):
+        raise ValueError(
+            f"no beat has one of the {how.targets} that objective.beat.targets asks for; clusters hold within one "
+            "store alone: train on one that was prepared with clusters=, or choose classes or features"
+        )
+    return kinds
+
+
+def build_beat_ssl(encoder: Encoder, config: BeatSSLSettings, columns: Columns) -> BeatSSL:
+    """The objective, sized for its columns."""
+    sizes = (part["target"].shape[1] if "target" in part else 0 for part in (columns.record, columns.beat))
+    return BeatSSL(encoder, config, *sizes)
+
+
+OFF = Contrast(weight=0.0)
+_SOFT = SoftTargets("cosine", 15.0, own_weight=0.5)
+_PRESETS = {
+    "beatssl": Preset(
+        "beatssl",
+        views_preset("beatssl"),
+        BeatSSLSettings(
+            rhythm=Contrast(weight=0.1, soft=_SOFT, components=64),
+            beat=Contrast(weight=0.05, soft=_SOFT),
+            anchor="self",
+            regression=1.0,
+            kernel=KernelTargets(256),
+        ),
+        window_s=5.0,
+    ),
+    "paper": Preset(
+        "beatssl",
+        views_preset("3kg"),
+        BeatSSLSettings(
+            rhythm=Contrast(form="soft_1", soft=SoftTargets("cosine", 50.0)),
+            beat=Contrast(form="hard", targets="classes"),
+        ),
+    ),
+}
+METHOD = Method("beatssl", BeatSSLSettings, beat_ssl_columns, build_beat_ssl, _PRESETS)
+"""Presets:
+
+- beatssl: measured features, and the coordinates of records' soft similarity by them, are regression targets of the
+  embedding; soft contrast of records and of beats by the same features, at small weights; one view of each record, for
+  most of the updates of five seconds, so that twice as many updates fit into the same time.
+- paper: soft_1 rhythm, hard beats by class, exponent 50, 3KG views of rank three, temperature 0.1, λ = 1.
+"""

@@ -1,0 +1,110 @@
+"""The verb `analyze`: waves and intervals of files, folders of files and stores, as tables."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import pandas as pd
+import tyro
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from beatssl.analysis.waves import FileOptions, Found, nothing_found, of_files, of_store
+from beatssl.inference.device import Device, torch_device
+from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.signals.waves import WAVE_CLASSES
+from beatssl.store.layout import MANIFEST, PLAN
+from beatssl.store.reading import Reject
+from beatssl.store.store import Store
+
+WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class AnalyzeConfig:
+    """P, QRS and T waves in every lead of any records, and the intervals measured from them.
+
+    Records may have any leads, named or not, any length and any rate. One that the network cannot use is listed with
+    its reason, and the others go on.
+    """
+
+    paths: tyro.conf.Positional[tuple[Path, ...]]
+    """ECG files, folders of them, and prepared stores."""
+    out: Path
+    """Folder for waves.parquet, intervals.parquet and refused.parquet."""
+    segmenter: str = "default"
+    """Folder of a segmenter or of the run that made it, or a repository; "default": the bundled weights."""
+    files: FileOptions = field(default_factory=FileOptions)
+    """What CSV and .npy files do not say."""
+    device: Device = "auto"
+    """Where the network runs; auto: on a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ValueError("no paths given; pass ECG files, folders of them, or prepared stores")
+
+
+@dataclass(frozen=True)
+class AnalyzeResult:
+    """What was found, counted; the tables are in the folder."""
+
+    out: Path
+    records: int
+    """Records that were segmented."""
+    refused: int
+    """Records that could not be used."""
+    waves: dict[str, int]
+    """Waves found in all leads, by P, QRS and T."""
+
+    def __str__(self) -> str:
+        found = ", ".join(f"{count:,} {name}" for name, count in self.waves.items())
+        refused = f"; {self.refused:,} could not be used, see {REFUSED}" if self.refused else ""
+        return f"{self.out}: {self.records:,} records, waves in all leads: {found}{refused}"
+
+
+def analyze(config: AnalyzeConfig) -> AnalyzeResult:
+    """Find the waves of every record at `paths`, and write them to `out`/waves.parquet, a line a wave.
+
+    `out`/intervals.parquet holds PR, QRS, QT, QTc, rate and axes measured from them (see `features.wave_intervals`),
+    `out`/refused.parquet the records that could not be used, with their reasons.
+
+    Raises FileNotFoundError for a path that is not there and for a folder without any ECG, CheckpointError where there
+    is no such segmenter, or a store was prepared otherwise than it expects.
+    """
+    for path in config.paths:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file or folder {path}; correct the path")
+    segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
+    found: list[Found] = []
+    refused: list[Reject] = []
+    for path in config.paths:
+        for one in _found_at(segmenter, path, config.files):
+            if isinstance(one, Reject):
+                refused.append(one)
+            else:
+                found.append(one)
+    tables = found or [nothing_found()]
+    waves = pd.concat([one.waves for one in tables], ignore_index=True)
+    intervals = pd.concat([one.intervals for one in tables], ignore_index=True)
+    _write(config.out, waves, intervals, refused)
+    counts = waves["wave"].value_counts()
+    return AnalyzeResult(
+        out=config.out,
+        records=sum(one.records for one in found),
+        refused=len(refused),
+        waves={name: int(counts.get(name, 0)) for name in WAVE_CLASSES[1:]},
+    )
+
+
+def _found_at(segmenter: EcgSegmenter, path: Path, options: FileOptions) -> Iterable[Found | Reject]:
+    if any((path / name).is_file() for name in (MANIFEST, PLAN)):  # a plan alone: a store that is not finished
+        return of_store(segmenter, Store(path))
+    return of_files(segmenter, path, options)
+
+
+def _write(out: Path, waves: pd.DataFrame, intervals: pd.DataFrame, refused: list[Reject]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    waves.to_parquet(out / WAVES, index=False)
+    intervals.to_parquet(out / INTERVALS, index=False)
+    columns = [one.name for one in fields(Reject)]
+    pd.DataFrame([asdict(one) for one in refused], columns=columns).to_parquet(out / REFUSED, index=False)

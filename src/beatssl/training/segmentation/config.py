@@ -1,0 +1,103 @@
+"""Settings of segmenter training."""
+
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from beatssl.models.decoder import DecoderConfig
+from beatssl.models.encoded import EncoderConfig
+from beatssl.training.optim import OptimConfig, Share
+from beatssl.training.run import RunConfig
+from beatssl.views.registry import ViewsConfig
+
+VIEWS = ViewsConfig(
+    temporal_scaling=0.4, wave_amplitude=0.2, amplitude=1.0, noise=0.1, wander=0.1, lead_mask=0.6
+)  # fmt: skip
+"""Mild: marks are of single leads, so that turning the dipole, which mixes leads, and strong noise cost accuracy."""
+
+OPTIM = OptimConfig(batch_size=4, encoder_rate=0.3, warmup=0.1, average=0.995, precision="bfloat16")
+"""How segmenters are optimized unless it is said otherwise: records of a batch come with all their leads."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class FitConfig:
+    """How a segmenter is trained."""
+
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """The network on top of the encoder."""
+    train: Literal["all", "decoder"] = "decoder"
+    """decoder: the encoder stays as it is; all: it is trained too, at a lower rate."""
+    updates: Annotated[int, Field(ge=1)] = 2000
+    """Weight updates, however many records there are."""
+    optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
+    """Optimization."""
+    views: ViewsConfig = VIEWS
+    """How records are augmented; where a view moves time, the marks move too."""
+    nameless: Share = 0.3
+    """Share of the records of a batch that lose the names of some or all of their leads."""
+    few: Share = 0.15
+    """Share of the records of a batch that keep one to three leads alone."""
+    smooth: Share = 0.2
+    """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""
+    cotrain_updates: Annotated[int, Field(ge=1)] = 3500
+    """With co-training: weight updates on the pseudo-labels alone, before all others."""
+    cotrain_weight: Annotated[float, Field(ge=0)] = 0.2
+    """With co-training: weight of the pseudo-labels' loss; that of the marks has 1."""
+    evaluate_every: Annotated[int, Field(ge=1)] = 200
+    """Updates between two evaluations on the validation records."""
+
+    def __post_init__(self) -> None:
+        if self.views.share != 1:
+            raise ValueError(f"views.share {self.views.share}: marks move with every record here; leave it at 1")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class SegmentConfig:
+    """Train a segmenter of P, QRS and T waves in every lead, and report it over folds.
+
+    One network a fold. Each is trained on all folds but two; the update whose weights are kept is chosen on the fold
+    after the test fold, and every record is tested once. A run that was stopped goes on where it was.
+    """
+
+    store: tyro.conf.Positional[Path]
+    """Folder of a prepared store with wave marks in every lead, such as LUDB's."""
+    out: Path
+    """Folder for metrics.json, waves.parquet and the segmenters."""
+    encoder: str = "default"
+    """Run or checkpoint; "default": the bundled weights; "random": an untrained network."""
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    """Which network, and how large, where the encoder is random."""
+    fit: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
+    """How each network is trained."""
+    folds: Annotated[int, Field(ge=3)] = 5
+    """Parts that the patients are cut into; of LUDB by record number."""
+    only: tuple[int, ...] = ()
+    """The folds to test; none named: all."""
+    cotrain: Path | None = None
+    """A store without marks, such as PTB-XL's, whose waves as `prepare` measured them are pseudo-labels for
+    co-training: less exact, but of many more people. At the rate of the marked one, or a half or a quarter of it.
+    People of the marked store take no part."""
+    cotrain_folds: str = "1-8"
+    """The folds of it that are used; where it has none, all its rows are."""
+    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training patients whose marks are used, drawn at random."""
+    final: bool = False
+    """Also train one segmenter on all records, and keep it for use."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of weights, order, views, the draw of patients and a random encoder."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    """How the run is carried out and logged."""
+
+    def __post_init__(self) -> None:
+        if wrong := [fold for fold in self.only if not 0 <= fold < self.folds]:
+            raise ValueError(f"only={wrong[0]} of {self.folds} folds; they count from 0 to {self.folds - 1}")
+
+    def what_counts(self) -> dict[str, Any]:
+        """All that a fold's network depends on."""
+        values = {name: value for name, value in asdict(self).items() if name not in ("out", "only", "final", "run")}
+        places = {name: str(place.resolve()) for name in ("store", "cotrain") if (place := getattr(self, name))}
+        return values | places
