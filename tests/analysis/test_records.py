@@ -6,7 +6,6 @@ import torch
 
 from beatssl.analysis.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
@@ -18,7 +17,7 @@ NAMES = ("A", "B")
 def classifier(store: Store) -> EcgClassifier:
     torch.manual_seed(0)
     encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5))
-    return EcgClassifier(encoder, HeadConfig(NAMES), Preprocessing.of_store(store), {}).eval()
+    return EcgClassifier(encoder, HeadConfig(NAMES), store.preparation, {}).eval()
 
 
 def test_log_odds_are_those_of_the_network(store: Store, classifier: EcgClassifier) -> None:

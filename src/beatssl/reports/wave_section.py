@@ -68,7 +68,7 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
         "where one lies within 150 (or 40) ms of the reference. Errors are found less reference."
     )
     body = cards(facts) + tabs("waves", panes) + table(_HEAD, _rows(found), "dense", "Boundaries, all leads together")
-    return Section("waves", "Waves found in single leads", lead, body + f"<p>{caption}</p>"), pictures
+    return Section("waves", "Waves found in each lead", lead, body + f"<p>{caption}</p>"), pictures
 
 
 def _rows(found: FoundWaves) -> list[list[str]]:

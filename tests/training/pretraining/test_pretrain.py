@@ -13,11 +13,13 @@ import torch
 from beatssl.inference.embedding import embed
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
+from beatssl.inference.tensors import read_tensors
 from beatssl.models.encoded import EncoderConfig
-from beatssl.training.loop import NotFinite
+from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
-from beatssl.training.state import STATE, read_tensors
+from beatssl.training.state import STATE
+from beatssl.training.task import NotFinite
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -94,7 +96,7 @@ def test_lines_of_the_log_are_whole(config):
     for name in ("loss_rhythm", "loss_beat", "rhythm_effective_rank", "beat_alignment", "rhythm_target_entropy"):
         assert all(np.isfinite(line[name]) for line in lines), name
     assert (
-        json.loads((made.out / "config.json").read_text())["pretrain"]["recipe"]["objective"]["beat"]["form"] == "hard"
+        json.loads((made.out / "config.json").read_text())["pretrain"]["preset"]["objective"]["beat"]["form"] == "hard"
     )
 
 
@@ -108,16 +110,15 @@ def test_in_half_precision_with_tensorboard(config, tmp_path):
     assert np.isclose(*first, rtol=0.05)
 
 
-def test_clusters_of_several_stores_are_no_targets(config, store):
-    changes = ("objective.beat.targets=clusters",)
-    with pytest.raises(ValueError, match="no beat has one of the clusters"):
-        pretrain(config(stores=(store.path, store.path), set=changes))
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch):
+    method = METHODS["regression"]
 
+    def spoilt(rows, settings):
+        columns = method.columns(rows, settings)
+        columns.record["target"][:] = np.nan
+        columns.record["measured"][:] = True
+        return columns
 
-def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):
-    spoilt = replace(data, record_told=replace(data.record_told, values=data.record_told.values.copy()))
-    spoilt.record_told.values[:] = np.nan
-    spoilt.record_told.measured[:] = True
-    monkeypatch.setattr("beatssl.training.pretraining.pretrain.load", lambda *_, **__: spoilt)
+    monkeypatch.setitem(METHODS, "regression", replace(method, columns=spoilt))
     with pytest.raises(NotFinite, match=r"loss of update 0 .*regression nan.* on records .*lower rate"):
         pretrain(config(preset="regression"))
