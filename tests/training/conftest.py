@@ -1,9 +1,13 @@
 """A network small enough to train within a test, and what pretraining reads of the small synthetic store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from beatssl.models.encoded import EncoderConfig
 from beatssl.store.store import Store
@@ -38,3 +42,27 @@ def config(store: Store, tmp_path: Path) -> Callable[..., PretrainConfig]:
 
 
 OPTIM, RUN = set(OptimConfig.__dataclass_fields__), set(RunConfig.__dataclass_fields__)
+
+
+@pytest.fixture
+def first_gradient() -> Callable[[], AbstractContextManager[list[Tensor]]]:
+    """`with first_gradient() as gradient:` a list of what the first step of an optimizer gets, as one vector."""
+
+    @contextmanager
+    def watch() -> Iterator[list[Tensor]]:
+        found: list[Tensor] = []
+
+        def look(optimizer: torch.optim.Optimizer, *_: object) -> None:
+            if not found:
+                weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+                found.append(
+                    torch.cat([weight.grad.flatten().clone() for weight in weights if weight.grad is not None])
+                )
+
+        handle = register_optimizer_step_pre_hook(look)
+        try:
+            yield found
+        finally:
+            handle.remove()
+
+    return watch

@@ -71,7 +71,8 @@ def open_run(folder: Path, config: dict[str, Any]) -> None:
                 "pass another out= folder, remove this one, or ask for the same"
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    begun = f".{CONFIG}."  # a config that was being written when the process was killed
+    if folder.exists() and any(not there.name.startswith(begun) for there in folder.iterdir()):
         raise ValueError(f"{folder} is no run (it has no {CONFIG}) and not empty; pass another out= folder")
     write_json(path, config)
 

@@ -129,7 +129,7 @@ class _Segmentation:
     def _cotraining(self, rows: PseudoLabelledRows) -> CoTraining:
         """The rows, and the segmenter that was trained on nothing else, kept as `out`/pseudo-labels."""
         kept, config = self.config.out / COTRAINING, self.config
-        if not (kept / CONFIG).exists():
+        if not (kept / SEGMENTER / CONFIG).exists():
             fit = replace(config.fit, updates=config.fit.cotrain_updates)
             provenance = {
                 "data": f"{rows.store.kind}, {len(rows)} records, pseudo-labels", "seed": config.seed,

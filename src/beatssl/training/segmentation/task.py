@@ -107,6 +107,8 @@ class WaveTask:
         self.model: nn.Module = self.segmenter if self.pseudo is None else CoTrained(self.segmenter).to(self.device)
         if self.config.train == "decoder":
             self.segmenter.encoder.requires_grad_(False)
+        for weight in _without_effect(self.segmenter, self.device):
+            weight.requires_grad_(False)
         accumulate = self.config.optim.accumulate
         self.size = min(self.config.optim.batch_size, len(self.data))
         self.updates = self.config.updates
@@ -198,6 +200,18 @@ class WaveTask:
 
     def checkpoint(self, model: nn.Module, updates: int) -> None:
         """The segmenter is kept when training is done."""
+
+
+def _without_effect(segmenter: EcgSegmenter, device: torch.device) -> list[nn.Parameter]:
+    """Weights that are trained but that no score depends on, such as those of an encoder's feature map where the
+    decoder reads its stages alone: several processes would wait for their gradient."""
+    trained = [weight for weight in segmenter.parameters() if weight.requires_grad]
+    second = torch.zeros(1, 1, round(segmenter.preparation.fs_hz), device=device)
+    there, slot = torch.ones(1, 1, dtype=torch.bool, device=device), torch.zeros(1, 1, dtype=torch.int64, device=device)
+    total = segmenter.eval()(second, there, slot).sum()
+    gradients = torch.autograd.grad(total, trained, allow_unused=True)
+    pairs = zip(trained, gradients, strict=True)
+    return [weight for weight, gradient in pairs if gradient is None]  # pyright: ignore[reportUnnecessaryComparison]
 
 
 def wave_loss(

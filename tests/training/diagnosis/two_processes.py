@@ -1,0 +1,84 @@
+"""Run by test_label_task.py: one batch on one process and shared by two; prints how far losses and gradients differ.
+
+Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from beatssl.inference.classifier import EcgClassifier, HeadConfig
+from beatssl.inference.row_signals import RowSignals
+from beatssl.models.encoded import EncoderConfig
+from beatssl.models.encoder import build_encoder
+from beatssl.store.labels import cohort
+from beatssl.store.store import Store
+from beatssl.training.diagnosis.finetune import RecordInputs
+from beatssl.training.diagnosis.label_task import LabelTask
+from beatssl.views.registry import ViewsConfig, build_views
+
+
+def step(store: Store, process: int, processes: int) -> list[Tensor]:
+    """Loss and gradients of the first batch. The encoder is of float64: what is left to see is a mistake."""
+    group = cohort(store, "superclass", (1, 2, 3, 4), 5, 6)
+    # Some labels are not known, so that the processes' losses are means over unlike numbers of entries.
+    group = replace(group, known=group.known & (np.arange(len(group.row))[:, None] % 3 != np.arange(5)))
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
+        model = EcgClassifier(encoder, HeadConfig(group.names), store.preparation, {})
+        model.encoder.double()
+    shown = torch.ones(len(store.leads), dtype=torch.bool)
+    task = LabelTask(
+        model=model, trained=((model, 1.0),), inputs=RecordInputs(
+            RowSignals(store), group.row, build_views(ViewsConfig()), shown
+        ), group=group, record_id=store.records["record_id"].to_numpy()[group.row], used=group.train,
+        positive=np.linspace(0.5, 2.0, len(group.names)), epochs=1, least_updates=1, batch_size=8, accumulate=1,
+        half=False, seed=0, device=torch.device("cpu"), share=(process, processes), from_probe=True,
+    )  # fmt: skip
+    task.train_mode()
+    wrapped: nn.Module = model if processes == 1 else DistributedDataParallel(model)
+    batch = next(task.batches(0, 1))
+    ecg_mv, lead_mask, valid = task.views(batch, torch.Generator(), 0)
+    losses = task.losses(wrapped, batch, (ecg_mv.double(), lead_mask, valid))
+    losses.total.backward()
+    return [losses.total.detach(), *(weight.grad for weight in model.parameters() if weight.grad is not None)]
+
+
+def in_child(store: Store, process: int, folder: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
+        torch.save(step(store, process, 2), folder / f"{process}.pt")
+        dist.destroy_process_group()
+        os._exit(0)
+    return child
+
+
+def main(path: str) -> None:
+    torch.set_num_threads(1)
+    store = Store(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        children = [in_child(store, process, Path(scratch)) for process in range(2)]
+        for child in children:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        shared = [torch.load(Path(scratch) / f"{process}.pt") for process in range(2)]
+    alone = step(store, 0, 1)
+    apart = max(
+        float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-3))
+        for one in shared
+        for ours, theirs in zip(one, alone, strict=True)
+    )
+    print(len(alone), apart)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,60 @@
+"""Rows with the waves that `prepare` measured, against the store's table of beats; and who takes part."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from beatssl.training.segmentation.marks import targets
+from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, rows_to_cotrain
+
+
+def crossings(share):
+    """Times in samples at which a share rises through one half, interpolated."""
+    at = np.flatnonzero((share[:-1] < 0.5) & (share[1:] >= 0.5))
+    return at + (0.5 - share[at]) / (share[at + 1] - share[at])
+
+
+def test_shares_cross_one_half_where_the_store_measured_a_boundary_in_all_leads_alike(store):
+    fine = replace(store.preparation, fs_hz=2 * store.fs_hz, high_hz=80.0)
+    found = PseudoLabelledRows(store, np.arange(2, 6), fine).take(np.array([1, 2]))
+    assert list(found.row) == [3, 4]
+    assert found.fs_hz == 2 * store.fs_hz
+    assert found.ecg_mv.shape[2] == 2 * store.ecg_mv([3]).shape[2]
+    np.testing.assert_allclose(found.ecg_mv[0, 1, ::2], store.ecg_mv([3])[0, 1], atol=0.02)
+    unmoved = torch.arange(found.ecg_mv.shape[2], dtype=torch.float32).expand(2, -1)
+    share, _ = targets(found.covered, unmoved, found.fs_hz)
+    assert torch.equal(share[:, 0], share[:, 7])
+    for at, row in enumerate(found.row):
+        beats = store.beats[store.beats["row"] == row]
+        onset_s = (beats["time_s"] + beats["qrs_onset_s"]).dropna().to_numpy(np.float64)
+        found_s = crossings(share[at, 1, 2].numpy()) / found.fs_hz
+        np.testing.assert_allclose(found_s, onset_s[-len(found_s) :], atol=0.003)
+        assert len(found_s) >= len(onset_s) - 1
+
+
+def test_rows_without_waves_are_left_out_and_other_signals_refused(store):
+    own = store.preparation
+    other = store.with_tables(beats=store.beats[store.beats["row"] != 3])
+    assert list(PseudoLabelledRows(other, np.arange(2, 6), own).row) == [2, 4, 5]
+    with pytest.raises(ValueError, match="measured waves"):
+        PseudoLabelledRows(other, np.array([3]), own)
+    with pytest.raises(ValueError, match="prepare it alike"):
+        PseudoLabelledRows(store, np.arange(4), replace(own, low_hz=0.05))
+
+
+def test_people_and_waveforms_of_the_marked_store_take_no_part(store, larger):
+    assert list(rows_to_cotrain(larger, store, ()).row) == list(range(24, 34))
+    records = larger.records.assign(patient_id=[f"other {row}" for row in range(34)])
+    records.loc[30, "patient_id"] = store.records["patient_id"].iloc[0]
+    records.loc[:4, "waveform_hash"] = [f"another {row}" for row in range(5)]
+    other = larger.with_tables(records=records)
+    assert list(rows_to_cotrain(other, store, ()).row) == [*range(5), *range(24, 30), *range(31, 34)]
+    folded = larger.with_tables(records=records.assign(fold=range(34)))
+    assert list(rows_to_cotrain(folded, store, (3, 27, 30)).row) == [3, 27]
+
+
+def test_rows_of_another_length_are_refused(store, larger):
+    with pytest.raises(ValueError, match=r"last 5 s, those of .* 10 s"):
+        rows_to_cotrain(larger.with_config(duration_s=5.0), store, ())

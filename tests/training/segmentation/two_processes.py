@@ -1,0 +1,92 @@
+"""Run by test_task.py: one batch on one process and shared by two; prints how far losses and gradients differ.
+
+Nothing random, since processes draw apart, and no norm by the batch, since it would see each process's records alone.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from beatssl.inference.segmenter import EcgSegmenter, build_decoder
+from beatssl.models.decoder import DecoderConfig
+from beatssl.models.encoded import EncoderConfig
+from beatssl.models.encoder import build_encoder
+from beatssl.store.store import Store
+from beatssl.training.optim import OptimConfig
+from beatssl.training.segmentation.config import FitConfig
+from beatssl.training.segmentation.marks import marked_rows
+from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
+from beatssl.training.segmentation.task import WaveTask
+from beatssl.views.registry import ViewsConfig
+
+CONFIG = FitConfig(
+    decoder=DecoderConfig(width=0.25, kernel=5, dropout=0.0), train="all", optim=OptimConfig(batch_size=4),
+    views=ViewsConfig(), nameless=0.0, few=0.0, smooth=0.0, cotrain_weight=0.5,
+)  # fmt: skip
+
+
+def step(store: Store, cotrained: bool, process: int, processes: int) -> list[Tensor]:
+    """Losses and gradients of the first batch. The network is of float64: what is left to see is a mistake."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group")).maps_only()
+    segmenter = EcgSegmenter(encoder, build_decoder(CONFIG.decoder, encoder), store.preparation, {})
+    for layer in segmenter.modules():
+        if isinstance(layer, nn.Conv2d):  # some begin at 0, and would let no gradient through
+            layer.weight.data += 0.01
+    pseudo = PseudoLabelledRows(store, np.arange(8, 16), store.preparation) if cotrained else None
+    task = WaveTask(
+        segmenter, marked_rows(store, range(8)), CONFIG, 0, torch.device("cpu"), (process, processes), pseudo=pseudo
+    )
+    model = task.model.double()
+    task.train_mode()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+    wrapped: nn.Module = model if processes == 1 else DistributedDataParallel(model)
+    batch = next(task.batches(0, 1))
+    seen, marked = task.views(batch, torch.Generator(), 0)
+    losses = task.losses(wrapped, batch, (replace(seen, ecg_mv=seen.ecg_mv.double()), marked))
+    losses.total.backward()
+    gradients = (weight.grad for weight in model.parameters() if weight.grad is not None)
+    return [losses.total.detach(), *(loss.detach() for loss in losses.parts.values()), *gradients]
+
+
+def in_child(store: Store, process: int, folder: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
+        torch.save([step(store, cotrained, process, 2) for cotrained in (False, True)], folder / f"{process}.pt")
+        dist.destroy_process_group()
+        os._exit(0)
+    return child
+
+
+def main(path: str) -> None:
+    torch.set_num_threads(1)
+    store = Store(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        children = [in_child(store, process, Path(scratch)) for process in range(2)]
+        for child in children:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        shared = [torch.load(Path(scratch) / f"{process}.pt") for process in range(2)]
+    for cotrained in (False, True):
+        alone = step(store, cotrained, 0, 1)
+        apart = max(
+            float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-3))
+            for one in shared
+            for ours, theirs in zip(one[cotrained], alone, strict=True)
+        )
+        print(len(alone), apart)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
