@@ -1,4 +1,4 @@
-"""Whether a beat has a P wave, told apart from whether one could have been seen."""
+"""Whether a beat has a P wave, apart from whether one could have been seen."""
 
 import numpy as np
 from jaxtyping import Float32

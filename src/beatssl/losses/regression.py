@@ -1,4 +1,4 @@
-"""Measured features told from the embedding: the objective that a contrast must beat."""
+"""Regression of measured features from the embedding: the objective that a contrast must beat."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -52,7 +52,7 @@ class WaveDecoder(nn.Module):
     """Scores of no wave, P, QRS and T for every sample of every measured lead.
 
     A U-Net (Ronneberger et al. 2015) runs over each lead on its own, from two samples a step to thirty-two, with the
-    same weights for all leads. At every level a lead is also told what its record shows there: the mean over the
+    same weights for all leads. At every level a lead also gets what its record shows there: the mean over the
     record's measured leads (Zaheer et al. 2017, "Deep sets"; so any set of leads will do), and the encoder's stage of
     that stride, which has seen the named leads together. Both are added, through a convolution of one step that begins
     at zero. A lead that has a name among the twelve adds a learned bias of its own.
@@ -136,7 +136,7 @@ class WaveDecoder(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """What a lead is told of its record at one level."""
+    """What a lead gets of its record at one level."""
 
     def __init__(self, channels: int, stage_channels: int | None, share_leads: bool) -> None:
         super().__init__()
@@ -146,17 +146,17 @@ class _Fusion(nn.Module):
     def forward(
         self, x: Float[Tensor, "measured c 1 step"], of: Int[Tensor, " measured"], records: int, stage: Tensor | None
     ) -> Float[Tensor, "measured c 1 step"]:
-        told: Tensor | None = None
+        shared: Tensor | None = None
         if self.of_leads is not None:
-            told = self.of_leads(_mean_of_leads(x, of, records))
+            shared = self.of_leads(_mean_of_leads(x, of, records))
         if self.of_stage is not None and stage is not None:
             image = functional.pad(stage, (0, x.shape[3] - stage.shape[2]))[:, :, None]
             seen = self.of_stage(image.contiguous(memory_format=torch.channels_last))
-            told = seen if told is None else told + seen
-        if told is None:
+            shared = seen if shared is None else shared + seen
+        if shared is None:
             return x
         # With the channels last, a record's map is one block of memory, copied whole to each of its leads.
-        return x + told.movedim(1, 3).index_select(0, of).movedim(3, 1)
+        return x + shared.movedim(1, 3).index_select(0, of).movedim(3, 1)
 
 
 def _mean_of_leads(

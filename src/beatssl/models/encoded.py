@@ -1,4 +1,4 @@
-"""What every encoder is told, takes and gives."""
+"""Settings, input and output of every encoder."""
 
 import copy
 from dataclasses import dataclass, replace

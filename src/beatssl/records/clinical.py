@@ -124,7 +124,7 @@ def _parse(path: Path, name: str, policy: UnitPolicy) -> Any:
             parsed = ecgdatakit.FileParser.parse(path)
         except ImportError:
             raise RecordError("unreadable", f"{name}: {_NEEDS_FORMATS}") from None
-        # From here on only the kind of error is told, never its text: that may quote the file.
+        # From here on only the kind of error is given, never its text: that may quote the file.
         except FileNotFoundError:
             raise RecordError("unreadable", f"{name}: there is no such file") from None
         except ecgdatakit.UnsupportedFormatError:

@@ -39,7 +39,7 @@ class UnitPolicy:
 
 
 STRICT = UnitPolicy()
-"""The policy of a reader that is told nothing: an error for either."""
+"""The policy of a reader without options: an error for either."""
 
 WFDB_DEFAULTS = UnitPolicy(missing="assume")
 """For data sets whose publisher relies on WFDB's defaults: mV where no unit stands, 200 units per mV where no gain."""

@@ -19,7 +19,7 @@ class ShowViewsConfig:
 
     With a record: a page with its leads and VCG loops, as stored and through every view.
     Without: the realism table. How far beats, intervals, axes and features move under each view, what the way to the
-    vectorcardiogram and back costs each lead, and what it costs diagnoses that are told from the features alone.
+    vectorcardiogram and back costs each lead, and what it costs diagnoses that are predicted from the features alone.
     """
 
     store: tyro.conf.Positional[Path]

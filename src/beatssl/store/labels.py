@@ -87,7 +87,7 @@ def cohort(
     return made
 
 
-def choosing(group: Cohort) -> Cohort:
+def validation_only(group: Cohort) -> Cohort:
     """The same without the test fold: figures made of it are those of the validation fold."""
     seen = group.train | group.valid
     return replace(

@@ -115,8 +115,8 @@ def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
         begun = [out / name for name in (MANIFEST, PLAN) if (out / name).exists()]
         if begun:
             check_same_plan(out, read_manifest(begun[0]), plan)
-        elif strangers := sorted(path.name for path in out.iterdir() if not _left_behind(path, plan)):
-            raise StoreError(f"{out} is no store and holds {strangers[:3]}; pass an empty or new folder as out=")
+        elif others := sorted(path.name for path in out.iterdir() if not _left_behind(path, plan)):
+            raise StoreError(f"{out} is no store and holds {others[:3]}; pass an empty or new folder as out=")
         remove_scratch(out)
         if not (out / PLAN).exists():
             with appearing(out / PLAN, out) as scratch:

@@ -1,11 +1,11 @@
-"""Soft similarity as coordinates: the directions in which records are alike or not, for an embedding to hold.
+"""Soft similarity as coordinates: the directions in which records are alike or not, as regression targets.
 
 A contrast towards soft targets S_ij asks, pair by pair within a batch, that embeddings be as alike as S says. What a
 spectral contrast of this kind converges to are the leading eigenvectors of S (HaoChen et al. 2021, "Provable guarantees
-for self-supervised deep learning with spectral contrastive loss"); here they are computed beforehand, and every record
-is told its own. They need no batch of strangers, and unlike the features themselves they say which of them come
-together, so that a linear probe of an embedding that holds them is a kernel method. Each is brought to variance 1, so
-that small ones count as much as large ones: products of the coordinates are S with its spectrum evened out.
+for self-supervised deep learning with spectral contrastive loss"); here they are computed beforehand, as targets of
+every record. They need no batch of unrelated pairs, and unlike the features themselves they say which of them come
+together, so that a linear probe of an embedding that holds them is a kernel method. Each is scaled to variance 1, so
+that small ones count as much as large ones: products of the coordinates are S with a whitened spectrum.
 """
 
 from collections.abc import Iterator
@@ -21,24 +21,24 @@ from beatssl.targets.space import FeatureSpace
 _FITTED_ROWS = 20_000
 _CHUNK_ROWS = 4096
 _REACH = 3.0
-"""Standard deviations from the median that the outermost bumps lie."""
+"""Standard deviations from the median to the centres of the outermost basis functions."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class KernelTargets:
-    """Coordinates of S_ij = ((1 + cos(b_i, b_j)) / 2)^exponent, b the features read through bumps.
+    """Coordinates of S_ij = ((1 + cos(b_i, b_j)) / 2)^exponent, b the features expanded in radial basis functions.
 
-    Each standardised feature x is read through bumps exp(−((x − c) / width)²) with centres c a width apart, so that far
-    too low, normal and far too high are three things and not one scale; b are the leading principal components of all
-    features' bumps.
+    Each standardised feature x is expanded in radial basis functions exp(−((x − c) / width)²) with centres c a width
+    apart, so that far too low, normal and far too high are three things and not one scale; b are the leading principal
+    components of the basis functions of all features.
     """
 
     coordinates: Annotated[int, Field(ge=0)] = 0
     """How many, from the largest; 0: none."""
     width: Annotated[float, Field(gt=0)] = 1.5
-    """Of a bump, and from one to the next, in standard deviations of a feature."""
+    """Of a basis function, and from one to the next, in standard deviations of a feature."""
     components: Annotated[int, Field(ge=1)] = 128
-    """Principal components of the bumps that the cosine is of."""
+    """Principal components of the basis functions that the cosine is of."""
     exponent: Annotated[float, Field(gt=0)] = 3.0
     """The higher, the fewer rows count as alike, and the more coordinates matter."""
     landmarks: Annotated[int, Field(ge=2)] = 2000
@@ -58,7 +58,7 @@ def kernel_coordinates(
     """
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(values))[:_FITTED_ROWS])
-    space = FeatureSpace.fit(_bumps(values[some], config.width), config.components, 0.0)
+    space = FeatureSpace.fit(_basis(values[some], config.width), config.components, 0.0)
     marks = _directions(values[some[rng.permutation(len(some))[: config.landmarks]]], space, config)
     strength, vectors = np.linalg.eigh(_similarity(marks, marks, config))
     kept = np.argsort(strength)[::-1][: config.coordinates]
@@ -71,7 +71,7 @@ def kernel_coordinates(
     return ((found - found.mean(axis=0))[:, differ] / spread[differ]).astype(np.float32)
 
 
-def _bumps(values: Float32[np.ndarray, "row feature"], width: float) -> Float32[np.ndarray, "row bump"]:
+def _basis(values: Float32[np.ndarray, "row feature"], width: float) -> Float32[np.ndarray, "row basis"]:
     x = np.clip(values, -_REACH - 1, _REACH + 1)
     centres = np.arange(-_REACH, _REACH + 1e-6, width)
     return np.concatenate([np.exp(-(((x - centre) / width) ** 2)) for centre in centres], axis=1).astype(np.float32)
@@ -80,8 +80,8 @@ def _bumps(values: Float32[np.ndarray, "row feature"], width: float) -> Float32[
 def _directions(
     values: Float32[np.ndarray, "row feature"], space: FeatureSpace, config: KernelTargets
 ) -> Float64[np.ndarray, "row component"]:
-    """Components of the rows' bumps, at length 1; a row at the mean of all has none, and stays 0."""
-    components = (_bumps(values, config.width) - space.mean) @ space.axes.T
+    """Components of the rows' basis functions, at length 1; a row at the mean of all has none, and stays 0."""
+    components = (_basis(values, config.width) - space.mean) @ space.axes.T
     return components / np.maximum(np.linalg.norm(components, axis=1, keepdims=True), 1e-12)
 
 

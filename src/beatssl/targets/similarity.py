@@ -50,13 +50,13 @@ def cross_similarity(
     - cosine: (1 + cos)/2; correlation: (1 + r)/2, for waveforms, whose level and size say nothing;
     - gaussian: exp(−d²/(2 width²));
     - softclt: 2 alpha/(1 + exp(steepness · d/√2)), the sigmoid of SoftCLT (Lee et al., ICLR 2024; alpha = 0.5 there);
-      the distance d/√2 is 1 between strangers;
+      the distance d/√2 is 1 between unrelated pairs;
     - threshold: 1 where cos ≥ threshold, else 0 (as PhysioCLR).
 
     **What is missing**: with u the share of features measured in both rows, cos and r are multiplied by √u (noise of
     a correlation goes with one over the root of how many it is of), and d² = u · (that of the features in common)
-    + (1 − u) · 2, what strangers differ by. So rows with few features in common are never surely alike: with none,
-    cos is 0 and d² is 2. `measured` may be a certainty in [0, 1] instead; None: all are.
+    + (1 − u) · 2, what unrelated pairs differ by. So rows with few features in common are never surely alike: with
+    none, cos is 0 and d² is 2. `measured` may be a certainty in [0, 1] instead; None: all are.
 
     Raises ValueError for an unknown kernel or a width, steepness or alpha out of range.
     """
@@ -123,7 +123,7 @@ def _mean_squared_difference(
     certain_a: Float[Tensor, "n feature"],
     certain_b: Float[Tensor, "m feature"],
 ) -> Float[Tensor, "n m"]:
-    """Mean over all features of the squared difference where both have it, and of strangers' where not."""
+    """Mean over all features of the squared difference where both have it, and of unrelated pairs' where not."""
     seen = (a * a * certain_a) @ certain_b.T + certain_a @ (b * b * certain_b).T
     seen = (seen - 2 * (a * certain_a) @ (b * certain_b).T).clamp_min(0)
     features = max(a.shape[1], 1)

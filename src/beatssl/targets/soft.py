@@ -26,7 +26,7 @@ class SoftTargets:
     width: float = 1.0
     """Of the Gaussian kernel, in standard deviations of a feature."""
     steepness: float = 2.0
-    """Of SoftCLT's sigmoid, per distance between strangers."""
+    """Of SoftCLT's sigmoid, per distance between unrelated pairs."""
     alpha: float = 1.0
     """Highest value of SoftCLT's sigmoid."""
     threshold: float = 0.25

@@ -1,4 +1,4 @@
-"""Principal components of standardised features, evened out, so that many copies of one thing count about once."""
+"""Spectrally scaled principal components of standardised features: many copies of one thing count about once."""
 
 from dataclasses import dataclass
 from pathlib import Path

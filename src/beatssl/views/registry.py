@@ -79,7 +79,7 @@ def preset(name: str) -> ViewsConfig:
     - none: the identity.
     - 3kg: rotation, scale and time mask as 3KG has them, of rank three.
     - beatssl: what a recording may lack or add, in two records of five: leads, a stretch, noise, wander. None that
-      changes what is measured (a turned heart has another axis): features of the untouched signal are to be told from
+      changes what is measured (a turned heart has another axis): features of the untouched signal are predicted from
       it, and views that make them wrong cost the linear probe more than they taught (PTB-XL, fold 8).
     """
     if name not in PRESETS:

@@ -13,7 +13,7 @@ from beatssl.views.beat_phase import beat_phase, beats_of_records, mean_rr
 from beatssl.views.view import Graded, Signals, inside, time_index, uniform
 
 _REACH, _PHASES = 3, 512
-"""Samples on either side that a value between two samples is made of, and how finely its place is told."""
+"""Samples on either side that a value between two samples is made of, and how finely its place is resolved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beatssl.beats.decoding.smoothing import BEATS, FARTHEST_S, PULL, steadied
+from beatssl.beats.decoding.smoothing import BEATS, FARTHEST_S, PULL, smoothed
 from beatssl.beats.decoding.viterbi import Segments
 
 FS_HZ = 200.0
@@ -31,7 +31,7 @@ def beats(p_onset: list[float], line: int = 0) -> tuple[Segments, np.ndarray, np
 
 def steady(waves: Segments, onset: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sure = np.full(len(onset), 1 - UNSURE)
-    return steadied(waves, onset, offset, sure, sure, FS_HZ)
+    return smoothed(waves, onset, offset, sure, sure, FS_HZ)
 
 
 def test_a_boundary_moves_its_share_towards_the_median_of_the_beats() -> None:
@@ -51,7 +51,7 @@ def test_a_change_that_is_too_large_for_noise_stays() -> None:
 def test_a_boundary_that_is_sure_stays() -> None:
     waves, onset, offset = beats([32, 32, 36, 32, 32])
     sure = np.ones(len(onset))
-    assert np.array_equal(steadied(waves, onset, offset, sure, sure, FS_HZ)[0], onset)
+    assert np.array_equal(smoothed(waves, onset, offset, sure, sure, FS_HZ)[0], onset)
 
 
 def test_two_beats_tell_nothing_of_each_other() -> None:
@@ -80,7 +80,7 @@ def test_order_is_kept_whatever_comes_in(seed: int, count: int) -> None:
     none = np.zeros(count, np.int64)
     waves = Segments(line, kind, onset.astype(np.int64), offset.astype(np.int64), none, none)
     onset = np.where(rng.random(count) < 0.05, np.nan, onset)
-    new = steadied(waves, onset, offset, rng.random(count), rng.random(count), FS_HZ)
+    new = smoothed(waves, onset, offset, rng.random(count), rng.random(count), FS_HZ)
     assert np.array_equal(np.isnan(new[0]), np.isnan(onset))
     moved = (np.abs(new[0] - onset) > 0) | (np.abs(new[1] - offset) > 0)
     assert not (new[0] >= new[1])[moved].any()

@@ -22,7 +22,7 @@ def config(store: Path, out: Path, cotrain: Path | None) -> SegmentConfig:
         evaluate_every=3,
     )  # fmt: skip
     return SegmentConfig(
-        store, out, encoder="random", network=EncoderConfig(width=0.25, depth=0.1), fit=fit, folds=3, only=(1,),
+        store, out, encoder="random", network=EncoderConfig(width=0.25, depth=0.1), fit=fit, fold_count=3, only=(1,),
         cotrain=cotrain, run=RunConfig(log_every=1, save_every=2, device="cpu"),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ TINY = EncoderConfig(width=0.25, depth=0.5)
 SMALL = replace(OPTIM, batch_size=5, precision="float32")
 FIT = FitConfig(decoder=DecoderConfig(width=0.25, kernel=5), updates=3, evaluate_every=2, optim=SMALL)
 RUN = RunConfig(log_every=1, save_every=1, device="cpu")
-FEW = {"encoder": "random", "network": TINY, "fit": FIT, "folds": 3, "run": RUN}
+FEW = {"encoder": "random", "network": TINY, "fit": FIT, "fold_count": 3, "run": RUN}
 
 
 @pytest.fixture(scope="module")

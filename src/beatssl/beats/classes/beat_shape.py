@@ -23,7 +23,7 @@ _ALIKE, _SAME_FAMILY = 0.7, 0.85  # correlations
 
 
 def contexts(beats: Beats) -> Int32[np.ndarray, " beat"]:
-    """Which beats are judged beside one another: those of a row, or of up to 30 consecutive rows of a long record.
+    """Which beats are compared with one another: those of a row, or of up to 30 consecutive rows of a long record.
 
     Two consecutive rows are of one record where the last beat of the one knows its next interval and the first beat of
     the other its previous one. Five minutes hold more of a patient's usual rhythm than ten seconds.

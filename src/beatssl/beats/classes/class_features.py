@@ -1,4 +1,4 @@
-"""What a beat is judged by: its place in the rhythm, and its shape beside the dominant beat of its context.
+"""Features that classify a beat: its place in the rhythm, and its shape against the dominant beat of its context.
 
 Every number is a ratio, a correlation or a time, taken over all leads at once: two leads or twelve, in any order and of
 either sign, give the same kind of number. After the features of de Chazal et al. 2004 and Llamedo and Martínez 2011.
@@ -23,7 +23,7 @@ _LEAST = 1e-6
 def class_features(beats: Beats, context: Int32[np.ndarray, " beat"]) -> dict[str, Column]:
     """Features by name; NaN where not measurable (an interval at the end of a record).
 
-    `context` groups the beats that are judged beside one another (`beat_shape.contexts`).
+    `context` groups the beats that are compared with one another (`beat_shape.contexts`).
     """
     own, clear = centred(beats)
     dom = dominant(own, clear, beats.rr_prev_s, context)

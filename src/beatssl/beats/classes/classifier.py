@@ -86,7 +86,7 @@ def classify(
 ) -> Float32[np.ndarray, "beat 4"]:
     """Probabilities of N, S, V and F for every beat, from any set of leads, filtered 0.5–40 Hz.
 
-    Each beat is judged beside the other beats of its row, or of up to 30 rows where a long record was cut
+    Each beat is compared with the other beats of its row, or of up to 30 rows where a long record was cut
     (`beat_shape.contexts`). A beat that no lead has measured gets NaN. `fiducials` are not needed and not used.
 
     Raises ValueError where `weights` is no beat classifier.

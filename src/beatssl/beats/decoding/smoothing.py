@@ -1,4 +1,4 @@
-"""Waves of one lead resemble each other from beat to beat: what a boundary may borrow from its neighbours."""
+"""Smoothing of P and T boundaries towards their median over the lead's beats."""
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -21,7 +21,7 @@ _LEAST_BEATS = 3
 _P, _QRS, _T = 1, 2, 3
 
 
-def steadied(
+def smoothed(
     waves: Segments,
     onset: Float64[np.ndarray, " wave"],
     offset: Float64[np.ndarray, " wave"],

@@ -5,7 +5,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Float64
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from beatssl.beats.decoding.smoothing import steadied
+from beatssl.beats.decoding.smoothing import smoothed
 from beatssl.beats.decoding.viterbi import Segments, wave_segments
 from beatssl.signals.waves import WAVE_CLASSES
 
@@ -23,11 +23,11 @@ def decode_waves(
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
 ) -> pd.DataFrame:
-    """Waves of every lead: the likeliest order by `wave_path`, boundaries interpolated between samples.
+    """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries between samples interpolated.
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
-    (see `steadying`). Taken as the chance that the wave has begun, the wave's own probability around the boundary says
+    (see `smoothing`). Taken as the chance that the wave has begun, the wave's own probability around the boundary says
     how sure it is: `onset_confidence` is p(crossing + 40 ms) − p(crossing − 40 ms), the share of that chance within
     40 ms of the crossing, cut at the wave's middle; `offset_confidence` likewise.
 
@@ -60,7 +60,7 @@ def decode_waves(
     reach = CONFIDENCE_S * fs_hz
     sure_onset = _at(p, waves, np.minimum(onset + reach, middle)) - _at(p, waves, onset - reach)
     sure_offset = _at(p, waves, np.maximum(offset - reach, middle)) - _at(p, waves, offset + reach)
-    onset, offset = steadied(waves, onset, offset, sure_onset, sure_offset, fs_hz)
+    onset, offset = smoothed(waves, onset, offset, sure_onset, sure_offset, fs_hz)
     peak = np.full(len(onset), np.nan) if ecg_mv is None else _peaks(ecg_mv, waves)
     return pd.DataFrame(
         {

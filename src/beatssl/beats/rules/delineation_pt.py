@@ -41,7 +41,7 @@ LAST_T_END_S, LAST_T_END_PER_RR = 0.18, 0.25
 P_PEAK_AFTER_START_S, P_PEAK_BEFORE_QRS_S = 0.03, 0.03
 """The earliest and the latest P peak, from the ends of the stretch."""
 P_CORE_S, P_SIDES_S = 0.02, (0.06, 0.10)
-"""A P wave is a bump: its core stands out from both sides at these distances."""
+"""A P wave is one hump: its core stands out from both sides at these distances."""
 P_SPANS_S = (0.075, 0.045)
 """Widths of the trapezium at the onset and the offset of P."""
 P_HALF_S = 0.12

@@ -13,7 +13,7 @@ from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.device import Device, torch_device
 from beatssl.inference.embedding import embed
 from beatssl.models.encoder import Encoder
-from beatssl.store.labels import Cohort, choosing
+from beatssl.store.labels import Cohort, validation_only
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
 from beatssl.training.diagnosis.linear import Linear, fit_path
@@ -74,7 +74,7 @@ def valid_auroc(
     device: torch.device | str = "cpu",
 ) -> float:
     """Macro AUROC of a linear probe on the validation fold, to follow a run. The test fold is not read."""
-    part = choosing(group)
+    part = validation_only(group)
     values = embed(encoder, store, part.row, batch_size, device, "Probing")
     return fit(values, part, part.train, inverse_penalties)[1]
 

@@ -22,7 +22,7 @@ from beatssl.inference.source import Opened, open_encoder
 from beatssl.metrics.calibration import chances
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import to_json, write_result
-from beatssl.store.labels import Cohort, choosing, cohort, parse_folds
+from beatssl.store.labels import Cohort, cohort, parse_folds, validation_only
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import (
@@ -105,7 +105,7 @@ def ask(config: DiagnosisConfig) -> Question:
         store, config.labels, parse_folds(config.train_folds), config.valid_fold, config.test_fold,
         config.keep_unlabelled,
     )  # fmt: skip
-    group = choosing(group) if config.validation_only else group
+    group = validation_only(group) if config.validation_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
     return Question(store, group, opened, _draws(store, group, config))
 

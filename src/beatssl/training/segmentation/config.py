@@ -73,7 +73,7 @@ class SegmentConfig:
     """Which network, and how large, where the encoder is random."""
     fit: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
     """How each network is trained."""
-    folds: Annotated[int, Field(ge=3)] = 5
+    fold_count: Annotated[int, Field(ge=3)] = 5
     """Parts that the patients are cut into; of LUDB by record number."""
     only: tuple[int, ...] = ()
     """The folds to test; none named: all."""
@@ -93,8 +93,8 @@ class SegmentConfig:
     """How the run is carried out and logged."""
 
     def __post_init__(self) -> None:
-        if wrong := [fold for fold in self.only if not 0 <= fold < self.folds]:
-            raise ValueError(f"only={wrong[0]} of {self.folds} folds; they count from 0 to {self.folds - 1}")
+        if wrong := [fold for fold in self.only if not 0 <= fold < self.fold_count]:
+            raise ValueError(f"only={wrong[0]} of {self.fold_count} folds; they count from 0 to {self.fold_count - 1}")
 
     def what_counts(self) -> dict[str, Any]:
         """All that a fold's network depends on."""

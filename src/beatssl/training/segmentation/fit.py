@@ -42,7 +42,7 @@ def fit_segmenter(
     run: RunConfig,
     encoder: Encoder,
     data: WaveRows,
-    preprocessing: Preparation,
+    preparation: Preparation,
     provenance: Provenance,
     seed: int,
     out: Path,
@@ -54,22 +54,20 @@ def fit_segmenter(
 ) -> Fitted:
     """Train a decoder on `encoder` (and the encoder with it) on rows with waves; the encoder given is not changed.
 
-    Where the rows (prepared as `preprocessing`) have twice or four times the rate of what `encoder_takes`, the
+    Where the rows (prepared as `preparation`) have twice or four times the rate of what `encoder_takes`, the
     segmenter decimates them for it. Without `encoder_takes` the rows are what it takes. `evaluation` and the choice of
     weights: see `WaveTask`; log and state in `out`: see `training.loop.train`.
 
     Raises NotFinite where the loss is not finite, ValueError where the encoder takes what the rows cannot give.
     """
     encoder = encoder.maps_only()
-    encoder_takes = encoder_takes or preprocessing
-    factor = decimation_factor(preprocessing, encoder_takes)
+    encoder_takes = encoder_takes or preparation
+    factor = decimation_factor(preparation, encoder_takes)
     if factor is None:
-        raise ValueError(
-            f"rows prepared as {preprocessing} give no signals as {encoder_takes}, which the encoder takes"
-        )
+        raise ValueError(f"rows prepared as {preparation} give no signals as {encoder_takes}, which the encoder takes")
     decoder = build_decoder(replace(config.decoder, rate=factor), encoder, seed)
-    thinning = Decimation(factor).design(preprocessing, encoder_takes) if factor != 1 else None
-    segmenter = EcgSegmenter(encoder, decoder, preprocessing, provenance, thinning).to(accelerator.device)
+    decimation = Decimation(factor).design(preparation, encoder_takes) if factor != 1 else None
+    segmenter = EcgSegmenter(encoder, decoder, preparation, provenance, decimation).to(accelerator.device)
     if cotraining is not None:
         segmenter.load_state_dict(cotraining.start.state_dict())
     task = WaveTask(

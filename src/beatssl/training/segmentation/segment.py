@@ -104,8 +104,8 @@ class _Segmentation:
         self.config = config
         self.store = Store(config.store)
         self.opened: Opened = open_encoder_beneath(config.encoder, config.network, config.seed, self.store)
-        wanted = sorted(set(config.only)) or range(config.folds)
-        self.splits = {fold: fold_split(self.store, fold, config.folds) for fold in wanted}
+        wanted = sorted(set(config.only)) or range(config.fold_count)
+        self.splits = {fold: fold_split(self.store, fold, config.fold_count) for fold in wanted}
         self.pseudo: PseudoLabelledRows | None = None
         if config.cotrain is not None:
             self.pseudo = rows_to_cotrain(Store(config.cotrain), self.store, parse_folds(config.cotrain_folds))
@@ -163,7 +163,7 @@ class _Segmentation:
             assert best is not None
             figures = FoldFigures(
                 test_fold=fold,
-                valid_fold=(fold + 1) % config.folds,
+                valid_fold=(fold + 1) % config.fold_count,
                 updates=int(best["update"]),
                 valid_sample_f1={name: value for name, value in best.items() if name != "update"},
                 records={"train": len(train), "valid": len(split.valid), "test": len(split.test)},
@@ -222,7 +222,7 @@ class _Segmentation:
     def _final(self, figures: SegmentFigures) -> None:
         """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
         rows, folder = np.arange(len(self.store)), self.config.out / FINAL
-        fitted = self._fit(rows, rows[:0], self.config.folds, folder)
+        fitted = self._fit(rows, rows[:0], self.config.fold_count, folder)
         shown = {
             name: to_json(getattr(figures, name)) for name in ("records", "leads", "sample_f1", "iou", "boundaries")
         }

@@ -263,13 +263,13 @@ def augmented(config: FitConfig, rows: MarkedRows, views: Composed, generator: t
     return WaveViews(signals.ecg_mv, signals.lead_mask, slot, share, counts)
 
 
-def smoothed(seen: WaveViews, thinning: Decimation | None, share: float, generator: torch.Generator) -> WaveViews:
+def smoothed(seen: WaveViews, decimation: Decimation | None, share: float, generator: torch.Generator) -> WaveViews:
     """Some records as if they had been sampled at the encoder's rate."""
-    if thinning is None:
+    if decimation is None:
         return seen
     device = seen.ecg_mv.device
     some = torch.rand((len(seen.ecg_mv), 1, 1), generator=generator, device=device) < share
-    return replace(seen, ecg_mv=torch.where(some, thinning.smoothed(seen.ecg_mv), seen.ecg_mv))
+    return replace(seen, ecg_mv=torch.where(some, decimation.smoothed(seen.ecg_mv), seen.ecg_mv))
 
 
 def _few_leads(signals: Signals, share: float, generator: torch.Generator) -> Signals:
