@@ -23,7 +23,7 @@ def decode_waves(
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
 ) -> pd.DataFrame:
-    """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries between samples interpolated.
+    """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
