@@ -4,19 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
 from beatssl.store.config import PrepareConfig
+from beatssl.store.content import WITH_ROW
+from beatssl.store.layout import shard_name
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
+from beatssl.store.tables import write_table
 
 REPO = Path(__file__).resolve().parents[1]
 SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
@@ -58,29 +58,35 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def with_records(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Store]:
-    """`with_records(store, fold=…)`: a copy of a store whose records have other values in some columns."""
+def copied_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Store]:
+    """`copied_with(store, records=…)`: a copy of a prepared store on disk with other tables in place of its own."""
 
-    def make(store: Store, **columns: Sequence[object]) -> Store:
-        folder = tmp_path_factory.mktemp("with-records") / "store"
+    def copied(store: Store, **tables: pd.DataFrame) -> Store:
+        folder = tmp_path_factory.mktemp("copy") / store.path.name
         shutil.copytree(store.path, folder)
         first = 0
-        for path in sorted(folder.glob("shard-*/records.parquet")):
-            table = pq.read_table(path)
-            for name, values in columns.items():
-                own = pa.array(values[first : first + len(table)]).cast(table.schema.field(name).type)
-                table = table.set_column(table.schema.get_field_index(name), name, own)
-            pq.write_table(table, path)
-            first += len(table)
+        for index, shard in enumerate(store.manifest["shards"]):
+            for name, table in tables.items():
+                write_table(folder / shard_name(index) / f"{name}.parquet", _part(name, table, first, shard["rows"]))
+            first += shard["rows"]
         return Store(folder)
 
-    return make
+    return copied
+
+
+def _part(name: str, table: pd.DataFrame, first: int, rows: int) -> pd.DataFrame:
+    """The lines of a table that one shard holds; those of no row stand in the first."""
+    if name in ("records", "features"):
+        return table.iloc[first : first + rows]
+    if name in WITH_ROW:
+        return table[table["row"].between(first, first + rows - 1)].assign(row=lambda part: part["row"] - first)
+    return table if first == 0 else table.iloc[:0]
 
 
 @pytest.fixture(scope="session")
-def folded(store: Store, with_records: Callable[..., Store]) -> Store:
+def folded(store: Store, copied_with: Callable[..., Store]) -> Store:
     """The records of `store`, three of its patients in each fold from 1 to 6; not to be changed."""
-    return with_records(store, fold=np.asarray(pd.factorize(store.records["patient_id"])[0] % 6 + 1))
+    return copied_with(store, records=store.records.assign(fold=pd.factorize(store.records["patient_id"])[0] % 6 + 1))
 
 
 def _complete(folder: Path) -> bool:

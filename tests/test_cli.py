@@ -4,7 +4,7 @@ import ast
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 import beatssl
 from beatssl import cli
 from beatssl.records.record import RecordError
+from beatssl.results import FOR_FILES
 
 SOURCE = Path(beatssl.__file__).parent
 
@@ -152,6 +153,20 @@ def test_figures_are_printed_as_tables(capsys: pytest.CaptureFixture[str]) -> No
     cli.show_figures({"records": 1200, "sensitivity": 0.99876, "by_wave": {"QRS": {"f1": 0.5}, "T": {"f1": None}}})
     text = capsys.readouterr().out
     assert all(part in text for part in ("1,200", "0.9988", "by wave", "QRS", "0.5", "–"))
+
+
+def test_what_is_for_files_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Figures:
+        macro_f1: float
+        curve: tuple[float, ...] = field(metadata=FOR_FILES)
+
+    cli.show_line_or_figures(Figures(0.25, (0.5, 0.75)))
+    text = capsys.readouterr().out
+    assert "macro f1" in text
+    assert "curve" not in text
+    cli.show_line_or_figures(Path("page.html"))
+    assert capsys.readouterr().out == "page.html\n"
 
 
 def test_help_is_there_within_a_second() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.results import FOR_FILES, Number, printed, read_result, to_json, write_result
+from beatssl.results import FOR_FILES, INLINE, Number, printed, read_result, to_json, write_result
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,13 @@ def test_a_file_of_something_else_is_refused_with_the_place(tmp_path):
     write_result(tmp_path / "other.json", {"name": "x", "lines": {"N": {"beats": 3}}})
     with pytest.raises(ValueError, match=r"other\.json holds no Figures: lines\.N\.f1"):
         read_result(tmp_path / "other.json", Figures)
+
+
+def test_entries_may_stand_beside_the_other_fields():
+    @dataclass(frozen=True)
+    class Rates:
+        within: dict[str, Line] = field(metadata=INLINE)
+        mean_ms: float
+
+    rates = Rates({"150": Line(0.9, 3)}, 1.5)
+    assert to_json(rates) == printed(rates) == {"150": {"f1": 0.9, "beats": 3}, "mean_ms": 1.5}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from beatssl._version import __version__
@@ -18,8 +19,6 @@ USER_ERROR = 2
 """Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
 
 _LONGEST_LIST = 12
-_LONG = ("pretraining", "trained", "draws", "chosen", "reliability", "confidence", "unmapped_codes")
-"""Parts of figures that are for files, not for the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +122,20 @@ def show_line(result: Any) -> None:
 
 
 def show_line_or_figures(result: Any) -> None:
-    """Figures as tables, anything else as what it says of itself."""
-    show_figures(result) if isinstance(result, Mapping) else show_line(result)
+    """Figures as tables, a path as what it says of itself."""
+    show_line(result) if isinstance(result, PurePath) else show_figures(result)
 
 
-def show_figures(figures: Mapping[str, Any]) -> None:
-    """Figures as tables: plain numbers first, then a table for each group of them. Long lists are only counted."""
+def show_figures(result: Any) -> None:
+    """Figures as tables: plain numbers first, then a table for each group of them. Long lists are only counted.
+
+    Parts of a result that its file alone holds (curves, single draws and folds, provenance) are not printed.
+    """
     from rich.console import Console
 
+    from beatssl.results import printed
+
+    figures: Mapping[str, Any] = printed(result)
     console = Console(width=None if sys.stdout.isatty() else 120)
     plain = {name: value for name, value in figures.items() if not isinstance(value, Mapping)}
     if plain:
@@ -138,15 +143,6 @@ def show_figures(figures: Mapping[str, Any]) -> None:
     for name, group in figures.items():
         if isinstance(group, Mapping):
             _show_group(console, name, group)
-
-
-def show_model(figures: Mapping[str, Any]) -> None:
-    """Figures of a model; what it was made of, each draw and fold, and curves stay in metrics.json."""
-    show_figures({name: value for name, value in figures.items() if name not in _LONG and not _is_table(value)})
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(line, Mapping) for line in value)
 
 
 def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
@@ -215,7 +211,7 @@ VERBS: dict[str, Verb] = {
         "check",
         "CheckConfig",
         "beatssl check stores/ludb --what fiducials",
-        show_model,
+        show_figures,
     ),
     "views": Verb(
         "what views do to a record, as a page, or to a store, as a table",
@@ -239,7 +235,7 @@ VERBS: dict[str, Verb] = {
         "probe",
         "ProbeConfig",
         "beatssl probe stores/ptb-xl --encoder runs/beatssl --out runs/beatssl/probe",
-        show_model,
+        show_figures,
     ),
     "finetune": Verb(
         "train a classifier on an encoder: its head alone, or all weights",
@@ -247,7 +243,7 @@ VERBS: dict[str, Verb] = {
         "finetune",
         "FinetuneConfig",
         "beatssl finetune stores/ptb-xl --encoder default --out runs/finetune",
-        show_model,
+        show_figures,
     ),
     "segment": Verb(
         "train a segmenter of P, QRS and T on marked records, or apply one to any",
@@ -255,7 +251,7 @@ VERBS: dict[str, Verb] = {
         "segment",
         "SegmentConfig",
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
-        show_model,
+        show_figures,
     ),
     "analyze": Verb(
         "waves and intervals of ECG files, folders of them and stores",
@@ -287,7 +283,7 @@ VERBS: dict[str, Verb] = {
         "transfer",
         "TransferConfig",
         "beatssl transfer stores/cinc --classifier runs/finetune --out runs/transfer",
-        show_model,
+        show_figures,
     ),
     "recalibrate": Verb(
         "fit a classifier's temperatures and thresholds to another site",

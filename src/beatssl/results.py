@@ -1,8 +1,8 @@
 """Results as typed dataclasses with one JSON form: the fields by name, a number that is not finite as null."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -20,10 +20,15 @@ FOR_FILES = {"beatssl": "for files"}
 """`field(metadata=FOR_FILES)`: a part of a result that its file holds and the command line does not print: a curve."""
 
 
+INLINE = {"beatssl inline": "entries"}
+"""`field(metadata=INLINE)`: a mapping whose entries stand in the JSON object beside the other fields, without a name of
+their own: figures at several tolerances beside those at none. Such a result is not read back by `read_result`."""
+
+
 def to_json(value: Any) -> Any:
     """A result as JSON takes it: dataclasses and mappings as objects, arrays as lists, NaN and infinity as null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: to_json(getattr(value, one.name)) for one in fields(value)}
+        return _entries(value, fields(value), to_json)
     if isinstance(value, np.ndarray):
         return to_json(value.tolist())
     if isinstance(value, np.generic):
@@ -42,11 +47,18 @@ def to_json(value: Any) -> Any:
 def printed(result: Any) -> Any:
     """What the command line prints of a result: its JSON without the fields that are `FOR_FILES`, at any depth."""
     if is_dataclass(result) and not isinstance(result, type):
-        kept = (one for one in fields(result) if "beatssl" not in one.metadata)
-        return {one.name: printed(getattr(result, one.name)) for one in kept}
+        return _entries(result, [one for one in fields(result) if "beatssl" not in one.metadata], printed)
     if isinstance(result, Mapping):
         return {str(key): printed(one) for key, one in result.items()}  # pyright: ignore[reportUnknownArgumentType]
     return to_json(result)
+
+
+def _entries(value: Any, kept: Sequence[Field[Any]], form: Callable[[Any], Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for one in kept:
+        inner = form(getattr(value, one.name))
+        out |= inner if "beatssl inline" in one.metadata else {one.name: inner}
+    return out
 
 
 def write_result(path: Path, result: Any) -> None:

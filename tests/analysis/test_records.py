@@ -1,12 +1,9 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
 from beatssl.analysis.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.model_folder import Preprocessing
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
@@ -18,7 +15,7 @@ NAMES = ("A", "B")
 def classifier(store: Store) -> EcgClassifier:
     torch.manual_seed(0)
     encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5))
-    return EcgClassifier(encoder, HeadConfig(NAMES), Preprocessing.of_store(store), {}).eval()
+    return EcgClassifier(encoder, HeadConfig(NAMES), store.preparation, {}).eval()
 
 
 def test_log_odds_are_those_of_the_network(store: Store, classifier: EcgClassifier) -> None:
@@ -32,12 +29,12 @@ def test_log_odds_are_those_of_the_network(store: Store, classifier: EcgClassifi
     assert np.allclose(found.log_odds, expected, atol=1e-5)
 
 
-def test_a_record_in_several_rows_has_the_mean_of_their_log_odds(
-    store: Store, classifier: EcgClassifier, with_records: Callable[..., Store]
-) -> None:
+def test_a_record_in_several_rows_has_the_mean_of_their_log_odds(store: Store, classifier: EcgClassifier) -> None:
     rows = np.arange(len(store))
     apart = record_log_odds(classifier, store, rows)
-    pairs = with_records(store, record_id=np.repeat(np.arange(len(store) // 2), 2).astype(str))
+    pairs = store.with_tables(
+        records=store.records.assign(record_id=np.repeat(np.arange(len(store) // 2), 2).astype(str))
+    )
     joined = record_log_odds(classifier, pairs, rows)
     assert joined.row.tolist() == rows[::2].tolist()
     assert np.allclose(joined.log_odds, apart.log_odds.reshape(-1, 2, len(NAMES)).mean(axis=1))

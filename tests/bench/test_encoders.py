@@ -1,5 +1,6 @@
 """The table of encoder speeds."""
 
+import pandas as pd
 import torch
 
 from beatssl.bench.encoders import BenchEncodersConfig, bench_encoders
@@ -10,7 +11,7 @@ def test_a_line_an_encoder_width_and_norm() -> None:
     config = BenchEncodersConfig(
         ("xresnet1d", "unet"), (0.25, 0.5), ("batch", "group"), batch_size=2, samples=160, repeats=1, threads=1
     )
-    table = bench_encoders(config)
+    table = pd.DataFrame(bench_encoders(config))
     assert len(table) == 8
     assert (table.filter(like="views").to_numpy() > 0).all()
     sizes = table[table["norm"] == "batch"].set_index(["encoder", "width"])["million_weights"]

@@ -4,6 +4,7 @@ import pytest
 
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.checks.beat_classes import check_beat_classes, matched_classes
+from beatssl.metrics.beat_classes import ClassScore
 from beatssl.store.store import Store
 
 
@@ -22,8 +23,8 @@ def test_missed_and_false_beats_count_and_flutter_does_not():
     marks = marks_of("x", [1.0, 2.0, 3.0, 6.0], "LVV!")
     pairs = matched_classes(beats, marks)
     assert sorted(zip(pairs["true"], pairs["found"], strict=True)) == [(0, 0), (2, 2), (2, 4), (4, 2)]
-    figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks))["all"]["per_class"]["V"]
-    assert figures == {"sensitivity": 0.5, "ppv": 0.5, "f1": 0.5, "beats": 2}
+    figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks)).sets["all"].per_class["V"]
+    assert figures == ClassScore(sensitivity=0.5, ppv=0.5, f1=0.5, beats=2)
 
 
 def test_clusters_get_their_class_from_ds1():
@@ -31,9 +32,9 @@ def test_clusters_get_their_class_from_ds1():
     test = beats_of("100", [1.0, 2.0, 3.0], "NNN", [0, 7, 9]), marks_of("100", [1.0, 2.0, 3.0], "NVN")
     beats, marks = (pd.concat(pair, ignore_index=True) for pair in zip(train, test, strict=True))
     figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks))
-    assert figures["clusters_mapped_on_DS1"]["per_class"]["V"]["sensitivity"] == 1
-    assert figures["clusters_mapped_on_DS1"]["macro_f1"] == 1
-    assert figures["DS2"]["per_class"]["V"]["sensitivity"] == 0
+    assert figures.clusters_mapped_on_DS1.per_class["V"].sensitivity == 1
+    assert figures.clusters_mapped_on_DS1.macro_f1 == 1
+    assert figures.sets["DS2"].per_class["V"].sensitivity == 0
 
 
 def test_labels_do_where_no_beat_is_marked():
@@ -41,11 +42,20 @@ def test_labels_do_where_no_beat_is_marked():
     beats["row"] = np.repeat([0, 1, 2], 2)
     labels = pd.DataFrame({"row": [0, 1, 2], "label": ["PVC", "NORM", "PAC"]})
     figures = check_beat_classes(Store.in_memory(beats=beats, labels=labels))
-    assert figures["auroc_PVC"]["auroc"] == 1
-    assert figures["share_of_beats"]["PVC"]["V"] == 0.5
-    assert figures["share_of_beats"]["NORM"]["N"] == 1
+    assert figures.auroc_PVC.auroc == 1
+    assert figures.share_of_beats["PVC"].share["V"] == 0.5
+    assert figures.share_of_beats["NORM"].share["N"] == 1
 
 
 def test_nothing_to_check_against_is_an_error():
     with pytest.raises(ValueError, match="prepare mitdb"):
         check_beat_classes(Store.in_memory(beats=beats_of("x", [1.0], "N", [0])))
+
+
+# A floor a little below what is measured, so that no change loses it unseen.
+def test_beat_classes_of_mitbih(mitdb):
+    figures = check_beat_classes(mitdb).sets["DS2"]
+    assert figures.per_class["V"].sensitivity >= 0.94
+    assert figures.per_class["V"].ppv >= 0.75
+    assert figures.per_class["N"].sensitivity >= 0.96
+    assert figures.macro_f1 >= 0.58

@@ -8,11 +8,12 @@ from beatssl.checks.beat_classes import matched_classes
 from beatssl.checks.beat_embeddings import (
     _figures,
     _true_of,
-    beside_usual,
     check_beat_embeddings,
     fit_beats,
+    less_row_median,
 )
 from beatssl.inference.beat_embedding import embed_beats
+from beatssl.metrics.beat_classes import ClassScore
 from beatssl.models.encoded import Encoded
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
@@ -68,7 +69,7 @@ def test_leads_as_recorded_take_their_places(store):
 
 def test_what_sets_a_beat_apart_from_its_neighbours():
     values = np.array([[1.0], [2.0], [9.0], [5.0], [5.0]], np.float32)
-    found = beside_usual(values, np.array([0, 0, 0, 2, 2]))
+    found = less_row_median(values, np.array([0, 0, 0, 2, 2]))
     assert found.ravel().tolist() == [-1, 0, 7, 0, 0]
 
 
@@ -90,9 +91,9 @@ def test_missed_and_false_beats_count_as_in_the_check_of_classes():
     pairs = matched_classes(beats.assign(cluster=np.arange(4)), marks)
     assert _true_of(pairs, 4).tolist() == [0, 2, -1, -1]
     figures = _figures(pairs, np.array([0, 2, 2, 0]))
-    assert figures["per_class"]["V"] == {"sensitivity": 0.5, "ppv": 0.5, "f1": 0.5, "beats": 2}
-    assert figures["per_class"]["N"]["f1"] == 1
-    assert list(figures["per_class"]) == list(CLASSES)
+    assert figures.per_class["V"] == ClassScore(sensitivity=0.5, ppv=0.5, f1=0.5, beats=2)
+    assert figures.per_class["N"].f1 == 1
+    assert list(figures.per_class) == list(CLASSES)
 
 
 def test_other_stores_are_refused(store):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.checks.fiducials import MARKS, check_fiducials, mark_errors, matched_beats, p_presence
+from beatssl.checks.fiducials import MARKS, PPresence, check_fiducials, mark_errors, matched_beats, p_presence
 from beatssl.store.store import Store
 
 TRUE_S = dict(zip(MARKS, (-0.2, -0.15, -0.1, -0.04, 0.0, 0.05, 0.15, 0.25, 0.35), strict=True))
@@ -45,17 +45,17 @@ def tables(late_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_known_errors_come_out() -> None:
     figures = check_fiducials(plain_store(*tables(0.008)))
-    assert (figures["records"], figures["reference_beats"], figures["matched_beats"]) == (2, 6, 6)
+    assert (figures.records, figures.reference_beats, figures.matched_beats) == (2, 6, 6)
     for part, compared in (("beats", 6), ("beats_even_records", 3)):
         for mark in MARKS:
-            errors = figures[part][mark.removesuffix("_s")]
-            assert errors["compared"] == compared
-            assert errors["median_error_ms"] == pytest.approx(8.0)
-            assert errors["sd_ms"] == pytest.approx(0.0, abs=1e-6)
-            assert errors["not_measured"] == 0.0
+            errors = getattr(figures, part).marks[mark.removesuffix("_s")]
+            assert errors.compared == compared
+            assert errors.median_error_ms == pytest.approx(8.0)
+            assert errors.sd_ms == pytest.approx(0.0, abs=1e-6)
+            assert errors.not_measured == 0.0
     # Nothing can be found on median beats that hold nothing.
-    assert figures["median_beats"]["qrs_onset"]["not_measured"] == 1.0
-    assert figures["median_beats"]["p_present"]["sensitivity"] == 0.0
+    assert figures.median_beats.marks["qrs_onset"].not_measured == 1.0
+    assert figures.median_beats.p_present.sensitivity == 0.0
 
 
 def test_only_beats_whose_r_matches_are_compared() -> None:
@@ -71,17 +71,28 @@ def test_only_beats_whose_r_matches_are_compared() -> None:
 def test_what_is_not_found_is_counted_and_not_compared() -> None:
     found, reference = np.array([0.0, np.nan, 0.02, 0.5]), np.array([0.01, 0.0, 0.0, np.nan])
     errors = mark_errors(found, reference)
-    assert errors["compared"] == 2
-    assert errors["median_absolute_error_ms"] == pytest.approx(15.0)
-    assert errors["not_measured"] == pytest.approx(1 / 3)
+    assert errors.compared == 2
+    assert errors.median_absolute_error_ms == pytest.approx(15.0)
+    assert errors.not_measured == pytest.approx(1 / 3)
 
 
 def test_presence_of_p() -> None:
     found, reference = np.array([True, False, True, False]), np.array([True, True, False, False])
-    assert p_presence(found, reference) == {"with_p": 2, "without_p": 2, "sensitivity": 0.5, "specificity": 0.5}
+    assert p_presence(found, reference) == PPresence(with_p=2, without_p=2, sensitivity=0.5, specificity=0.5)
 
 
 def test_a_store_without_marks_is_refused() -> None:
     beats, waves = tables(0.0)
     with pytest.raises(ValueError, match="plain has no reference waves"):
         check_fiducials(plain_store(beats, waves.iloc[:0]))
+
+
+# A floor a little below what is measured, so that no change loses it unseen.
+def test_boundaries_of_ludb(ludb):
+    figures = check_fiducials(ludb)
+    limits_ms = {"p_onset": 6, "p_offset": 6, "qrs_onset": 6, "qrs_offset": 6, "t_peak": 8, "t_offset": 10}
+    for part in ("beats", "median_beats", "beats_even_records"):
+        for mark, limit_ms in limits_ms.items():
+            assert getattr(figures, part).marks[mark].median_absolute_error_ms <= limit_ms, (part, mark)
+    assert figures.median_beats.p_present.sensitivity >= 0.97
+    assert figures.median_beats.p_present.specificity >= 0.75

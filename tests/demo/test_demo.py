@@ -16,10 +16,10 @@ from beatssl.models.encoded import EncoderConfig
 from beatssl.training.run import read_log
 
 SECTIONS = (
-    "What counts as alike",
-    "The loss while pretraining",
-    "What the encoder has learnt",
-    "Waves found in single leads",
+    "Targets of the contrastive loss",
+    "Pretraining loss",
+    "Embeddings before and after pretraining",
+    "Waves found in each lead",
 )
 PICTURES = ("targets", "loss", "embedding-map", "probe", "waves-best", "waves-median", "waves-worst")
 

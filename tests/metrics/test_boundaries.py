@@ -1,49 +1,14 @@
-"""Matching against a slow loop, the span rule, global beats, and the jittered truth that the protocol asks for."""
+"""Scores of times: the span rule, and the jittered truth that the protocol asks for."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given
-from hypothesis import strategies as st
 
-from beatssl.beats.global_beats import global_beats
 from beatssl.metrics.boundaries import Score, mark_span, matched_errors, score_times
-from beatssl.signals.matching import match_times
 
 LUDB_LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
-
-times = st.lists(st.integers(0, 3000), max_size=25, unique=True).map(lambda ms: np.array(ms, np.float64) / 1000)
-
-
-def greedy_pairs(reference_s: np.ndarray, found_s: np.ndarray, tolerance_s: float) -> list[float]:
-    """The distances of the pairs that the definition gives: the nearest pair, then the nearest of what is left."""
-    near = sorted((abs(r - f), i, j) for i, r in enumerate(reference_s) for j, f in enumerate(found_s))
-    used: tuple[set[int], set[int]] = (set(), set())
-    out: list[float] = []
-    for distance, i, j in near:
-        if distance <= tolerance_s and i not in used[0] and j not in used[1]:
-            used[0].add(i)
-            used[1].add(j)
-            out.append(distance)
-    return out
-
-
-@given(reference_s=times, found_s=times, shift=st.floats(0.0001, 0.0004))
-def test_matching_is_the_slow_greedy_loop(reference_s: np.ndarray, found_s: np.ndarray, shift: float) -> None:
-    found_s = found_s + shift  # no two distances are equal, so that the greedy pairs are unique
-    i, j = match_times(reference_s, found_s, 0.15)
-    assert len(set(i.tolist())) == len(i)
-    assert len(set(j.tolist())) == len(j)
-    np.testing.assert_allclose(
-        np.sort(np.abs(reference_s[i] - found_s[j])), np.sort(greedy_pairs(reference_s, found_s, 0.15)), atol=1e-12
-    )
-
-
-def test_the_nearest_takes_the_mark() -> None:
-    i, j = match_times(np.array([1.0, 2.0]), np.array([0.95, 1.02, 2.2, np.nan]), 0.1)
-    assert (i.tolist(), j.tolist()) == ([0], [1])
 
 
 def test_false_only_strictly_inside_the_span() -> None:
@@ -73,44 +38,6 @@ def test_scores_pool_by_counts() -> None:
 def test_span_of_no_marks_holds_nothing() -> None:
     assert mark_span(np.array([2.0, np.nan]), np.array([0.5])) == (0.5, 2.0)
     assert score_times(np.zeros(0), np.array([1.0]), 0.1, span_s=mark_span(np.zeros(0))) == Score(0, 0, 0)
-
-
-def test_global_beats_are_medians_over_leads() -> None:
-    r = np.array([1.0, 2.0, 3.0])
-    spread = np.array([-0.02, 0.0, 0.01])  # three leads that differ
-    qrs = (r[:, None] + spread).ravel()
-    p = (r[1:, None] - 0.15 + spread).ravel()
-    t = (r[:2, None] + 0.3 + np.array([-0.12, 0.0, 0.1])).ravel()  # farther apart than one wave's marks elsewhere
-    wave = ["QRS"] * 9 + ["P"] * 6 + ["T"] * 6
-    peak = np.concatenate([qrs, p, t])
-    onset, offset = peak - 0.04, peak + 0.05
-    onset[1:3] = np.nan
-    order = np.random.default_rng(0).permutation(len(wave))
-    beats = global_beats([wave[k] for k in order], onset[order], peak[order], offset[order])
-    assert len(beats) == 3
-    np.testing.assert_allclose(beats.r_peak_s, r)
-    np.testing.assert_allclose(beats.qrs_onset_s, [1.0 - 0.02 - 0.04, 1.96, 2.96])
-    np.testing.assert_allclose(beats.p_peak_s, [np.nan, 1.85, 2.85])
-    np.testing.assert_allclose(beats.t_offset_s, [1.35, 2.35, np.nan])
-
-
-def test_of_several_p_waves_the_last_belongs_to_the_beat() -> None:
-    wave, peak = ["QRS", "P", "P", "P", "QRS"], np.array([1.0, 1.4, 1.8, 2.2, 2.4])
-    beats = global_beats(wave, peak - 0.05, peak, peak + 0.05)
-    np.testing.assert_allclose(beats.p_peak_s, [np.nan, 2.2])
-
-
-def test_no_marks_no_beats() -> None:
-    empty = np.zeros(0)
-    assert len(global_beats([], empty, empty, empty)) == 0
-    alone = np.array([1.0])
-    assert len(global_beats(["P"], alone, alone, alone)) == 0
-
-
-def test_a_wave_without_a_peak_is_refused() -> None:
-    nothing = np.array([np.nan])
-    with pytest.raises(ValueError, match="wave 0 has no peak"):
-        global_beats(["P"], nothing, nothing, nothing)
 
 
 def ludb_marks(folder: Path, record: int, lead: str) -> list[tuple[str, float, float]]:

@@ -13,6 +13,7 @@ from beatssl.metrics.segmentation import (
     SIDES,
     TOLERANCES_MS,
     WAVES,
+    Rates,
     confidence_figures,
     record_f1,
     sample_counts,
@@ -52,7 +53,7 @@ def random_waves(seed: int, spoil: bool) -> pd.DataFrame:
 @settings(max_examples=8, deadline=None)
 def test_boundaries_are_the_pooled_scores_of_each_lead(seed: int) -> None:
     reference, found = random_waves(seed, spoil=True), random_waves(seed + 1, spoil=False)
-    figures = segmentation_figures(reference, found, FS_HZ)["boundaries"]
+    figures = segmentation_figures(reference, found, FS_HZ).boundaries
     leads = list(reference.groupby(["record_id", "lead"]))
     for wave in WAVES:
         for side, column in zip(SIDES, ("onset_s", "offset_s"), strict=True):
@@ -71,12 +72,12 @@ def test_boundaries_are_the_pooled_scores_of_each_lead(seed: int) -> None:
                     total += score_times(true_s, found_s, limit_s, span_s, unmarked_s)
                     if tolerance_ms == 150:
                         errors.append(matched_errors(true_s, found_s, limit_s))
-                got = figures[f"{wave}_{side}"][str(tolerance_ms)]
-                assert (got["se"], got["ppv"], got["f1"]) == (total.sensitivity, total.ppv, total.f1)
+                got = figures[f"{wave}_{side}"].within[str(tolerance_ms)]
+                assert (got.se, got.ppv, got.f1) == (total.sensitivity, total.ppv, total.f1)
             error_ms = 1000 * np.concatenate(errors)
-            assert figures[f"{wave}_{side}"]["mean_ms"] == pytest.approx(error_ms.mean(), abs=1e-6)
-            assert figures[f"{wave}_{side}"]["sd_ms"] == pytest.approx(error_ms.std(), abs=1e-6)
-            assert figures[f"{wave}_{side}"]["matched"] == len(error_ms)
+            assert figures[f"{wave}_{side}"].mean_ms == pytest.approx(error_ms.mean(), abs=1e-6)
+            assert figures[f"{wave}_{side}"].sd_ms == pytest.approx(error_ms.std(), abs=1e-6)
+            assert figures[f"{wave}_{side}"].matched == len(error_ms)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -107,25 +108,25 @@ def test_samples_are_counted_as_a_slow_loop_counts_them(seed: int) -> None:
 
 def test_figures_by_hand() -> None:
     figures = segmentation_figures(table(ONE_BEAT), table(late(ONE_BEAT, 0.05)), FS_HZ)
-    assert (figures["records"], figures["leads"]) == (1, 1)
+    assert (figures.records, figures.leads) == (1, 1)
     # P: 51 samples on both sides, 26 of them shared. T: 101 samples, of the prediction 76 before the last mark.
-    assert figures["sample_f1"]["P"] == pytest.approx(2 * 26 / 102)
-    assert figures["iou"]["P"] == pytest.approx(26 / 76)
-    assert figures["sample_f1"]["T"] == pytest.approx(2 * 76 / (101 + 76))
-    assert figures["sample_f1"]["macro"] == pytest.approx(np.mean([figures["sample_f1"][w] for w in WAVES]))
-    onset = figures["boundaries"]["QRS_on"]
-    assert onset["75"] == {"se": 1.0, "ppv": 1.0, "f1": 1.0}
-    assert onset["40"] == {"se": 0.0, "ppv": 0.0, "f1": 0.0}
-    assert (onset["mean_ms"], onset["sd_ms"]) == (pytest.approx(50), pytest.approx(0, abs=1e-6))
+    assert figures.sample_f1["P"] == pytest.approx(2 * 26 / 102)
+    assert figures.iou["P"] == pytest.approx(26 / 76)
+    assert figures.sample_f1["T"] == pytest.approx(2 * 76 / (101 + 76))
+    assert figures.sample_f1["macro"] == pytest.approx(np.mean([figures.sample_f1[w] for w in WAVES]))
+    onset = figures.boundaries["QRS_on"]
+    assert onset.within["75"] == Rates(se=1.0, ppv=1.0, f1=1.0)
+    assert onset.within["40"] == Rates(se=0.0, ppv=0.0, f1=0.0)
+    assert (onset.mean_ms, onset.sd_ms) == (pytest.approx(50), pytest.approx(0, abs=1e-6))
     # A T offset left unmatched beyond the last mark is not false.
-    assert np.isnan(figures["boundaries"]["T_off"]["40"]["ppv"])
+    assert np.isnan(figures.boundaries["T_off"].within["40"].ppv)
 
 
 def test_a_boundary_that_was_not_marked_is_left_out() -> None:
     reference = table([ONE_BEAT[0], ("QRS", np.nan, 1.25, 1.3), ONE_BEAT[2]])
     figures = segmentation_figures(reference, table(ONE_BEAT), FS_HZ)
-    assert np.isnan(figures["boundaries"]["QRS_on"]["150"]["f1"])
-    assert figures["boundaries"]["QRS_off"]["150"]["f1"] == 1.0
+    assert np.isnan(figures.boundaries["QRS_on"].within["150"].f1)
+    assert figures.boundaries["QRS_off"].within["150"].f1 == 1.0
     counts = sample_counts(reference, table(late(ONE_BEAT, 0.02)), FS_HZ).iloc[0]
     assert counts["reference_QRS"] == 0  # from the P wave's end to the QRS's end nothing is asked …
     assert counts["found_QRS"] == 10  # … and after it the prediction is false
@@ -142,10 +143,10 @@ def test_leads_without_marks_and_records_without_predictions() -> None:
     reference = pd.concat([table(ONE_BEAT), table(ONE_BEAT, "2")])
     found = pd.concat([table(ONE_BEAT), table(ONE_BEAT, "1", "V1"), table(ONE_BEAT, "9")])
     figures = segmentation_figures(reference, found, FS_HZ)
-    assert figures["boundaries"]["P_on"]["40"] == {"se": 0.5, "ppv": 1.0, "f1": pytest.approx(2 / 3)}
+    assert figures.boundaries["P_on"].within["40"] == Rates(se=0.5, ppv=1.0, f1=2 / 3)
     assert record_f1(reference, found, FS_HZ).to_dict() == {"1": 1.0, "2": 0.0}
     nothing = segmentation_figures(reference, found.iloc[:0], FS_HZ)
-    assert nothing["sample_f1"]["macro"] == 0.0
+    assert nothing.sample_f1["macro"] == 0.0
     with pytest.raises(ValueError, match="no P, QRS or T wave"):
         segmentation_figures(reference.iloc[:0], found, FS_HZ)
 
@@ -161,12 +162,12 @@ def test_confidence_that_is_true_is_calibrated_and_that_is_not_is_not() -> None:
         onset_confidence=sure[:, 0], offset_confidence=sure[:, 1],
     )  # fmt: skip
     figures = confidence_figures(reference, found, 0.04)
-    assert [line["confidence"] for line in figures["bins"]] == pytest.approx([0.35, 0.65, 0.95])
-    for line in figures["bins"]:
-        assert line["right"] == pytest.approx(line["confidence"], abs=0.04)
-    assert figures["expected_calibration_error"] < 0.03
+    assert [line.confidence for line in figures.bins] == pytest.approx([0.35, 0.65, 0.95])
+    for line in figures.bins:
+        assert line.right == pytest.approx(line.confidence, abs=0.04)
+    assert figures.expected_calibration_error < 0.03
     bold = found.assign(onset_confidence=1.0, offset_confidence=1.0)
-    assert confidence_figures(reference, bold, 0.04)["expected_calibration_error"] == pytest.approx(0.35, abs=0.04)
+    assert confidence_figures(reference, bold, 0.04).expected_calibration_error == pytest.approx(0.35, abs=0.04)
     # What lies outside the marks of its lead is neither right nor false.
     outside = table(late(ONE_BEAT, 20), "1", "lead 0").assign(onset_confidence=0.1, offset_confidence=0.1)
     assert confidence_figures(reference, pd.concat([found, outside]), 0.04) == figures
@@ -182,12 +183,12 @@ def test_ludb_jittered_by_10_ms(data_root: Path) -> None:
         parts.append(pd.DataFrame({name: getattr(marks, name) for name in names}).assign(record_id=source.id))
     reference = pd.concat(parts, ignore_index=True)
     same = segmentation_figures(reference, reference, FS_HZ)
-    assert set(same["sample_f1"].values()) == set(same["iou"].values()) == {1.0}
+    assert set(same.sample_f1.values()) == set(same.iou.values()) == {1.0}
     rng = np.random.default_rng(0)
     times = reference[["onset_s", "peak_s", "offset_s"]]
     moved = reference.assign(**(times + rng.normal(0, 0.01, times.shape)))
-    boundaries = segmentation_figures(reference, moved, FS_HZ)["boundaries"]
+    boundaries = segmentation_figures(reference, moved, FS_HZ).boundaries
     assert reference["onset_s"].isna().any()
     for name, figures in boundaries.items():
-        assert figures["75"]["f1"] >= 0.995, name
-        assert figures["sd_ms"] == pytest.approx(10, abs=0.3)
+        assert figures.within["75"].f1 >= 0.995, name
+        assert figures.sd_ms == pytest.approx(10, abs=0.3)

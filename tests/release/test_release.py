@@ -6,7 +6,7 @@ import pytest
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.encoder import BeatEncoder
-from beatssl.inference.model_folder import CheckpointError, shipped
+from beatssl.inference.model_folder import CheckpointError, bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder
 from beatssl.models.encoded import EncoderConfig
@@ -17,7 +17,7 @@ from beatssl.release.encoder import BundleEncoderConfig, bundle_encoder
 from beatssl.release.head import BundleHeadConfig, bundle_head
 from beatssl.studies.compare import CompareConfig, compare
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
-from beatssl.training.pretraining.presets import recipe
+from beatssl.training.pretraining.presets import preset
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
@@ -26,7 +26,7 @@ FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws
 @pytest.fixture
 def weights(monkeypatch, tmp_path):
     """A folder for bundled weights, in place of the package's own."""
-    monkeypatch.setattr("beatssl.inference.model_folder.SHIPPED", str(tmp_path / "weights"))
+    monkeypatch.setattr("beatssl.inference.model_folder.BUNDLED", str(tmp_path / "weights"))
     return tmp_path / "weights"
 
 
@@ -34,19 +34,19 @@ def weights(monkeypatch, tmp_path):
 def run(folded, tmp_path):
     made_of = {
         "method": "beatssl", "folds": "1-5", "pretraining": [{"store": "synthetic", "rows": 20}], "epochs": 1,
-        "seed": 3, "preset": asdict(recipe("beatssl")),
+        "seed": 3, "preset": asdict(preset("beatssl")),
     }  # fmt: skip
     keep_encoder(tmp_path / "run", build_encoder(TINY, 7), folded, made_of)
     return tmp_path / "run"
 
 
 def test_an_encoder_is_bundled_in_half_precision_with_the_figures_of_its_comparison(folded, weights, run, tmp_path):
-    with pytest.raises(CheckpointError, match="ships no encoder"):
+    with pytest.raises(CheckpointError, match="no encoder is bundled"):
         BeatEncoder.from_pretrained("default")
     compare(CompareConfig(folded.path, (str(run), "random"), tmp_path / "figures", network=TINY, **FOLDS))
     out = weights / "default"
     assert bundle_encoder(BundleEncoderConfig(run, "run", folded.path, tmp_path / "figures", out)) == out
-    assert shipped(BeatEncoder.kind) == out
+    assert bundled(BeatEncoder.kind) == out
     model = BeatEncoder.from_pretrained("default")
     original = BeatEncoder.from_pretrained(run)
     for (name, mine), theirs in zip(model.named_parameters(), original.parameters(), strict=True):
@@ -68,7 +68,7 @@ def test_a_classifier_is_bundled(folded, weights, run, tmp_path):
     assert out == weights / "superclass"
     assert EcgClassifier.from_pretrained("default").labels == ("NORM", "MI", "STTC", "CD", "HYP")
     assert "| NORM | " in (out / "README.md").read_text()
-    with pytest.raises(CheckpointError, match="ships no segmenter"):
+    with pytest.raises(CheckpointError, match="no segmenter is bundled"):
         EcgSegmenter.from_pretrained("default")
     with pytest.raises(ValueError, match="neither a classifier nor a segmenter"):
         bundle_head(BundleHeadConfig(run, folded.path))
@@ -76,7 +76,7 @@ def test_a_classifier_is_bundled(folded, weights, run, tmp_path):
 
 @pytest.mark.parametrize("kind", [BeatEncoder, EcgClassifier, EcgSegmenter])
 def test_cards_of_the_bundled_models_are_of_the_present_templates(kind):
-    card = (shipped(kind.kind) / "README.md").read_text(encoding="utf-8")
+    card = (bundled(kind.kind) / "README.md").read_text(encoding="utf-8")
     template = encoder_module._CARD if kind is BeatEncoder else head_module._CARD
     for fixed in re.split(r"\{\w+(?::,)?\}", template):
         assert fixed.strip() in card

@@ -33,7 +33,7 @@ def test_targets_name_every_run_of_a_class_once_below_each_map() -> None:
     groups = ["NORM", "NORM", "MI", "CD", "CD"]
     svg = target_maps([TargetMap("Hard", np.eye(5), "one"), TargetMap("Soft", np.full((5, 5), 0.5), "two")], groups)
     found = texts(svg)
-    assert found.count("NORM") == 3  # below both, and beside the first
+    assert found.count("NORM") == 3  # below both, and left of the first
     assert all(word in found for word in ("Hard", "Soft", "one", "two", "target"))
     assert svg == target_maps(
         [TargetMap("Hard", np.eye(5), "one"), TargetMap("Soft", np.full((5, 5), 0.5), "two")], groups

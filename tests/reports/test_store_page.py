@@ -1,4 +1,4 @@
-"""What the page of a store says of rows that lack something."""
+"""The page of a store where rows lack something."""
 
 from pathlib import Path
 

@@ -78,7 +78,7 @@ def test_ludb_folds_hold_every_subject_once():
     tested = [split_ludb(records, fold).test for fold in range(5)]
     assert sorted(np.concatenate(tested).tolist()) == list(range(200))
     split = split_ludb(records, 4)
-    assert split.valid[0] == 0  # record 1 lies in fold 0, which chooses for fold 4
+    assert split.valid[0] == 0  # record 1 lies in fold 0, the validation fold of fold 4
     assert len(split.train) == 120
 
 

@@ -24,17 +24,13 @@ TINY = EncoderConfig(width=0.25, depth=0.5)
 MI, OLD_MI, INFERIOR, STD, SR, LBBB = "164865005", "164867002", "425419005", "429622005", "426783006", "733534002"
 
 
-class Coded(Store):
-    """What a translation reads of a store: codes and sources, and no files."""
-
-    def __init__(self, *codes: tuple[str, ...], sources: str = "") -> None:
-        lines = [(row, "snomed", code) for row, own in enumerate(codes) for code in own]
-        self.path = "coded"
-        self.labels = pd.DataFrame(lines, columns=["row", "label_set", "label"])
-        self.records = pd.DataFrame({"source": list(sources or "a" * len(codes))})
-
-    def __len__(self) -> int:
-        return len(self.records)
+def coded(*codes: tuple[str, ...], sources: str = "") -> Store:
+    """A store of rows with SNOMED CT codes, and a source a row: the letters of `sources`."""
+    lines = [(row, "snomed", code) for row, own in enumerate(codes) for code in own]
+    return Store.in_memory(
+        records=pd.DataFrame({"source": list(sources or "a" * len(codes))}),
+        labels=pd.DataFrame(lines, columns=["row", "label_set", "label"]),
+    )
 
 
 def read(store: Store, label_set: str, names: tuple[str, ...]) -> list[str]:
@@ -93,22 +89,22 @@ def test_every_line_of_the_table_is_in_ptbxls_terms(data_root):
 
 
 def test_codes_of_a_row_give_deny_and_leave_open():
-    store = Coded((SR,), (SR, MI), (LBBB,), (LBBB, STD), (STD,), (INFERIOR,))
+    store = coded((SR,), (SR, MI), (LBBB,), (LBBB, STD), (STD,), (INFERIOR,))
     assert read(store, "superclass", ("NORM", "MI", "STTC", "CD")) == ["+---", "-+--", "---+", "--?+", "????", "--+-"]
 
 
 def test_a_wider_term_says_nothing_of_which_one():
-    store = Coded((MI,), (INFERIOR,), ("54329005",), ("54329005", MI))
+    store = coded((MI,), (INFERIOR,), ("54329005",), ("54329005", MI))
     assert read(store, "subclass", ("AMI", "ISCI", "IMI")) == ["???", "-+?", "+-?", "+-?"]
 
 
 def test_a_source_that_never_gives_a_label_does_not_annotate_it():
-    store = Coded((SR,), (MI,), (SR,), (LBBB,), sources="aabb")
+    store = coded((SR,), (MI,), (SR,), (LBBB,), sources="aabb")
     assert read(store, "superclass", ("NORM", "MI", "CD")) == ["+-?", "-+?", "+?-", "-?+"]
 
 
 def test_statements_of_form_and_rhythm():
-    store = Coded((SR,), (SR, STD), ("164889003",))
+    store = coded((SR,), (SR, STD), ("164889003",))
     assert read(store, "all", ("NORM", "SR", "STD_", "AFIB")) == ["++--", "-++-", "---+"]
 
 
@@ -147,9 +143,9 @@ def test_a_classifier_is_scored_and_ptbxls_records_are_refused(cinc, tmp_path):
     assert np.allclose(table.loc[alone].filter(like="p_").iloc[0], expected, atol=1e-5)
 
 
-def test_a_store_of_ptbxl_alone_is_refused(cinc, with_records, tmp_path):
+def test_a_store_of_ptbxl_alone_is_refused(cinc, copied_with, tmp_path):
     save_model(tmp_path / "head", classifier_for(cinc))
-    ptbxl = with_records(cinc, source=["ptb-xl"] * len(cinc))
+    ptbxl = copied_with(cinc, records=cinc.records.assign(source="ptb-xl"))
     with pytest.raises(ValueError, match=r"all \d+ rows of .* are PTB-XL's own records"):
         transfer(TransferConfig(ptbxl.path, str(tmp_path / "head"), tmp_path / "out"))
 

@@ -1,13 +1,14 @@
 """Benchmarks of the stages, one entry for all."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.bench.prepare import bench_prepare
+from beatssl.bench.prepare import PrepareTimes, bench_prepare
+from beatssl.bench.times import StepTimes
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -43,7 +44,7 @@ class BenchConfig:
     """step: of the network's arithmetic."""
 
 
-def bench(config: BenchConfig) -> dict[str, Any]:
+def bench(config: BenchConfig) -> PrepareTimes | StepTimes:
     """The figures of one stage, also written to `config.out` where it is given."""
     if config.what == "step":
         # PyTorch takes seconds to import, and preparation needs none of it.

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -15,8 +16,6 @@ from pydantic.dataclasses import dataclass
 from beatssl.models.encoder import ENCODERS, Encoder, EncoderConfig, build_encoder
 
 Count = Annotated[int, Field(ge=1)]
-
-_PRECISIONS = {"bfloat16": True, "float32": False}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -39,15 +38,31 @@ class BenchEncodersConfig:
     """Threads of torch."""
 
 
-def bench_encoders(config: BenchEncodersConfig) -> pd.DataFrame:
-    """One line an encoder, width and norm: weights, and views a second of wall time and of processor time.
+@plain_dataclass(frozen=True)
+class EncoderSpeed:
+    """Weights of an encoder, and views a second of wall time and of processor time."""
 
-    Processor time is what stands on a machine that others use too: there wall time says how busy it was.
+    encoder: str
+    width: float
+    norm: str
+    million_weights: float
+    bfloat16_views_per_s: float
+    bfloat16_views_per_cpu_s: float
+    float32_views_per_s: float
+    float32_views_per_cpu_s: float
+    load: float
+    """Of the machine, over the last minute."""
+
+
+def bench_encoders(config: BenchEncodersConfig) -> tuple[EncoderSpeed, ...]:
+    """The speed of every encoder, width and norm.
+
+    Compare processor times on a machine that others use too: there wall time depends on what they do.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
-        return pd.DataFrame([_line(config, name, width, norm) for name, width, norm in _sizes(config)])
+        return tuple(_speed(config, name, width, norm) for name, width, norm in _sizes(config))
     finally:
         torch.set_num_threads(threads)
 
@@ -56,15 +71,24 @@ def _sizes(config: BenchEncodersConfig) -> list[tuple[str, float, Any]]:
     return [(name, width, norm) for name in config.names for width in config.widths for norm in config.norms]
 
 
-def _line(config: BenchEncodersConfig, name: str, width: float, norm: Any) -> dict[str, Any]:
+def _speed(config: BenchEncodersConfig, name: str, width: float, norm: Any) -> EncoderSpeed:
     encoder = build_encoder(replace(EncoderConfig(name), width=width, norm=norm))
     weights = sum(weight.numel() for weight in encoder.parameters())
-    line: dict[str, Any] = {"encoder": name, "width": width, "norm": norm, "million_weights": weights / 1e6}
-    for precision, low in _PRECISIONS.items():
-        wall_s, cpu_s = _fastest(_step(encoder, config.batch_size, config.samples, low), config.repeats)
-        line[f"{precision}_views_per_s"] = config.batch_size / wall_s
-        line[f"{precision}_views_per_cpu_s"] = config.batch_size / cpu_s
-    return line | {"load": os.getloadavg()[0]}
+    (low_s, low_cpu_s), (full_s, full_cpu_s) = (
+        _fastest(_step(encoder, config.batch_size, config.samples, bfloat16), config.repeats)
+        for bfloat16 in (True, False)
+    )
+    return EncoderSpeed(
+        encoder=name,
+        width=width,
+        norm=norm,
+        million_weights=weights / 1e6,
+        bfloat16_views_per_s=config.batch_size / low_s,
+        bfloat16_views_per_cpu_s=config.batch_size / low_cpu_s,
+        float32_views_per_s=config.batch_size / full_s,
+        float32_views_per_cpu_s=config.batch_size / full_cpu_s,
+        load=os.getloadavg()[0],
+    )
 
 
 def _step(encoder: Encoder, batch_size: int, samples: int, bfloat16: bool) -> Callable[[], None]:
@@ -93,4 +117,4 @@ def _fastest(step: Callable[[], None], repeats: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    print(bench_encoders(tyro.cli(BenchEncodersConfig)).round(2).to_string(index=False))
+    print(pd.DataFrame(bench_encoders(tyro.cli(BenchEncodersConfig))).round(2).to_string(index=False))

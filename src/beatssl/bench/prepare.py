@@ -1,6 +1,5 @@
 """How long preparation takes, how much memory it needs, and how NeuroKit2 compares on the same records."""
 
-import json
 import os
 import tempfile
 import threading
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from beatssl.progress import track
+from beatssl.results import write_result
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.readers import make_reader
@@ -23,13 +23,36 @@ from beatssl.store.readers import make_reader
 _SAMPLE_S = 0.1
 
 
+@dataclass(frozen=True)
+class PrepareTimes:
+    """Time and memory of preparing a data set."""
+
+    kind: str
+    records: int
+    rejects: int
+    beats: int
+    workers: int
+    cores: int | None
+    load_before: float
+    wall_s: float
+    records_per_s: float
+    cpu_s: float
+    core_ms_per_record: float
+    """Wall time times workers over records."""
+    memory_gb: float
+    """Largest sum of resident memory over all processes, in 10⁹ bytes; pages that processes share count once in each,
+    so it errs on the high side."""
+    store_gb: float
+    neurokit_ms_per_record: float | None
+    """None: not measured."""
+    times_faster_than_neurokit: float | None
+
+
 def bench_prepare(
     source: Path, out: Path | None = None, kind: str = "ptbxl", workers: int = 2, neurokit_records: int = 10
-) -> dict[str, Any]:
+) -> PrepareTimes:
     """Prepare a whole data set into a scratch store, and measure NeuroKit2 on some of its records in the same run.
 
-    `memory_gb` is the largest sum of resident memory over all processes, in 10⁹ bytes; pages that processes share
-    count once in each, so it errs on the high side. `core_ms_per_record` is wall time times workers over records.
     NeuroKit2 gets each record in memory and does, lead by lead, `ecg_clean`, `ecg_peaks` and `ecg_delineate` (dwt), the
     commonest way to waves of a 12-lead ECG; with `neurokit_records=0` it is left out.
 
@@ -43,26 +66,27 @@ def bench_prepare(
         wall_s = time.perf_counter() - began
         store_bytes = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     core_ms = 1000 * wall_s * workers / summary.sources
-    figures: dict[str, Any] = {
-        "kind": kind,
-        "records": summary.sources,
-        "rejects": sum(summary.rejects.values()),
-        "beats": summary.beats,
-        "workers": workers,
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "wall_s": wall_s,
-        "records_per_s": summary.sources / wall_s,
-        "cpu_s": use.cpu_s,
-        "core_ms_per_record": core_ms,
-        "memory_gb": use.peak_bytes / 1e9,
-        "store_gb": store_bytes / 1e9,
-    }
-    if neurokit_records:
-        neurokit_ms = 1000 * _neurokit_s(config, neurokit_records)
-        figures |= {"neurokit_ms_per_record": neurokit_ms, "times_faster_than_neurokit": neurokit_ms / core_ms}
+    load = os.getloadavg()[0]
+    neurokit_ms = 1000 * _neurokit_s(config, neurokit_records) if neurokit_records else None
+    figures = PrepareTimes(
+        kind=kind,
+        records=summary.sources,
+        rejects=sum(summary.rejects.values()),
+        beats=summary.beats,
+        workers=workers,
+        cores=os.cpu_count(),
+        load_before=load,
+        wall_s=wall_s,
+        records_per_s=summary.sources / wall_s,
+        cpu_s=use.cpu_s,
+        core_ms_per_record=core_ms,
+        memory_gb=use.peak_bytes / 1e9,
+        store_gb=store_bytes / 1e9,
+        neurokit_ms_per_record=neurokit_ms,
+        times_faster_than_neurokit=None if neurokit_ms is None else neurokit_ms / core_ms,
+    )
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_result(out, figures)
     return figures
 
 
@@ -76,14 +100,14 @@ class _Use:
 
 @contextmanager
 def _watched() -> Generator[_Use, None, None]:
-    """What this process and its children use while the block runs, looked at ten times a second."""
+    """What this process and its children use while the block runs, measured ten times a second."""
     import psutil
 
     use, stop, me = _Use(), threading.Event(), psutil.Process()
     started = {me.pid: _cpu_s(me)}
     spent: dict[int, float] = {}
 
-    def look() -> None:
+    def measure() -> None:
         total = 0
         for process in [me, *me.children(recursive=True)]:
             try:
@@ -96,7 +120,7 @@ def _watched() -> Generator[_Use, None, None]:
 
     def watch() -> None:
         while not stop.wait(_SAMPLE_S):
-            look()
+            measure()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -105,7 +129,7 @@ def _watched() -> Generator[_Use, None, None]:
     finally:
         stop.set()
         watcher.join()
-        look()
+        measure()
 
 
 def _cpu_s(process: Any) -> float:

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from beatssl.bench.loop import update_s_by_task
+from beatssl.bench.times import LossTimes, StepTimes
 from beatssl.inference.device import to_device
 from beatssl.losses.contrast import contrast
 from beatssl.models.encoder import EncoderConfig, build_encoder
@@ -31,38 +32,6 @@ _WARM_UP = 2
 _ROWS = 2048
 
 Times = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Milliseconds of forward and backward of the loss alone; None: lightly is not installed."""
-
-    hard_ms: float
-    soft_2_ms: float
-    lightly_ms: float | None
-
-
-@dataclass(frozen=True)
-class StepTimes:
-    """What `bench_step` measured."""
-
-    batch_size: int
-    beats_per_record: int
-    steps: int
-    encoder: str
-    weights: int
-    precision: str
-    device: str
-    threads: int
-    load_before: float
-    seconds: dict[str, dict[str, float]]
-    """Medians by contestant and part of a step."""
-    ratio: float
-    loading_and_views_share: float
-    records_per_s: float
-    loss_only: Losses
-    loop_update_s: dict[str, float]
-    """Median of a whole weight update in the training loop, by task."""
 
 
 def bench_step(
@@ -181,7 +150,7 @@ def _medians(parts: Times) -> dict[str, float]:
     return {name: float(np.median(seconds[_WARM_UP:])) for name, seconds in parts.items()}
 
 
-def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> Losses:
+def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> LossTimes:
     """Milliseconds of forward and backward: ours hard and soft, and lightly's NT-Xent (None: not installed)."""
     generator = torch.Generator().manual_seed(0)
     z_a, z_b = (torch.randn(batch_size, 128, generator=generator).to(device).requires_grad_() for _ in range(2))
@@ -191,8 +160,8 @@ def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> Loss
     try:
         theirs: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = import_module("lightly.loss").NTXentLoss(0.1)
     except ImportError:
-        return Losses(hard, soft, None)  # what is not installed is not compared; the figure says so
-    return Losses(hard, soft, _typical_ms(lambda: theirs(z_a, z_b), repeats))
+        return LossTimes(hard, soft, None)  # what is not installed is not compared; the figure says so
+    return LossTimes(hard, soft, _typical_ms(lambda: theirs(z_a, z_b), repeats))
 
 
 def _typical_ms(loss: Callable[[], torch.Tensor], repeats: int) -> float:

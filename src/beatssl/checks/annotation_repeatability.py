@@ -1,4 +1,7 @@
-"""How well marks can be told at all: each from the same expert's marks on the other beats of its lead."""
+"""Annotation repeatability: each mark predicted from the same expert's marks on the other beats of its lead.
+
+The agreement of a prediction with such marks has an upper bound: that of the marks with each other.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,9 +15,9 @@ def marks_from_other_beats(marks: pd.DataFrame) -> pd.DataFrame:
     """Every marked wave again, its ends where the lead's other waves of its kind have theirs on average.
 
     Ends are taken from the R peak as marked in that lead: of the wave's own beat, of the next one for P, of the one
-    before for T. Measured against the marks (`metrics.segmentation`), the result shows what one mark differs from the
-    next, by the heart's change from beat to beat and by the expert's hand: no wave is missed or invented, and nothing
-    but a single end is not known. An end without another to compare keeps its mark, which flatters the result.
+    before for T. Evaluated against the marks (`metrics.segmentation`), the result shows by how much one mark differs
+    from the next, because beats differ and because annotation does: no wave is missed or added. An end that no other
+    beat has keeps its mark, which makes the figures a little too good.
 
     Args:
         marks: `record_id`, `lead`, `wave`, `onset_s`, `peak_s`, `offset_s`; NaN where not marked.

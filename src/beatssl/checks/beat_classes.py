@@ -1,6 +1,6 @@
 """Beat classes and clusters of a store against the reference's classes (MIT-BIH, synthetic) or against labels."""
 
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -8,25 +8,76 @@ from jaxtyping import Int64
 from sklearn.metrics import roc_auc_score
 
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.metrics.beat_classes import class_counts, class_figures
+from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures
 from beatssl.records.mitdb import DS1, DS2, PACED, aami_class
+from beatssl.results import INLINE, Number
 from beatssl.signals.matching import match_times
 from beatssl.store.store import Store
 
 TOLERANCE_S = 0.150
 _NO_BEAT = len(CLASSES)
-_UNJUDGED = -1
+_LEFT_OUT = -1
 _LABELS = {"PVC": "V", "PAC": "S"}  # PTB-XL's statements of ectopic beats
 _NORMAL, _WIDE = ("NORM",), ("CLBBB", "CRBBB", "PACE", "WPW")
 
 
-def check_beat_classes(store: Store) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SetFigures(ClassFigures):
+    """Beat classes of some records."""
+
+    records: int
+
+
+@dataclass(frozen=True)
+class ClusterFigures(ClassFigures):
+    """Clusters of beat shape, each taken for one class."""
+
+    clusters: int
+
+
+@dataclass(frozen=True)
+class BeatClassFigures:
+    """Beat classes against marked beats."""
+
+    tolerance_ms: float
+    sets: dict[str, SetFigures] = field(metadata=INLINE)
+    """DS1 (trained on) and DS2 of MIT-BIH; `all` of others."""
+    clusters_mapped_on_DS1: ClusterFigures | None
+    """Figures of DS2, a cluster's class being the commonest of its beats in DS1. None: there is no such split."""
+
+
+@dataclass(frozen=True)
+class LabelAuroc:
+    """How well rows with a label are ranked."""
+
+    auroc: Number
+    by: str
+
+
+@dataclass(frozen=True)
+class BeatShares:
+    """What the beats of rows with one label are classed as."""
+
+    share: dict[str, float] = field(metadata=INLINE)
+    beats: int
+
+
+@dataclass(frozen=True)
+class LabelledBeatFigures:
+    """Beat classes against labels of records. None: all rows or none have the label."""
+
+    auroc_PVC: LabelAuroc | None
+    auroc_PAC: LabelAuroc | None
+    share_of_beats: dict[str, BeatShares]
+
+
+def check_beat_classes(store: Store) -> BeatClassFigures | LabelledBeatFigures:
     """Per class sensitivity, PPV and F1 of the classes found; of the clusters too, each mapped to a class.
 
     Beats are matched to the reference's one to one within 150 ms. A reference beat that was not found lowers the
     sensitivity of its class, a beat found where there is none the PPV of what it was taken for (ANSI/AAMI EC57). Beats
-    of class Q and flutter waves are left out. MIT-BIH is reported as DS1 (trained on) and DS2; a cluster's class is
-    the commonest of its beats in DS1. Without marked beats, labels of ectopic beats (PTB-XL's PVC and PAC) must do.
+    of class Q and flutter waves are left out. MIT-BIH is evaluated as DS1 (trained on) and DS2; a cluster's class is
+    the commonest of its beats in DS1. Without marked beats, labels of ectopic beats (PTB-XL's PVC and PAC) serve.
 
     Raises:
         ValueError: the store has neither classes of beats nor such labels.
@@ -38,20 +89,26 @@ def check_beat_classes(store: Store) -> dict[str, Any]:
     raise ValueError("this store has no reference beats and no labels PVC or PAC; prepare mitdb, synthetic or ptbxl")
 
 
-def _against_beats(beats: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Any]:
+def figures_of_marked_beats(store: Store) -> BeatClassFigures:
+    """`check_beat_classes` of a store with marked beats."""
+    return _against_beats(store.beats, store.reference_beats)
+
+
+def _against_beats(beats: pd.DataFrame, reference: pd.DataFrame) -> BeatClassFigures:
     pairs = matched_classes(beats, reference)
     pairs = pairs[~pairs["record_id"].isin(PACED)]
     in_ds1, in_ds2 = pairs["record_id"].isin(DS1), pairs["record_id"].isin(DS2)
     whole_split = bool(in_ds1.any() and in_ds2.any())
     sets = {"DS1": pairs[in_ds1], "DS2": pairs[in_ds2]} if whole_split else {"all": pairs}
-    figures: dict[str, Any] = {"tolerance_ms": 1e3 * TOLERANCE_S}
-    for name, some in sets.items():
-        figures[name] = _figures(some["true"].to_numpy(), some["found"].to_numpy()) | {
-            "records": int(some["record_id"].nunique())
-        }
-    if whole_split and "cluster" in pairs:
-        figures["clusters_mapped_on_DS1"] = _clusters(sets["DS1"], sets["DS2"])
-    return figures
+    figures = {
+        name: SetFigures(
+            **vars(_figures(some["true"].to_numpy(), some["found"].to_numpy())),
+            records=int(some["record_id"].nunique()),
+        )
+        for name, some in sets.items()
+    }
+    clusters = _clusters(sets["DS1"], sets["DS2"]) if whole_split and "cluster" in pairs else None
+    return BeatClassFigures(1e3 * TOLERANCE_S, figures, clusters)
 
 
 def matched_classes(beats: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -65,12 +122,12 @@ def matched_classes(beats: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFram
         for record, marks in reference.groupby("record_id", sort=False)
     ]
     every = pd.concat(parts, ignore_index=True)
-    return every[every["true"] != _UNJUDGED].reset_index(drop=True)
+    return every[every["true"] != _LEFT_OUT].reset_index(drop=True)
 
 
 def _matched(record: str, marks: pd.DataFrame, beats: pd.DataFrame) -> pd.DataFrame:
     groups = [aami_class(symbol) for symbol in marks["symbol"]]
-    true = np.array([CLASSES.index(g) if g in CLASSES else _UNJUDGED for g in groups], np.int64)
+    true = np.array([CLASSES.index(g) if g in CLASSES else _LEFT_OUT for g in groups], np.int64)
     # A beat that no lead measured has no class, and is taken for none.
     found = np.array([CLASSES.index(c) if c in CLASSES else _NO_BEAT for c in beats["class"]], np.int64)
     cluster = beats["cluster"].to_numpy(np.int64) if "cluster" in beats else np.full(len(beats), -1)
@@ -89,33 +146,33 @@ def _matched(record: str, marks: pd.DataFrame, beats: pd.DataFrame) -> pd.DataFr
     )
 
 
-def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> dict[str, Any]:
+def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> ClassFigures:
     return class_figures(class_counts(true, found, len(CLASSES) + 1), CLASSES)
 
 
-def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> ClusterFigures:
     """Clusters taken for the commonest class of their DS1 beats (N where they have none), measured on DS2."""
     known = train[(train["true"] != _NO_BEAT) & (train["cluster"] >= 0)]
     counts = pd.crosstab(known["cluster"], known["true"])
     to_class = pd.Series(counts.columns[counts.to_numpy().argmax(axis=1)], index=counts.index)
     found = to_class.reindex(test["cluster"]).fillna(0).to_numpy(np.int64)
     found = np.where(test["found"] == _NO_BEAT, _NO_BEAT, found)
-    return _figures(test["true"].to_numpy(), found) | {"clusters": len(counts)}
+    return ClusterFigures(**vars(_figures(test["true"].to_numpy(), found)), clusters=len(counts))
 
 
-def _against_labels(beats: pd.DataFrame, labels: pd.DataFrame) -> dict[str, Any]:
-    """How well the highest probability in a row tells the rows labelled so, and how many beats are V or S by label."""
+def _against_labels(beats: pd.DataFrame, labels: pd.DataFrame) -> LabelledBeatFigures:
+    """AUROC of the highest probability in a row for each label, and the shares of classes among the beats by label."""
     of_row = beats.groupby("row")[[f"class_p_{name}" for name in _LABELS.values()]].max()
     by_label = {label: set(group["row"]) for label, group in labels.groupby("label")}
-    figures: dict[str, Any] = {}
+    aurocs: dict[str, LabelAuroc | None] = {}
     for label, name in _LABELS.items():
         has = of_row.index.isin(list(by_label.get(label, ())))
-        if 0 < has.sum() < len(has):
-            auroc = roc_auc_score(has, of_row[f"class_p_{name}"].fillna(0.0))
-            figures[f"auroc_{label}"] = {"auroc": float(auroc), "by": f"highest probability of {name}"}
-    shares = {}
+        known = 0 < has.sum() < len(has)
+        auroc = roc_auc_score(has, of_row[f"class_p_{name}"].fillna(0.0)) if known else 0.0
+        aurocs[label] = LabelAuroc(float(auroc), f"highest probability of {name}") if known else None
+    shares: dict[str, BeatShares] = {}
     for label in (*_LABELS, *_NORMAL, *_WIDE):
         some = beats.loc[beats["row"].isin(by_label.get(label, set())), "class"]
         if len(some):
-            shares[label] = {name: float((some == name).mean()) for name in CLASSES} | {"beats": len(some)}
-    return figures | {"share_of_beats": shares}
+            shares[label] = BeatShares({name: float((some == name).mean()) for name in CLASSES}, len(some))
+    return LabelledBeatFigures(aurocs["PVC"], aurocs["PAC"], shares)

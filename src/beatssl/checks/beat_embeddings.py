@@ -1,6 +1,7 @@
 """Beat classes of MIT-BIH's DS2 as a linear probe reads them from a frozen encoder's embeddings of beats."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,13 @@ import pandas as pd
 from jaxtyping import Float32, Float64, Int64
 
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.checks.beat_classes import check_beat_classes, matched_classes
+from beatssl.checks.beat_classes import figures_of_marked_beats, matched_classes
 from beatssl.inference.beat_embedding import embed_beats
+from beatssl.inference.device import Device, torch_device
 from beatssl.inference.source import open_encoder
-from beatssl.metrics.beat_classes import class_counts, class_figures
+from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures
 from beatssl.models.encoded import EncoderConfig
+from beatssl.results import FOR_FILES, Number
 from beatssl.store.splits import split_mitdb
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.linear import Linear, fit_path
@@ -21,14 +24,14 @@ from beatssl.training.diagnosis.probe import scaled
 BINS = 4
 INVERSE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 PRIOR_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""How much of the rarity of a class is taken back from its log odds before the classes are weighed."""
+"""Shares of a class's log prior odds that are subtracted from its log odds before the classes are compared."""
 _NO_BEAT = len(CLASSES)
 _TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class BeatProbe:
-    """A line for each class, and what is taken from its log odds; the greatest decides."""
+    """A linear model for each class, and what is subtracted from its log odds; the greatest decides."""
 
     line: Linear
     prior: Float64[np.ndarray, " 4"]
@@ -40,24 +43,63 @@ class BeatProbe:
         return (self.line.scores(values) - self.prior_share * self.prior).argmax(axis=1).astype(np.int64)
 
 
-def check_beat_embeddings(store: Store, encoder: str = "default", seed: int = 0) -> dict[str, Any]:
-    """Per class sensitivity, PPV and F1 on DS2, beside those of the shape clusters and of the small classifier.
+@dataclass(frozen=True)
+class BeatProbeChoice:
+    """What the validation records of DS1 decide."""
 
-    A beat is four places of the encoder's feature map, less the median over the beats of its ten seconds: what sets it
-    apart from its neighbours. The probe learns on DS1; penalty and weights of the classes are chosen on four records of
-    it. Matching and counting are those of `check_beat_classes`.
+    inverse_penalty: float
+    prior_share: float
+    inner_macro_f1: Number
+    """On these records."""
+
+
+@dataclass(frozen=True)
+class MacroF1:
+    """Macro F1 on DS2 by three ways to a class."""
+
+    beat_embeddings: Number
+    small_classifier: Number
+    """The classifier that `prepare` applies."""
+    shape_clusters: Number
+    """Clusters of beat shape, mapped to classes on DS1; NaN where the store has none."""
+
+
+@dataclass(frozen=True)
+class BeatEmbeddingFigures:
+    """Beat classes by a linear probe on an encoder's embeddings of beats."""
+
+    encoder: str
+    DS2: ClassFigures
+    chosen: BeatProbeChoice
+    beats_learnt_from: dict[str, int]
+    """Training beats of each class."""
+    macro_f1_beside: MacroF1
+    pretraining: Mapping[str, Any] = field(metadata=FOR_FILES)
+    """The encoder's provenance."""
+
+
+def check_beat_embeddings(
+    store: Store, encoder: str = "default", device: Device = "auto", seed: int = 0
+) -> BeatEmbeddingFigures:
+    """Per class sensitivity, PPV and F1 on DS2, and the macro F1 of the shape clusters and of the small classifier.
+
+    A beat is four bins of the encoder's feature map minus the median over the beats of its ten seconds, so that the
+    difference to its neighbours is left. The probe is trained on DS1; four of its records, the validation set, choose
+    the penalty and the weights of the classes. Matching and counting are those of `check_beat_classes`.
 
     Raises ValueError where the store has no reference beats, SplitError where it is not MIT-BIH, CheckpointError where
-    the encoder knows signals prepared otherwise.
+    the encoder expects signals prepared otherwise.
     """
     if not len(store.reference_beats):
         raise ValueError("this store has no reference beats; prepare mitdb")
     twelve = store.twelve_leads()
     split = split_mitdb(store.records)
     opened = open_encoder(encoder, EncoderConfig(), seed, twelve)
-    values, line = embed_beats(opened.encoder, twelve, np.sort(np.concatenate(list(split.sides().values()))), BINS)
+    where = torch_device(device)
+    rows = np.sort(np.concatenate(list(split.sides().values())))
+    values, line = embed_beats(opened.encoder.to(where), twelve, rows, BINS, device=where)
     row = store.beats["row"].to_numpy(np.int64)[line]
-    values = beside_usual(values, row)
+    values = less_row_median(values, row)
     pairs = matched_classes(store.beats.assign(cluster=np.arange(len(store.beats))), store.reference_beats)
     true = _true_of(pairs, len(store.beats))[line]
     train, valid, test = (np.isin(row, side) for side in (split.train, split.valid, split.test))
@@ -67,28 +109,26 @@ def check_beat_embeddings(store: Store, encoder: str = "default", seed: int = 0)
     found = np.full(len(store.beats), _NO_BEAT)
     found[line[test]] = probe.classes(values[test])
     of_test = pairs[pairs["record_id"].isin(store.records["record_id"].iloc[split.test].astype(str))]
-    beside = check_beat_classes(store)
-    return {
-        "encoder": opened.name,
-        "DS2": _figures(of_test, found),
-        "chosen": {
-            "inverse_penalty": probe.line.inverse_penalty, "prior_share": probe.prior_share,
-            "inner_macro_f1": probe.inner_macro_f1,
-        },
-        "beats_learnt_from": {name: int((true[used] == k).sum()) for k, name in enumerate(CLASSES)},
-        "macro_f1_beside": {
-            "beat_embeddings": _figures(of_test, found)["macro_f1"],
-            "small_classifier": beside["DS2"]["macro_f1"],
-            "shape_clusters": beside.get("clusters_mapped_on_DS1", {}).get("macro_f1"),
-        },
-        "pretraining": opened.provenance,
-    }  # fmt: skip
+    figures, of_store = _figures(of_test, found), figures_of_marked_beats(store)
+    clusters = of_store.clusters_mapped_on_DS1
+    return BeatEmbeddingFigures(
+        encoder=opened.name,
+        DS2=figures,
+        chosen=BeatProbeChoice(probe.line.inverse_penalty, probe.prior_share, probe.inner_macro_f1),
+        beats_learnt_from={name: int((true[used] == k).sum()) for k, name in enumerate(CLASSES)},
+        macro_f1_beside=MacroF1(
+            beat_embeddings=figures.macro_f1,
+            small_classifier=of_store.sets["DS2"].macro_f1,
+            shape_clusters=float("nan") if clusters is None else clusters.macro_f1,
+        ),
+        pretraining=opened.provenance,
+    )
 
 
-def beside_usual(
+def less_row_median(
     values: Float32[np.ndarray, "beat feature"], row: Int64[np.ndarray, " beat"]
 ) -> Float32[np.ndarray, "beat feature"]:
-    """Each beat less the median over the beats of its row; rows ascend."""
+    """Each beat minus the median over the beats of its row; rows ascend."""
     out = values.copy()
     for part in np.split(np.arange(len(row)), np.flatnonzero(np.diff(row)) + 1):
         out[part] -= np.median(values[part], axis=0)
@@ -101,14 +141,14 @@ def fit_beats(
     inner: Float32[np.ndarray, "inner_beat feature"],
     inner_true: Int64[np.ndarray, " inner_beat"],
 ) -> BeatProbe:
-    """The probe learnt from beats of known class whose macro F1 over N, S, V and F is greatest on the inner beats."""
+    """Of the probes fitted to beats of known class, the one with the greatest macro F1 (N, S, V, F) on inner beats."""
     labels = true[:, None] == np.arange(len(CLASSES))
     prior = np.log(np.maximum(labels.mean(axis=0), 1 / len(labels)))
     best: BeatProbe | None = None
     for line in fit_path(values, labels, INVERSE_PENALTIES, tolerance=_TOLERANCE):
         for share in PRIOR_SHARES:
             found = BeatProbe(line, prior, share, 0.0).classes(inner)
-            quality = class_figures(class_counts(inner_true, found, len(CLASSES)), CLASSES)["macro_f1"]
+            quality = class_figures(class_counts(inner_true, found, len(CLASSES)), CLASSES).macro_f1
             if best is None or quality > best.inner_macro_f1:
                 best = BeatProbe(line, prior, share, quality)
     assert best is not None
@@ -116,14 +156,14 @@ def fit_beats(
 
 
 def _true_of(pairs: pd.DataFrame, beats: int) -> Int64[np.ndarray, " beat"]:
-    """The class of every line of the table of beats; −1 for what is no beat, or of no class that counts."""
+    """The class of every line of the table of beats; −1 for what is no beat, or of none of `CLASSES`."""
     true = np.full(beats, -1)
     real = pairs[(pairs["cluster"] >= 0) & (pairs["true"] != _NO_BEAT)]
     true[real["cluster"].to_numpy(np.int64)] = real["true"].to_numpy(np.int64)
     return true
 
 
-def _figures(pairs: pd.DataFrame, found: Int64[np.ndarray, " beat"]) -> dict[str, Any]:
+def _figures(pairs: pd.DataFrame, found: Int64[np.ndarray, " beat"]) -> ClassFigures:
     """`pairs` has the line of each beat as its cluster, −1 where the beat was missed."""
     line = pairs["cluster"].to_numpy(np.int64)
     own = np.where(line >= 0, found[line], _NO_BEAT)

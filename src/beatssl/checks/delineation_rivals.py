@@ -1,4 +1,4 @@
-"""Waves of every lead by methods that learn nothing: NeuroKit2's wavelets, and the package's own rules."""
+"""Waves of every lead by methods that are not trained: NeuroKit2's wavelets, and the package's own rules."""
 
 import warnings
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How much of a diagnosis the record features hold: plain classifiers on them alone, with no network."""
+"""Diagnoses predicted from the record features alone, by logistic regression and boosted trees."""
 
 import hashlib
 import json
@@ -12,17 +12,25 @@ from jaxtyping import Float32, Float64
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from beatssl.results import to_json
+from beatssl.results import Number
 from beatssl.store.labels import Cohort
 from beatssl.store.splits import Split, check_split, patients
 from beatssl.store.standardise import FeatureStandardiser
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.figures import Scores, figures_of, macro_auroc
+from beatssl.training.diagnosis.figures import (
+    EvaluationSetup,
+    FiguresOverDraws,
+    Folds,
+    RecordCounts,
+    Scores,
+    figures_of,
+    macro_auroc,
+)
 
 
 @dataclass(frozen=True)
 class FeatureCheckConfig:
-    """What the check trains on, chooses from and reports."""
+    """Folds of the check, what it chooses from on the validation fold, and its models."""
 
     label_set: str = "superclass"
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
@@ -40,12 +48,44 @@ class FeatureCheckConfig:
     seed: int = 0
 
 
-def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig()) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ChosenPenalty:
+    """What the validation fold chose for logistic regression."""
+
+    inverse_penalty: float
+    valid_macro_auroc: Number
+
+
+@dataclass(frozen=True)
+class ChosenRounds:
+    """What the validation fold chose for boosted trees."""
+
+    rounds: int
+    valid_macro_auroc: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureModelFigures(FiguresOverDraws, EvaluationSetup):
+    """Figures of one model on the test fold, as metrics.json of a probe has them."""
+
+    chosen: ChosenPenalty | ChosenRounds
+
+
+@dataclass(frozen=True)
+class FeatureFigures:
+    """Diagnoses predicted from the record features alone."""
+
+    logistic_regression: FeatureModelFigures
+    boosted_trees: FeatureModelFigures
+    feature_count: int
+    features: tuple[str, ...]
+
+
+def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig()) -> FeatureFigures:
     """Diagnoses predicted from the record features alone, by logistic regression and by boosted trees.
 
-    The penalty and the number of trees are chosen by macro AUROC on the choosing fold, and so is each label's
-    threshold; only the reported fold's figures come out, in the layout of `metrics.json` under
-    `logistic_regression` and `boosted_trees`. Rows without a label in the set are dropped and counted.
+    The validation fold chooses the penalty and the number of trees, by macro AUROC, and each label's threshold; all
+    figures are of the test fold. Rows without a label in the set are dropped and counted.
 
     Raises ValueError where the store has no such labels, or where a fold is empty; SplitError where a patient or a
     waveform stands in two folds.
@@ -54,16 +94,16 @@ def check_features(store: Store, config: FeatureCheckConfig = FeatureCheckConfig
     features = store.features.iloc[cohort.row].reset_index(drop=True)
     scale = FeatureStandardiser.fit(features, None, cohort.train)
     linear = scale.for_models(scale.transform(features))
-    models: dict[str, Callable[[], tuple[Scores, dict[str, float]]]] = {
+    models: dict[str, Callable[[], tuple[Scores, ChosenPenalty | ChosenRounds]]] = {
         "logistic_regression": lambda: _logistic(linear, cohort, config),
         "boosted_trees": lambda: _trees(features[list(scale.columns)].to_numpy(np.float32), cohort, config),
     }
     people = store.records.iloc[cohort.row].reset_index(drop=True)
-    out: dict[str, Any] = {}
+    found: dict[str, FeatureModelFigures] = {}
     for model, fit in models.items():
         scores, chosen = fit()
-        out[model] = _entry(store, config, cohort, people, scores) | {"chosen": chosen, "encoder": f"features, {model}"}
-    return out | {"feature_count": len(scale.columns), "features": list(scale.columns)}
+        found[model] = _figures(store, config, cohort, people, scores, chosen, f"features, {model}")
+    return FeatureFigures(**found, feature_count=len(scale.columns), features=tuple(scale.columns))
 
 
 def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
@@ -92,8 +132,8 @@ def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
 
 def _logistic(
     values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
-) -> tuple[Scores, dict[str, float]]:
-    """One logistic regression a label; the penalty, one for all labels, by the choosing fold."""
+) -> tuple[Scores, ChosenPenalty]:
+    """One logistic regression a label; the penalty, one for all labels, by the validation fold."""
     train = values[cohort.train].astype(np.float64)
     best, best_scores, best_penalty = -1.0, np.zeros(cohort.labels.shape), 0.0
     for penalty in config.inverse_penalties:
@@ -107,13 +147,13 @@ def _logistic(
         value = macro_auroc(cohort.labels[cohort.valid], scores[cohort.valid])
         if value > best:
             best, best_scores, best_penalty = value, scores, penalty
-    return best_scores, {"inverse_penalty": best_penalty, "valid_macro_auroc": best}
+    return best_scores, ChosenPenalty(best_penalty, best)
 
 
 def _trees(
     values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
-) -> tuple[Scores, dict[str, float]]:
-    """Gradient-boosted trees, one set a label; how many, one number for all labels, by the choosing fold."""
+) -> tuple[Scores, ChosenRounds]:
+    """Gradient-boosted trees, one set a label; how many, one number for all labels, by the validation fold."""
     rounds = config.tree_rounds
     staged: Float64[np.ndarray, "rounds row label"] = np.zeros((len(rounds), *cohort.labels.shape))
     for k in range(len(cohort.names)):
@@ -132,22 +172,30 @@ def _trees(
                 staged[rounds.index(count), held_out, k] = np.ravel(np.asarray(scores))
     quality = [macro_auroc(cohort.labels[cohort.valid], staged[at][cohort.valid]) for at in range(len(rounds))]
     at = int(np.argmax(quality))
-    return staged[at], {"rounds": rounds[at], "valid_macro_auroc": quality[at]}
+    return staged[at], ChosenRounds(rounds[at], quality[at])
 
 
-def _entry(
-    store: Store, config: FeatureCheckConfig, cohort: Cohort, people: pd.DataFrame, scores: Scores
-) -> dict[str, Any]:
+def _figures(
+    store: Store,
+    config: FeatureCheckConfig,
+    cohort: Cohort,
+    people: pd.DataFrame,
+    scores: Scores,
+    chosen: ChosenPenalty | ChosenRounds,
+    encoder: str,
+) -> FeatureModelFigures:
     sides = {"train": cohort.train, "valid": cohort.valid, "test": cohort.test}
-    return {
-        "config_hash": _hash({"check": asdict(config), "store": store.manifest.get("config")}),
-        "seed": config.seed,
-        "labels": config.label_set,
-        "label_share": 1.0,
-        "folds": {"train": list(config.train_folds), "valid": config.valid_fold, "test": config.test_fold},
-        "records": {name: int(side.sum()) for name, side in sides.items()} | {"dropped": cohort.dropped},
-        **to_json(figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws)),
-    }
+    return FeatureModelFigures(
+        config_hash=_hash({"check": asdict(config), "store": store.manifest.get("config")}),
+        seed=config.seed,
+        labels=config.label_set,
+        label_share=1.0,
+        folds=Folds(config.train_folds, config.valid_fold, config.test_fold),
+        records=RecordCounts(**{name: int(side.sum()) for name, side in sides.items()}, dropped=cohort.dropped),
+        **vars(figures_of(cohort, people, [scores], config.seed, config.bootstrap_draws)),
+        chosen=chosen,
+        encoder=encoder,
+    )
 
 
 def _hash(value: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """P, QRS and T of a store's beats against the reference marks of its source, as `protocol.md` measures them."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from beatssl.beats.global_beats import GlobalBeats, global_beats
 from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import BEFORE_S
+from beatssl.results import INLINE, Number
 from beatssl.signals.matching import match_times
 from beatssl.store.store import Store
 
@@ -24,43 +25,92 @@ _CHUNK_ROWS = 1024
 """Median beats read at a time."""
 
 
-def check_fiducials(store: Store) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MarkErrors:
+    """Errors found − reference of one mark, over the beats that have both; NaN where there is none."""
+
+    compared: int
+    median_absolute_error_ms: Number
+    median_error_ms: Number
+    sd_ms: Number
+    p95_absolute_error_ms: Number
+    not_measured: Number
+    """Share of the marks that were not found."""
+
+
+@dataclass(frozen=True)
+class PPresence:
+    """Whether a P wave is found where there is one."""
+
+    with_p: int
+    without_p: int
+    sensitivity: Number
+    """Share of the beats with a P in which one was found."""
+    specificity: Number
+    """Share of the beats without a P in which none was found."""
+
+
+@dataclass(frozen=True)
+class BeatErrors:
+    """Errors of every mark of some beats."""
+
+    marks: dict[str, MarkErrors] = field(metadata=INLINE)
+    """p_onset, p_peak, … t_offset: `MARKS` without their unit."""
+    p_present: PPresence
+
+
+@dataclass(frozen=True)
+class FiducialFigures:
+    """Marks of a store's beats against the reference."""
+
+    records: int
+    reference_beats: int
+    matched_beats: int
+    """R within 75 ms of each other, one to one."""
+    beats: BeatErrors
+    """Over all matched beats."""
+    median_beats: BeatErrors
+    """Of each row's median beat against the row's median reference."""
+
+
+@dataclass(frozen=True)
+class LudbFiducialFigures(FiducialFigures):
+    """LUDB: the same of even-numbered records alone; the rules' constants were chosen on the odd-numbered."""
+
+    beats_even_records: BeatErrors
+    median_beats_even_records: BeatErrors
+
+
+def check_fiducials(store: Store) -> FiducialFigures:
     """Errors of every mark against the global boundaries (per beat the median over leads of the marks).
 
-    Returns:
-        `records`, `reference_beats`, `matched_beats` (R within 75 ms, one to one); `beats`: per mark the figures of
-        `mark_errors` and under `p_present` those of `p_presence`, over all matched beats; `median_beats`: the same for
-        each row's median beat against the row's median reference. For LUDB `beats_even_records` and
-        `median_beats_even_records` too: the constants were chosen on the odd-numbered records.
-
-    Raises:
-        ValueError: the store has no reference waves.
+    Of LUDB, `LudbFiducialFigures`. Raises ValueError where the store has no reference waves.
     """
     if store.waves.empty:
         raise ValueError(f"{store.path} has no reference waves; prepare ludb, qtdb or synthetic to check fiducials")
     matched = matched_beats(store.beats, store.waves)
     found, reference = _marks(matched, ""), _marks(matched, "ref_")
     median_found, median_reference, rows = _median_beats(store, matched)
-    figures: dict[str, Any] = {
-        "records": int(matched["record_id"].nunique()),
-        "reference_beats": int(matched.attrs["reference_beats"]),
-        "matched_beats": len(matched),
-        "beats": _figures(found, reference, matched["p_known"].to_numpy(bool)),
-        "median_beats": _figures(median_found, median_reference, np.ones(len(rows), bool)),
-    }
-    if store.kind == "ludb":
-        even, even_rows = _is_even(matched["record_id"]), _is_even(store.records["record_id"].iloc[rows])
-        known = matched["p_known"].to_numpy(bool)[even]
-        figures["beats_even_records"] = _figures(found[even], reference[even], known)
-        everywhere = np.ones(int(even_rows.sum()), bool)
-        figures["median_beats_even_records"] = _figures(
-            median_found[even_rows], median_reference[even_rows], everywhere
-        )
-    return figures
+    figures = FiducialFigures(
+        records=int(matched["record_id"].nunique()),
+        reference_beats=int(matched.attrs["reference_beats"]),
+        matched_beats=len(matched),
+        beats=_figures(found, reference, matched["p_known"].to_numpy(bool)),
+        median_beats=_figures(median_found, median_reference, np.ones(len(rows), bool)),
+    )
+    if store.kind != "ludb":
+        return figures
+    even, even_rows = _is_even(matched["record_id"]), _is_even(store.records["record_id"].iloc[rows])
+    known, everywhere = matched["p_known"].to_numpy(bool)[even], np.ones(int(even_rows.sum()), bool)
+    return LudbFiducialFigures(
+        **vars(figures),
+        beats_even_records=_figures(found[even], reference[even], known),
+        median_beats_even_records=_figures(median_found[even_rows], median_reference[even_rows], everywhere),
+    )
 
 
 def matched_beats(beats: pd.DataFrame, waves: pd.DataFrame) -> pd.DataFrame:
-    """Found beats that have a reference beat, with its marks beside them.
+    """Found beats that have a reference beat, with its marks.
 
     Args:
         beats: columns `record_id`, `row`, `time_s`, `time_in_record_s` and `MARKS`, these relative to R.
@@ -97,45 +147,40 @@ def boundary_errors_s(store: Store) -> dict[str, Float64[np.ndarray, " match"]]:
     return {mark: errors[np.isfinite(errors[:, k]), k] for k, mark in enumerate(MARKS)}
 
 
-def mark_errors(
-    found_s: Float64[np.ndarray, " beat"], reference_s: Float64[np.ndarray, " beat"]
-) -> dict[str, float | int]:
+def mark_errors(found_s: Float64[np.ndarray, " beat"], reference_s: Float64[np.ndarray, " beat"]) -> MarkErrors:
     """Errors found − reference, in ms, over the beats that have both, and the share of marks that were not found."""
     error_ms = (found_s - reference_s) * 1000
     error_ms = error_ms[np.isfinite(error_ms)]
     marked = np.isfinite(reference_s)
     some = error_ms.size > 0
-    return {
-        "compared": int(error_ms.size),
-        "median_absolute_error_ms": float(np.median(np.abs(error_ms))) if some else float("nan"),
-        "median_error_ms": float(np.median(error_ms)) if some else float("nan"),
-        "sd_ms": float(np.std(error_ms)) if some else float("nan"),
-        "p95_absolute_error_ms": float(np.percentile(np.abs(error_ms), 95)) if some else float("nan"),
-        "not_measured": float(np.mean(~np.isfinite(found_s[marked]))) if marked.any() else float("nan"),
-    }
+    return MarkErrors(
+        compared=int(error_ms.size),
+        median_absolute_error_ms=float(np.median(np.abs(error_ms))) if some else float("nan"),
+        median_error_ms=float(np.median(error_ms)) if some else float("nan"),
+        sd_ms=float(np.std(error_ms)) if some else float("nan"),
+        p95_absolute_error_ms=float(np.percentile(np.abs(error_ms), 95)) if some else float("nan"),
+        not_measured=float(np.mean(~np.isfinite(found_s[marked]))) if marked.any() else float("nan"),
+    )
 
 
-def p_presence(found: Bool[np.ndarray, " beat"], reference: Bool[np.ndarray, " beat"]) -> dict[str, float | int]:
+def p_presence(found: Bool[np.ndarray, " beat"], reference: Bool[np.ndarray, " beat"]) -> PPresence:
     """Sensitivity (beats with a P in which one was found) and specificity (beats without, in which none was)."""
-    return {
-        "with_p": int(reference.sum()),
-        "without_p": int((~reference).sum()),
-        "sensitivity": float(found[reference].mean()) if reference.any() else float("nan"),
-        "specificity": float((~found[~reference]).mean()) if not reference.all() else float("nan"),
-    }
+    return PPresence(
+        with_p=int(reference.sum()),
+        without_p=int((~reference).sum()),
+        sensitivity=float(found[reference].mean()) if reference.any() else float("nan"),
+        specificity=float((~found[~reference]).mean()) if not reference.all() else float("nan"),
+    )
 
 
 def _figures(
     found_s: Float64[np.ndarray, "beat 9"],
     reference_s: Float64[np.ndarray, "beat 9"],
     p_known: Bool[np.ndarray, " beat"],
-) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        mark.removesuffix("_s"): mark_errors(found_s[:, k], reference_s[:, k]) for k, mark in enumerate(MARKS)
-    }
+) -> BeatErrors:
+    marks = {mark.removesuffix("_s"): mark_errors(found_s[:, k], reference_s[:, k]) for k, mark in enumerate(MARKS)}
     p = MARKS.index("p_peak_s")
-    out["p_present"] = p_presence(np.isfinite(found_s[p_known, p]), np.isfinite(reference_s[p_known, p]))
-    return out
+    return BeatErrors(marks, p_presence(np.isfinite(found_s[p_known, p]), np.isfinite(reference_s[p_known, p])))
 
 
 def _median_beats(

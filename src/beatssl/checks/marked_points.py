@@ -1,26 +1,33 @@
 """A segmenter on a database that it was not trained on, whose marks name no lead and cover some beats only (QTDB)."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
 from beatssl.analysis.waves import of_store
 from beatssl.checks.delineation_rivals import rule_waves
+from beatssl.inference.device import Device, torch_device
 from beatssl.inference.segmenter import EcgSegmenter
-from beatssl.metrics.marked_points import marked_point_figures
+from beatssl.metrics.marked_points import MarkedPointFigures, marked_point_figures
 from beatssl.store.store import Store
 
 
-def check_marked_points(store: Store, encoder: str = "default") -> dict[str, Any]:
+@dataclass(frozen=True)
+class MarkedPointsCheck:
+    """A segmenter, and the package's rules on single leads, at the same marked points."""
+
+    records: int
+    segmenter: MarkedPointFigures
+    rules_each_lead: MarkedPointFigures
+
+
+def check_marked_points(store: Store, segmenter: str = "default", device: Device = "auto") -> MarkedPointsCheck:
     """Sensitivity and error at the marked points of a store such as QTDB's, prepared with its leads as recorded.
 
     Args:
         store: whose marks name no lead.
-        encoder: the segmenter: "default", the folder of one, or of a run that has one.
-
-    Returns:
-        `records`, and for the `segmenter` and for the package's rules on single leads (`rules_each_lead`) the figures
-        of `marked_point_figures`: with the better lead at each point, and with the first lead.
+        segmenter: "default", the folder of one, or of a run that has one.
+        device: where it runs.
 
     Raises:
         ValueError: the store has no such marks.
@@ -28,13 +35,13 @@ def check_marked_points(store: Store, encoder: str = "default") -> dict[str, Any
     """
     if store.waves.empty or (store.waves["lead"] != "").any():
         raise ValueError(f"{store.path} has no marks that name no lead; prepare qtdb, or pass what='delineation'")
-    segmenter = EcgSegmenter.from_pretrained(encoder)
-    segmented = pd.concat([found.waves for found in of_store(segmenter, store)], ignore_index=True)
+    network = EcgSegmenter.from_pretrained(segmenter).to(torch_device(device))
+    segmented = pd.concat([found.waves for found in of_store(network, store)], ignore_index=True)
     ruled = rule_waves(store, each_lead=True)
     about = store.records.drop_duplicates("record_id")
     first = {str(record): str(names[0]) for record, names in zip(about["record_id"], about["lead_names"], strict=True)}
-    return {
-        "records": int(store.waves["record_id"].nunique()),
-        "segmenter": marked_point_figures(store.waves, segmented, first),
-        "rules_each_lead": marked_point_figures(store.waves, ruled, dict.fromkeys(first, store.leads[0])),
-    }
+    return MarkedPointsCheck(
+        records=int(store.waves["record_id"].nunique()),
+        segmenter=marked_point_figures(store.waves, segmented, first),
+        rules_each_lead=marked_point_figures(store.waves, ruled, dict.fromkeys(first, store.leads[0])),
+    )

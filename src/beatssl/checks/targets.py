@@ -1,14 +1,24 @@
-"""Are soft targets any good, before anything is trained: do records that they call alike share a diagnosis?"""
+"""Quality of soft targets before anything is trained: do records of high target similarity share a diagnosis?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
+from beatssl.checks.target_figures import (
+    BatchFigures,
+    BeatKernelFigures,
+    BeatSpaceFigures,
+    BeatTargetFigures,
+    BeatWeightFigures,
+    KernelFigures,
+    SpaceFigures,
+    TargetCheckFigures,
+    WeightFigures,
+)
 from beatssl.features.beat_features import BEAT_DEFINITIONS
 from beatssl.metrics.classification import auroc
 from beatssl.signals.leads import INDEPENDENT
@@ -31,14 +41,14 @@ class TargetCheckConfig:
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
     valid_fold: int = 8
     references: int = 4000
-    """Training rows that the choosing fold's are compared with, at most."""
+    """Training rows that those of the validation fold are compared with, at most."""
     queries: int = 2200
     exponents: tuple[float, ...] = (1.0, 5.0, 10.0, 15.0, 20.0, 50.0)
     batches: tuple[int, ...] = (256, 512)
     neighbours: int = 50
     components: int = 64
     powers: tuple[float, ...] = (0.0, -0.25, -0.5)
-    """How components are evened out; see `FeatureSpace`."""
+    """Exponents of spectral scaling (−0.5 whitens); see `FeatureSpace`."""
     beat_components: int = 32
     beat_records: int = 128
     """Records whose beats make up a batch of beats."""
@@ -47,7 +57,7 @@ class TargetCheckConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Labelled:
-    """Labelled rows: those asked about (the choosing fold) and those compared with (training folds)."""
+    """Labelled rows: those asked about (the validation fold) and those compared with (training folds)."""
 
     rows: Int64[np.ndarray, " row"]
     labels: Bool[np.ndarray, "row label"]
@@ -70,22 +80,11 @@ class _Space:
         )  # fmt: skip
 
 
-def check_targets(store: Store, config: TargetCheckConfig = TargetCheckConfig()) -> dict[str, Any]:
+def check_targets(store: Store, config: TargetCheckConfig = TargetCheckConfig()) -> TargetCheckFigures:
     """Figures of soft targets per feature set, kernel and exponent, for records and for beats.
 
-    Rows of the choosing fold are compared with training rows; scales and components are learnt of training rows. Of
-    records, by feature set:
-
-    - `kernels`, which no exponent changes: share_auroc, AUROC of S_ij for "the two share a label"; knn_auroc, macro
-      AUROC of the labels among the 50 most alike;
-    - `weights`: shared_weight, mean over rows of Σ_j S_ij [i, j share a label] / Σ_j S_ij (were all alike, it would be
-      `pairs_sharing`); label_lift, weight on rows with a label, from rows that have it, over the label's share, mean
-      over labels; vote_auroc, macro AUROC of Σ_j S_ij y_j / Σ_j S_ij;
-    - `batches of n`: entropy, effective positives and own weight, as `target_figures` has them.
-
-    Of beats, all of 128 records at once: AUROC of S_ij for one record, for one class within a record, and, between
-    records, for a shared label; how much of the weight stays in the record or the class, and, of the weight on other
-    records, how much is on those that share a label; the same of `hard` targets by class and by cluster.
+    Rows of the validation fold are compared with training rows; scales and components are fitted on training rows.
+    Beats are those of `beat_records` records, all at once.
 
     Raises ValueError where the store has no such labels or a side is empty.
     """
@@ -93,14 +92,14 @@ def check_targets(store: Store, config: TargetCheckConfig = TargetCheckConfig())
     cohort = _labelled(store, config, rng)
     spaces = _record_spaces(store, cohort, config)
     sharing = cohort.labels[cohort.queries].astype(np.float32) @ cohort.labels[cohort.references].T > 0
-    return {
-        "label_set": config.label_set,
-        "queries": len(cohort.queries),
-        "references": len(cohort.references),
-        "pairs_sharing": float(sharing.mean()),
-        "records": {name: _of_space(space, cohort, sharing, config) for name, space in spaces.items()},
-        "beats": _of_beats(store, cohort, config),
-    }
+    return TargetCheckFigures(
+        label_set=config.label_set,
+        queries=len(cohort.queries),
+        references=len(cohort.references),
+        pairs_sharing=float(sharing.mean()),
+        records={name: _of_space(space, cohort, sharing, config) for name, space in spaces.items()},
+        beats=_of_beats(store, cohort, config),
+    )
 
 
 def _labelled(store: Store, config: TargetCheckConfig, rng: np.random.Generator) -> _Labelled:
@@ -126,7 +125,7 @@ def _labelled(store: Store, config: TargetCheckConfig, rng: np.random.Generator)
 
 
 def _record_spaces(store: Store, cohort: _Labelled, config: TargetCheckConfig) -> dict[str, _Space]:
-    """Measured features; their principal components, evened out; the median beat's components; the median beat."""
+    """Measured features; their principal components, scaled; the median beat's components; the median beat."""
     features = store.features.iloc[cohort.rows].reset_index(drop=True)
     median_mv = store.median_beats_mv(cohort.rows)
     scale = FeatureStandardiser.fit(features, median_mv, cohort.train)
@@ -156,25 +155,25 @@ def _space(
 
 def _of_space(
     space: _Space, cohort: _Labelled, sharing: Bool[np.ndarray, "query reference"], config: TargetCheckConfig
-) -> dict[str, dict[str, dict[str, float]]]:
-    kernels: dict[str, dict[str, float]] = {}
-    weights: dict[str, dict[str, float]] = {}
-    batches: dict[str, dict[str, dict[str, float]]] = {f"batches of {size}": {} for size in config.batches}
+) -> SpaceFigures:
+    kernels: dict[str, KernelFigures] = {}
+    weights: dict[str, WeightFigures] = {}
+    batches: dict[str, dict[str, BatchFigures]] = {f"batches of {size}": {} for size in config.batches}
     asked, compared = cohort.labels[cohort.queries], cohort.labels[cohort.references]
     pairs = sharing[:, :_PAIR_ROWS].ravel()
     for kernel in space.kernels:
         alike = space.between(cohort.queries, cohort.references, kernel)
         nearest = alike.topk(min(config.neighbours, alike.shape[1]), dim=1).indices.numpy()
-        kernels[kernel] = {
-            "share_auroc": _pair_auroc(pairs, alike[:, :_PAIR_ROWS].reshape(-1).numpy()),
-            "knn_auroc": _macro_auroc(asked, compared[nearest].mean(axis=1)),
-        }
+        kernels[kernel] = KernelFigures(
+            share_auroc=_pair_auroc(pairs, alike[:, :_PAIR_ROWS].reshape(-1).numpy()),
+            knn_auroc=_macro_auroc(asked, compared[nearest].mean(axis=1)),
+        )
         for exponent in _exponents(kernel, config):
             name = f"{kernel} ^{exponent:g}"
             weights[name] = _of_weights(_weights(alike, exponent), sharing, asked, compared)
             for size in config.batches:
                 batches[f"batches of {size}"][name] = _of_batches(space, cohort.references, kernel, exponent, size)
-    return {"kernels": kernels, "weights": weights, **batches}
+    return SpaceFigures(kernels, weights, batches)
 
 
 def _exponents(kernel: KernelName, config: TargetCheckConfig) -> Sequence[float]:
@@ -195,42 +194,38 @@ def _of_weights(
     sharing: Bool[np.ndarray, "query reference"],
     labels: Bool[np.ndarray, "query label"],
     of_references: Bool[np.ndarray, "reference label"],
-) -> dict[str, float]:
+) -> WeightFigures:
     votes = (weights @ torch.from_numpy(of_references.astype(np.float32))).numpy()
     shared = float((weights * torch.from_numpy(sharing)).sum(dim=1).mean())
     usual = of_references.mean(axis=0)
     lifts = [votes[labels[:, k], k].mean() / usual[k] for k in range(len(usual)) if labels[:, k].any() and usual[k] > 0]
-    return {
-        "shared_weight": shared,
-        "label_lift": float(np.mean(lifts)),
-        "vote_auroc": _macro_auroc(labels, votes),
-    }
+    return WeightFigures(shared, float(np.mean(lifts)), _macro_auroc(labels, votes))
 
 
 def _of_batches(
     space: _Space, rows: Int64[np.ndarray, " row"], kernel: KernelName, exponent: float, size: int
-) -> dict[str, float]:
+) -> BatchFigures:
     """Target figures of batches of `size` records, mean over four of them (fewer where there are not so many rows)."""
     found: list[TargetFigures] = []
     for start in range(0, min(_BATCHES_DRAWN * size, len(rows)), size):
         batch = rows[start : start + size]
         if len(batch) == size or not start:
             found.append(target_figures(space.between(batch, batch, kernel) ** exponent))
-    return {
-        "entropy": float(np.mean([f.entropy for f in found])),
-        "positives": float(np.mean([f.effective_positives for f in found])),
-        "own_weight": float(np.mean([f.own_weight for f in found])),
-    }
+    return BatchFigures(
+        entropy=float(np.mean([f.entropy for f in found])),
+        positives=float(np.mean([f.effective_positives for f in found])),
+        own_weight=float(np.mean([f.own_weight for f in found])),
+    )
 
 
-def _of_beats(store: Store, cohort: _Labelled, config: TargetCheckConfig) -> dict[str, Any]:
+def _of_beats(store: Store, cohort: _Labelled, config: TargetCheckConfig) -> BeatTargetFigures | None:
     columns = list(BEAT_DEFINITIONS)
     beats = store.beats
     row = beats["row"].to_numpy(np.int64)
     known = np.flatnonzero(np.isin(row, cohort.rows[cohort.references]))
     chosen = np.flatnonzero(np.isin(row, cohort.rows[cohort.queries[: config.beat_records]]))
     if len(known) < 2 or len(chosen) < 2:
-        return {}
+        return None
     table = beats[columns]
     scale = FeatureStandardiser.fit(table.iloc[known].reset_index(drop=True), None, np.arange(len(known)))
     training, batch = scale.transform(table.iloc[known]), scale.transform(table.iloc[chosen])
@@ -246,9 +241,12 @@ def _of_beats(store: Store, cohort: _Labelled, config: TargetCheckConfig) -> dic
     if "cluster" in beats:
         codes["cluster"] = beats["cluster"].iloc[chosen].to_numpy(np.int64)
     pairs = _pairs_of_beats(row[chosen], codes["class"], labels)
-    out: dict[str, Any] = {"beats": len(chosen), "pairs_sharing": _mean(pairs.sharing[~pairs.same_record])}
-    hard = {name: _of_beat_targets(hard_targets(torch.from_numpy(code)), pairs) for name, code in codes.items()}
-    return out | {"hard": hard} | {name: _of_beat_space(space, pairs, config) for name, space in spaces.items()}
+    return BeatTargetFigures(
+        beats=len(chosen),
+        pairs_sharing=_mean(pairs.sharing[~pairs.same_record]),
+        hard={name: _of_beat_targets(hard_targets(torch.from_numpy(code)), pairs) for name, code in codes.items()},
+        spaces={name: _of_beat_space(space, pairs, config) for name, space in spaces.items()},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,41 +266,39 @@ def _pairs_of_beats(
     return _BeatPairs((record[:, None] == record) & apart, (code[:, None] == code) & apart, shared & apart)
 
 
-def _of_beat_space(
-    space: _Space, pairs: _BeatPairs, config: TargetCheckConfig
-) -> dict[str, dict[str, dict[str, float]]]:
-    kernels: dict[str, dict[str, float]] = {}
-    weights: dict[str, dict[str, float]] = {}
+def _of_beat_space(space: _Space, pairs: _BeatPairs, config: TargetCheckConfig) -> BeatSpaceFigures:
+    kernels: dict[str, BeatKernelFigures] = {}
+    weights: dict[str, BeatWeightFigures] = {}
     once = np.triu(np.ones_like(pairs.same_record), k=1)
     within, between = once & pairs.same_record, once & ~pairs.same_record
     for kernel in space.kernels:
         alike = similarity(space.values, space.measured, kernel)
         score = alike.numpy()
-        kernels[kernel] = {
-            "record_auroc": _pair_auroc(pairs.same_record[once], score[once]),
-            "class_in_record_auroc": _pair_auroc(pairs.same_class[within], score[within]),
-            "share_auroc": _pair_auroc(pairs.sharing[between], score[between]),
-        }
+        kernels[kernel] = BeatKernelFigures(
+            record_auroc=_pair_auroc(pairs.same_record[once], score[once]),
+            class_in_record_auroc=_pair_auroc(pairs.same_class[within], score[within]),
+            share_auroc=_pair_auroc(pairs.sharing[between], score[between]),
+        )
         for exponent in _exponents(kernel, config):
             weights[f"{kernel} ^{exponent:g}"] = _of_beat_targets(alike**exponent, pairs)
-    return {"kernels": kernels, "weights": weights}
+    return BeatSpaceFigures(kernels, weights)
 
 
-def _of_beat_targets(targets: Float[Tensor, "beat beat"], pairs: _BeatPairs) -> dict[str, float]:
+def _of_beat_targets(targets: Float[Tensor, "beat beat"], pairs: _BeatPairs) -> BeatWeightFigures:
     figures = target_figures(targets)
     weights = _weights(targets.clone().fill_diagonal_(0), 1.0).numpy()
     others = np.where(pairs.same_record, 0, weights)
     total = others.sum(axis=1)
     shared = (others * pairs.sharing).sum(axis=1)[total > 0] / total[total > 0]
-    return {
-        "record_weight": float((weights * pairs.same_record).sum(axis=1).mean()),
-        "class_weight": float((weights * pairs.same_class).sum(axis=1).mean()),
-        "shared_weight": _mean(shared),
-        "entropy": figures.entropy,
-        "positives": figures.effective_positives,
-        "own_weight": figures.own_weight,
-        "near_uniform": figures.near_uniform_rows,
-    }
+    return BeatWeightFigures(
+        record_weight=float((weights * pairs.same_record).sum(axis=1).mean()),
+        class_weight=float((weights * pairs.same_class).sum(axis=1).mean()),
+        shared_weight=_mean(shared),
+        entropy=figures.entropy,
+        positives=figures.effective_positives,
+        own_weight=figures.own_weight,
+        near_uniform=figures.near_uniform_rows,
+    )
 
 
 def _pair_auroc(alike: Bool[np.ndarray, " pair"], score: Float32[np.ndarray, " pair"]) -> float:

@@ -1,6 +1,6 @@
-"""How real views are: what they move in real records, and what the way through the vectorcardiogram costs."""
+"""Realism of views: how far they move features of real records, and what the round trip through the VCG loses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from beatssl.checks.features import FeatureCheckConfig, check_features
 from beatssl.checks.view_measuring import ChosenRows, marks_s, measure_again, peaks_s, signals_of_rows
+from beatssl.results import INLINE, Number
 from beatssl.signals.leads import LEADS
 from beatssl.signals.vcg import Method, from_vcg, to_vcg
 from beatssl.store.store import Store
@@ -39,7 +40,7 @@ _PART_ROWS = 512
 _DIAGNOSIS = FeatureCheckConfig(
     train_folds=(1, 2, 3, 4, 5, 6), valid_fold=7, test_fold=8, tree_rounds=(75, 100, 150), bootstrap_draws=200
 )
-"""Smaller than `check_features`, and on other folds: what is tried out here never sees the folds that are reported."""
+"""Smaller than `check_features`, and on other folds, so that nothing is tried out on folds 9 and 10."""
 
 
 @dataclass(frozen=True)
@@ -50,37 +51,93 @@ class ViewsCheckConfig:
     """Rows drawn at random that views are shown on."""
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0)
     diagnosis_rows: int = 6000
-    """Rows drawn at random on which diagnoses are told from features, before and after the round trip; 0: none."""
+    """Rows drawn at random on which diagnoses are predicted from features, before and after the round trip; 0: none."""
     diagnosis: FeatureCheckConfig = _DIAGNOSIS
     seed: int = 0
 
 
-def check_views(store: Store, config: ViewsCheckConfig = ViewsCheckConfig()) -> dict[str, Any]:
-    """The realism table of a store.
+@dataclass(frozen=True)
+class BeatsFound:
+    """The R detector on a view, against the beat marks that the view moved."""
 
-    - `views`: for each view at each strength, and each preset: `found` and `extra`, the share of moved beat marks that
-      the R detector finds again within 75 ms and of its beats that lie by no mark; `R ms`, the median distance of the
-      two; `moved` and `moved most`, how far features move (median |change| over the interquartile range over records):
-      the median over all features and their 90th percentile; `lost`, the share of measured values that cannot be
-      measured any more. The first line is the record itself, its beats found again in the stored signal.
-    - `moved_by_views`: how far single intervals and axes move, on the same scale.
-    - `round_trip_<method>`: for each lead the share of energy (about the mean) that is no dipole, in all, in QRS, and
-      in the 80 ms after it, with the median |change| of the ST level in mV (60 ms after J).
-    - `diagnosis`: macro AUROC of diagnoses told from the features alone, before the round trip and after it; left out
-      where the store has no such labels.
+    found: float
+    """Share of the marks with a beat found within 75 ms."""
+    extra: float
+    """Share of the beats found that lie by no mark."""
+    r_ms: Number
+    """Median distance of a mark and its beat."""
+
+
+@dataclass(frozen=True)
+class ViewEffect(BeatsFound):
+    """What a view does to beats and features: |change| over the interquartile range over records, median of records."""
+
+    moved: Number
+    """Median over all features."""
+    moved_most: Number
+    """Their 90th percentile."""
+    lost: Number
+    """Share of the measured values that cannot be measured any more."""
+
+
+@dataclass(frozen=True)
+class LeadLoss:
+    """What the round trip through the VCG leaves out of a lead: shares of energy (about the mean) that is no dipole."""
+
+    all_lost: Number
+    qrs_lost: Number
+    st_lost: Number
+    """In the 80 ms after QRS."""
+    st_change_mv: Number
+    """Median |change| of the ST level, 60 ms after J."""
+
+
+@dataclass(frozen=True)
+class DiagnosisAuroc:
+    """AUROC of diagnoses predicted from the features alone."""
+
+    macro_auroc: Number
+    ci95: tuple[Number, ...]
+    per_class: dict[str, Number] = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class ViewsFigures:
+    """The realism table of a store."""
+
+    rows: int
+    views: dict[str, ViewEffect]
+    """Of each view at each strength, and each preset. The first line is the record itself, its beats found again in
+    the stored signal."""
+    moved_by_views: dict[str, dict[str, Number]]
+    """How far single intervals and axes move, on the same scale."""
+    round_trip_dower: dict[str, LeadLoss]
+    round_trip_kors: dict[str, LeadLoss]
+    diagnosis: dict[str, DiagnosisAuroc]
+    """Before the round trip and after it, by model; empty where the store has no such labels."""
+
+
+def check_views(store: Store, config: ViewsCheckConfig = ViewsCheckConfig()) -> ViewsFigures:
+    """The realism table of a store.
 
     Raises ValueError for a store that has not the twelve leads.
     """
     rng = np.random.default_rng(config.seed)
     rows = _drawn_rows(len(store), config.rows, rng)
     signals = signals_of_rows(store, rows)
-    out: dict[str, Any] = {"rows": len(rows)} | _moved(signals, config)
-    for method in METHODS:
-        out[f"round_trip_{method}"] = _round_trip(store, rows, method)
+    overall, single = _moved(signals, config)
     labelled = len(store.labels) > 0 and config.diagnosis.label_set in set(store.labels["label_set"])
+    diagnosis: dict[str, DiagnosisAuroc] = {}
     if config.diagnosis_rows and labelled:
-        out["diagnosis"] = _diagnosis(store, _drawn_rows(len(store), config.diagnosis_rows, rng), config.diagnosis)
-    return out
+        diagnosis = _diagnosis(store, _drawn_rows(len(store), config.diagnosis_rows, rng), config.diagnosis)
+    return ViewsFigures(
+        rows=len(rows),
+        views=overall,
+        moved_by_views=single,
+        round_trip_dower=_round_trip(store, rows, "dower"),
+        round_trip_kors=_round_trip(store, rows, "kors"),
+        diagnosis=diagnosis,
+    )
 
 
 def made_views(signals: Signals, strengths: tuple[float, ...]) -> dict[str, View]:
@@ -106,10 +163,10 @@ def _drawn_rows(rows: int, wanted: int, rng: np.random.Generator) -> ChosenRows:
     return np.sort(rng.permutation(rows)[:wanted]).astype(np.int64)
 
 
-def _moved(signals: Signals, config: ViewsCheckConfig) -> dict[str, dict[str, dict[str, float]]]:
+def _moved(signals: Signals, config: ViewsCheckConfig) -> tuple[dict[str, ViewEffect], dict[str, dict[str, float]]]:
     before = measure_again(signals, marks_s(signals)).features
     spread = _spread(before)
-    overall: dict[str, dict[str, float]] = {}
+    overall: dict[str, ViewEffect] = {}
     single: dict[str, dict[str, float]] = {}
     views: dict[str, View | None] = {"as stored": None}
     for name, view in (views | made_views(signals, config.strengths)).items():
@@ -118,13 +175,14 @@ def _moved(signals: Signals, config: ViewsCheckConfig) -> dict[str, dict[str, di
         found = peaks_s(seen)
         after = measure_again(seen, found).features
         moved = _change(before, after) / spread
-        overall[name] = _beats_found(marks_s(seen), found) | {
-            "moved": _rounded(moved.median()),
-            "moved most": _rounded(moved.quantile(0.9)),
-            "lost": _rounded((before.notna() & after.isna()).to_numpy().sum() / before.notna().to_numpy().sum()),
-        }
+        overall[name] = ViewEffect(
+            **vars(beats_found(marks_s(seen), found)),
+            moved=_rounded(moved.median()),
+            moved_most=_rounded(moved.quantile(0.9)),
+            lost=_rounded((before.notna() & after.isna()).to_numpy().sum() / before.notna().to_numpy().sum()),
+        )
         single[name] = {heading: _rounded(moved[feature]) for heading, feature in SHOWN.items()}
-    return {"views": overall, "moved_by_views": single}
+    return overall, single
 
 
 def _spread(features: pd.DataFrame) -> pd.Series:
@@ -133,18 +191,16 @@ def _spread(features: pd.DataFrame) -> pd.Series:
     return pd.Series(np.where(high > low, high - low, np.nan), index=features.columns)
 
 
-def _beats_found(
-    marks: list[Float64[np.ndarray, " _mark"]], found: list[Float64[np.ndarray, " _beat"]]
-) -> dict[str, float]:
+def beats_found(marks: list[Float64[np.ndarray, " _mark"]], found: list[Float64[np.ndarray, " _beat"]]) -> BeatsFound:
     """How the beats found lie to the marks, nearest to nearest."""
     to_found = np.concatenate([_distance_s(mark, beat) for mark, beat in zip(marks, found, strict=True)])
     to_mark = np.concatenate([_distance_s(beat, mark) for mark, beat in zip(marks, found, strict=True)])
     near = to_found[to_found <= _MATCH_S]
-    return {
-        "found": _rounded(len(near) / max(len(to_found), 1)),
-        "extra": _rounded(np.mean(to_mark > _MATCH_S)) if len(to_mark) else 0.0,
-        "R ms": _rounded(1000 * np.median(near)) if len(near) else float("nan"),
-    }
+    return BeatsFound(
+        found=_rounded(len(near) / max(len(to_found), 1)),
+        extra=_rounded(np.mean(to_mark > _MATCH_S)) if len(to_mark) else 0.0,
+        r_ms=_rounded(1000 * np.median(near)) if len(near) else float("nan"),
+    )
 
 
 def _distance_s(of: Float64[np.ndarray, " one"], to: Float64[np.ndarray, " other"]) -> Float64[np.ndarray, " one"]:
@@ -167,7 +223,7 @@ def _rounded(value: float | np.floating[Any]) -> float:
     return round(float(value), 4)
 
 
-def _round_trip(store: Store, rows: ChosenRows, method: Method) -> dict[str, dict[str, float]]:
+def _round_trip(store: Store, rows: ChosenRows, method: Method) -> dict[str, LeadLoss]:
     """What the way to the VCG and back leaves out of each lead, of rows with all twelve."""
     missing = np.asarray(np.isnan(store.ecg_mv(rows)).all(axis=2))
     kept = rows[~missing.any(axis=1)]
@@ -177,8 +233,10 @@ def _round_trip(store: Store, rows: ChosenRows, method: Method) -> dict[str, dic
     spans = {"all": inside} | _spans(store, kept, inside)
     level = _st_change(store, kept, ecg_mv, back_mv)
     return {
-        lead: {f"{name} lost": _energy_lost(ecg_mv[:, at][span], back_mv[:, at][span]) for name, span in spans.items()}
-        | {"ST change mV": _rounded(np.median(np.abs(level[:, at]))) if len(level) else float("nan")}
+        lead: LeadLoss(
+            **{f"{name}_lost": _energy_lost(ecg_mv[:, at][span], back_mv[:, at][span]) for name, span in spans.items()},
+            st_change_mv=_rounded(np.median(np.abs(level[:, at]))) if len(level) else float("nan"),
+        )
         for at, lead in enumerate(LEADS)
     }
 
@@ -195,7 +253,7 @@ def _spans(
     """Samples within QRS, and within the 80 ms after it, of the beats where both ends were found."""
     beats = _placed_beats(store, rows)
     time_s = np.arange(inside.shape[1]) / store.fs_hz
-    bounds = {"QRS": ("qrs_onset_s", "qrs_offset_s", 0.0), "ST": ("qrs_offset_s", "qrs_offset_s", _ST_S)}
+    bounds = {"qrs": ("qrs_onset_s", "qrs_offset_s", 0.0), "st": ("qrs_offset_s", "qrs_offset_s", _ST_S)}
     out: dict[str, Bool[np.ndarray, "row time"]] = {}
     for name, (onset, offset, more) in bounds.items():
         span = np.zeros_like(inside)
@@ -230,19 +288,17 @@ def _placed_beats(store: Store, rows: ChosenRows) -> pd.DataFrame:
     return beats.assign(place=np.searchsorted(rows, beats["row"].to_numpy(np.int64)))
 
 
-def _diagnosis(store: Store, rows: ChosenRows, config: FeatureCheckConfig) -> dict[str, dict[str, Any]]:
-    out: dict[str, dict[str, Any]] = {}
+def _diagnosis(store: Store, rows: ChosenRows, config: FeatureCheckConfig) -> dict[str, DiagnosisAuroc]:
+    out: dict[str, DiagnosisAuroc] = {}
     chosen = store.take(rows)
     views: dict[str, View | None] = {"before": None}
     views |= {f"after, {method}": Rotation(0.0, rank="low", method=method) for method in METHODS}
     for name, view in views.items():
         figures = check_features(chosen.with_tables(features=_all_features(store, rows, view)), config)
-        for model in ("logistic_regression", "boosted_trees"):
-            entry = figures[model]
-            out[f"{name}, {model.replace('_', ' ')}"] = {
-                "macro AUROC": entry["macro_auroc"],
-                "95 %": entry["ci95"]["macro_auroc"],
-            } | {label: figure["auroc"] for label, figure in entry["per_class"].items()}
+        models = {"logistic regression": figures.logistic_regression, "boosted trees": figures.boosted_trees}
+        for model, of in models.items():
+            per_class = {label: figure.auroc for label, figure in of.per_class.items()}
+            out[f"{name}, {model}"] = DiagnosisAuroc(of.macro_auroc, tuple(of.ci95.macro_auroc), per_class)
     return out
 
 

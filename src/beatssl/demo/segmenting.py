@@ -15,7 +15,7 @@ from beatssl.inference.source import open_encoder
 from beatssl.metrics.segmentation import segmentation_figures
 from beatssl.progress import track
 from beatssl.reports.pretrain_page import FinishedRun
-from beatssl.reports.wave_section import BoundaryFigures, FoundWaves
+from beatssl.reports.wave_section import FoundWaves
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
 from beatssl.training.run import RunConfig, start_accelerator
@@ -57,12 +57,7 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     )
     truth = store.waves[store.waves["record_id"].astype(str).isin(ids[test])]
     fs_hz = float(store.records["source_fs_hz"].iloc[test].max())
-    figures = segmentation_figures(truth, waves, fs_hz)
-    boundaries = {
-        name: BoundaryFigures(of["150"]["f1"], of["40"]["f1"], of["mean_ms"], of["sd_ms"])
-        for name, of in figures["boundaries"].items()
-    }
-    return FoundWaves(waves, figures["sample_f1"], boundaries, len(train), len(test))
+    return FoundWaves(waves, segmentation_figures(truth, waves, fs_hz), len(train), len(test))
 
 
 def _rows(store: Store, folds: tuple[int, ...], most: int) -> Int64[np.ndarray, " row"]:

@@ -74,7 +74,7 @@ def ecg_paper(
         waves: spans coloured on the trace, each on its own lead or on every lead.
         beats: R peaks marked above the rhythm strip.
         title: text at the top left; escaped.
-        note: text at the bottom right, beside the paper speed and gain; escaped.
+        note: text at the bottom right, next to the paper speed and gain; escaped.
         rhythm_lead: the lead drawn over the whole length in the last row.
         reference: spans drawn as bars under the trace, such as the marks that `waves` should meet.
 

@@ -46,7 +46,7 @@ the chest at the bottom, sagittal from the patient's left."""
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One measure of a cohort to draw: its values, and what stands under the axis."""
+    """One measure of a cohort to draw: its values, and the label of the axis."""
 
     title: str
     unit: str
@@ -127,7 +127,7 @@ def boxes_by_group(panels: Sequence[Panel], groups: Mapping[str, Sequence[int]],
 
 
 def error_boxes(errors_ms: Mapping[str, Float[np.ndarray, " error"]]) -> str:
-    """Signed errors (found minus true) of each kind of mark, in ms, as boxes with the median written beside.
+    """Signed errors (found minus true) of each kind of mark, in ms, as boxes.
 
     Returns:
         SVG text. Boxes span the quartiles, whiskers the 5th to 95th percentile.

@@ -7,16 +7,24 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import nn
 
+from beatssl.inference.device import to_device
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.pooling import valid_steps
 from beatssl.models.roi import beat_windows, roi_project
 from beatssl.progress import track
 from beatssl.store.store import Store
 
+_CPU = torch.device("cpu")
+
 
 @torch.inference_mode()
 def embed_beats(
-    encoder: nn.Module, store: Store, rows: Int64[np.ndarray, " row"], bins: int = 4, batch_size: int = 256
+    encoder: nn.Module,
+    store: Store,
+    rows: Int64[np.ndarray, " row"],
+    bins: int = 4,
+    batch_size: int = 256,
+    device: torch.device = _CPU,
 ) -> tuple[Float32[np.ndarray, "beat channel_bins"], Int64[np.ndarray, " beat"]]:
     """Every beat of some rows, at `bins` places from R − 250 to R + 450 ms, and its line in the store's table of beats.
 
@@ -34,7 +42,7 @@ def embed_beats(
     try:
         for start in track(range(0, len(rows), batch_size), "Embedding beats", unit="batches"):
             row = rows[start : start + batch_size]
-            signals = signals_of(row)
+            signals = to_device(signals_of(row), device)
             encoded: Any = encoder(signals.ecg_mv, signals.lead_mask)
             begin, end = beat_windows(signals.beat_at, signals.beat_record, store.fs_hz)
             steps = valid_steps(signals.valid, encoded.stride, encoded.feature_map.shape[2])

@@ -1,9 +1,33 @@
 """Beat classes against a reference's: counts, and per class sensitivity, PPV and F1."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
+
+from beatssl.results import Number
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Figures of one class; NaN where it has no beats to count."""
+
+    sensitivity: Number
+    ppv: Number
+    f1: Number
+    beats: int
+    """In the reference."""
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Figures of every class, over all classes, and the counts they come from."""
+
+    per_class: dict[str, ClassScore]
+    macro_f1: Number
+    accuracy: Number
+    beats_by_true_and_found: dict[str, dict[str, int]]
+    """By true class, or "no beat", then by the class found, or "missed"."""
 
 
 def class_counts(
@@ -15,7 +39,7 @@ def class_counts(
     return counts
 
 
-def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tuple[str, ...]) -> dict[str, Any]:
+def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tuple[str, ...]) -> ClassFigures:
     """Per class sensitivity, PPV and F1, their macro F1 over `names`, and the counts.
 
     Of n names the first n rows and columns are these classes. A further row counts what was found and is no beat, a
@@ -28,16 +52,16 @@ def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tu
     with np.errstate(invalid="ignore", divide="ignore"):
         sensitivity, ppv, f1 = right / truth, right / found, 2 * right / (truth + found)
     per_class = {
-        name: {"sensitivity": float(sensitivity[n]), "ppv": float(ppv[n]), "f1": float(f1[n]), "beats": int(truth[n])}
+        name: ClassScore(float(sensitivity[n]), float(ppv[n]), float(f1[n]), int(truth[n]))
         for n, name in enumerate(names)
     }
     known = f1[truth > 0]
-    return {
-        "per_class": per_class,
-        "macro_f1": float(known.mean()) if known.size else float("nan"),
-        "accuracy": float(right.sum() / truth.sum()) if truth.sum() else float("nan"),
-        "beats_by_true_and_found": {
+    return ClassFigures(
+        per_class=per_class,
+        macro_f1=float(known.mean()) if known.size else float("nan"),
+        accuracy=float(right.sum() / truth.sum()) if truth.sum() else float("nan"),
+        beats_by_true_and_found={
             row: dict(zip((*names, "missed"), line, strict=False))
             for row, line in zip((*names, "no beat"), counts.tolist(), strict=False)
         },
-    }
+    )

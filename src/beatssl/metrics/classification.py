@@ -76,7 +76,7 @@ class PairedDifference:
 def auroc(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
     """Area under the ROC curve: P(score of a positive > score of a negative), ties counting one half.
 
-    NaN where all labels are alike.
+    NaN where all labels are equal.
     """
     return float(weighted_auroc(labels, scores, np.ones((1, len(labels))))[0])
 
@@ -201,8 +201,8 @@ def paired_weights(
 def paired_difference(one: Float64[np.ndarray, " draw"], other: Float64[np.ndarray, " draw"]) -> PairedDifference:
     """One less other, over all records and over bootstrap draws of patients.
 
-    Both are figures for the same `paired_weights`: what a draw does to both alike cancels out, so the interval is as
-    narrow as the two agree on which patients are hard. A draw in which either has no figure does not count.
+    Both are figures for the same `paired_weights`: what a draw changes in both cancels out, so the interval is the
+    narrower, the more the two agree on which patients are hard. A draw in which either has no figure does not count.
     """
     apart = one - other
     return PairedDifference(float(apart[0]), interval95(apart[1:]))

@@ -1,32 +1,51 @@
 """Wave boundaries against marks that name no lead and cover some beats only: sensitivity and error, no PPV."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
 from beatssl.metrics.segmentation import SIDES, TOLERANCES_MS, WAVES
+from beatssl.results import Number
 
 _COLUMN = dict(zip(SIDES, ("onset_s", "offset_s"), strict=True))
 
 
+@dataclass(frozen=True)
+class PointFigures:
+    """Figures of one kind of marked point; NaN where nothing could be counted."""
+
+    marked: int
+    se: Number
+    """Share of them found within 150 ms."""
+    mean_ms: Number
+    """Of found − marked, over those found."""
+    sd_ms: Number
+
+
+@dataclass(frozen=True)
+class MarkedPointFigures:
+    """Figures of P_on, P_off, QRS_on … by the lead that a boundary is taken from."""
+
+    better_lead: dict[str, PointFigures]
+    """The one with the smallest error at each point."""
+    first_lead: dict[str, PointFigures]
+
+
 def marked_point_figures(
     reference: pd.DataFrame, found: pd.DataFrame, first_lead: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+) -> MarkedPointFigures:
     """Figures of every marked point, with the better lead at each point (Martínez et al. 2004) and with the first lead.
 
     At each mark each lead offers its nearest boundary of that kind; the better lead is the one whose error is smallest.
 
     Args:
         reference: marked waves: `record_id`, `wave`, `onset_s`, `offset_s`; NaN where not marked.
-        found: predicted waves, with `lead` beside these.
+        found: predicted waves, with the same columns and `lead`.
         first_lead: name of each record's first lead.
 
-    Returns:
-        `better_lead` and `first_lead`: for P_on, P_off, QRS_on … `marked` (points), `se` (found within 150 ms), and
-        over these `mean_ms` and `sd_ms` of found − marked; NaN where nothing could be counted.
     """
     by_record = dict(iter(found.groupby("record_id", sort=False)))
     errors: dict[str, dict[str, list[Float64[np.ndarray, " mark"]]]] = {"better_lead": {}, "first_lead": {}}
@@ -46,10 +65,12 @@ def marked_point_figures(
                 errors["better_lead"].setdefault(f"{wave}_{side}", []).append(better)
                 first = each.get(first_lead[str(record_id)], none)
                 errors["first_lead"].setdefault(f"{wave}_{side}", []).append(first)
-    return {
-        lead: {point: _figures(np.concatenate(parts)) for point, parts in of_lead.items()}
-        for lead, of_lead in errors.items()
-    }
+    return MarkedPointFigures(
+        **{
+            lead: {point: _figures(np.concatenate(parts)) for point, parts in of_lead.items()}
+            for lead, of_lead in errors.items()
+        }
+    )
 
 
 def _nearest_errors(
@@ -62,12 +83,12 @@ def _nearest_errors(
     return np.where(np.isinf(late) & np.isinf(early), np.inf, np.where(late < -early, late, early))
 
 
-def _figures(error_s: Float64[np.ndarray, " mark"]) -> dict[str, Any]:
+def _figures(error_s: Float64[np.ndarray, " mark"]) -> PointFigures:
     near_ms = 1000 * error_s[np.abs(error_s) <= TOLERANCES_MS[0] / 1000 + 1e-6]
     some = near_ms.size > 0
-    return {
-        "marked": int(error_s.size),
-        "se": near_ms.size / error_s.size if error_s.size else float("nan"),
-        "mean_ms": float(near_ms.mean()) if some else float("nan"),
-        "sd_ms": float(near_ms.std()) if some else float("nan"),
-    }
+    return PointFigures(
+        marked=int(error_s.size),
+        se=near_ms.size / error_s.size if error_s.size else float("nan"),
+        mean_ms=float(near_ms.mean()) if some else float("nan"),
+        sd_ms=float(near_ms.std()) if some else float("nan"),
+    )

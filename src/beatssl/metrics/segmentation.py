@@ -4,13 +4,15 @@ Both sides are tables with a line a wave and the columns `record_id`, `lead`, `w
 `peak_s` and `offset_s`. All figures are pooled over leads and records.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from beatssl.metrics.boundaries import UNMARKED_REACH_S, Score
+from beatssl.results import FOR_FILES, INLINE, Number
 from beatssl.signals.matching import match_times
 
 WAVES = ("P", "QRS", "T")
@@ -41,7 +43,63 @@ class Marked(NamedTuple):
     leads: pd.MultiIndex  # (record_id, lead)
 
 
-def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Rates:
+    """Of one boundary at one tolerance; NaN where nothing could be counted."""
+
+    se: Number
+    ppv: Number
+    f1: Number
+
+
+@dataclass(frozen=True)
+class BoundaryFigures:
+    """Of one boundary: rates at each tolerance, and the errors found − reference of the matches at 150 ms."""
+
+    within: dict[str, Rates] = field(metadata=INLINE)
+    """By tolerance in ms: "150", "75", "40"."""
+    mean_ms: Number
+    sd_ms: Number
+    matched: int
+
+
+@dataclass(frozen=True)
+class SegmentationFigures:
+    """Figures of P, QRS and T waves, pooled over leads and records."""
+
+    records: int
+    leads: int
+    sample_f1: dict[str, Number]
+    """Of P, QRS, T and `macro`, their mean; so is `iou`."""
+    iou: dict[str, Number]
+    boundaries: dict[str, BoundaryFigures]
+    """Of P_on, P_off, QRS_on …"""
+
+
+@dataclass(frozen=True)
+class ConfidenceBin:
+    """Boundaries whose confidence lies between two values."""
+
+    low: float
+    high: float
+    boundaries: int
+    confidence: float
+    """Mean."""
+    right: float
+    """Share of the boundaries that match a mark."""
+
+
+@dataclass(frozen=True)
+class ConfidenceFigures:
+    """Whether boundaries are right as often as their confidence says."""
+
+    expected_calibration_error: Number
+    """Mean over boundaries of |confidence − share right| of their bin."""
+    bins: tuple[ConfidenceBin, ...] = field(metadata=FOR_FILES)
+    """Those that are not empty."""
+
+
+def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> SegmentationFigures:
     """All figures of the protocol for waves.
 
     Args:
@@ -51,11 +109,6 @@ def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: fl
         fs_hz: the records' own rate: sample figures are taken at its samples. A wave holds the samples from onset to
             offset, both included, each boundary at the sample nearest to it.
 
-    Returns:
-        `records` and `leads` counted; `sample_f1` and `iou`: P, QRS, T and macro, their mean; `boundaries`: for P_on,
-        P_off, QRS_on … at "150", "75" and "40" ms `se`, `ppv`, `f1`, and over the matches at 150 ms `mean_ms` and
-        `sd_ms` of found − reference, and how many `matched`. NaN where nothing could be counted.
-
     Raises:
         ValueError: the reference has no waves.
     """
@@ -64,17 +117,15 @@ def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: fl
     pooled = sample_counts(reference, found, fs_hz).sum(axis=0)
     f1 = {wave: _f1(pooled, wave) for wave in WAVES}
     iou = {wave: value / (2 - value) for wave, value in f1.items()}
-    return {
-        "records": int(marked.leads.get_level_values(0).nunique()),
-        "leads": len(marked.leads),
-        "sample_f1": f1 | {"macro": float(np.mean(list(f1.values())))},
-        "iou": iou | {"macro": float(np.mean(list(iou.values())))},
-        "boundaries": {
-            f"{wave}_{side}": _boundary(marked, lines, kind, side)
-            for kind, wave in enumerate(WAVES)
-            for side in SIDES
+    return SegmentationFigures(
+        records=int(marked.leads.get_level_values(0).nunique()),
+        leads=len(marked.leads),
+        sample_f1=f1 | {"macro": float(np.mean(list(f1.values())))},
+        iou=iou | {"macro": float(np.mean(list(iou.values())))},
+        boundaries={
+            f"{wave}_{side}": _boundary(marked, lines, kind, side) for kind, wave in enumerate(WAVES) for side in SIDES
         },
-    }  # fmt: skip
+    )
 
 
 def sample_counts(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> pd.DataFrame:
@@ -114,8 +165,8 @@ def record_f1(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) -> pd.
 
 def confidence_figures(
     reference: pd.DataFrame, found: pd.DataFrame, tolerance_s: float, bins: int = 10
-) -> dict[str, Any]:
-    """Whether boundaries said to be right with confidence c are right that often.
+) -> ConfidenceFigures:
+    """Whether boundaries of confidence c are right with that frequency.
 
     A boundary is right if it matches a mark within `tolerance_s`. Counted are the matched ones, and those
     inside the span of the lead's marks and at no wave whose boundary was not marked.
@@ -123,12 +174,8 @@ def confidence_figures(
     Args:
         reference: as of `segmentation_figures`.
         found: likewise, with `onset_confidence` and `offset_confidence`.
-        tolerance_s: the time that the confidences speak of.
+        tolerance_s: the tolerance that the confidences hold for.
         bins: of equal width between 0 and 1.
-
-    Returns:
-        `expected_calibration_error`: the mean over boundaries of |confidence − share right| of their bin; `bins`: of
-        each that is not empty `from`, `to`, `boundaries`, `confidence` (mean) and `right` (share).
 
     Raises:
         ValueError: the reference has no waves.
@@ -154,17 +201,17 @@ def confidence_figures(
     return _reliability(np.concatenate(sure), np.concatenate(right), bins)
 
 
-def _reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int) -> dict[str, Any]:
+def _reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int) -> ConfidenceFigures:
     which = np.minimum((sure * bins).astype(np.int64), bins - 1)
-    lines = [
-        {
-            "from": at / bins, "to": (at + 1) / bins, "boundaries": int((which == at).sum()),
-            "confidence": float(sure[which == at].mean()), "right": float(right[which == at].mean()),
-        }
+    lines = tuple(
+        ConfidenceBin(
+            at / bins, (at + 1) / bins, int((which == at).sum()), float(sure[which == at].mean()),
+            float(right[which == at].mean()),
+        )
         for at in np.unique(which).tolist()
-    ]  # fmt: skip
-    off = sum(line["boundaries"] * abs(line["confidence"] - line["right"]) for line in lines)
-    return {"expected_calibration_error": off / len(sure) if len(sure) else float("nan"), "bins": lines}
+    )  # fmt: skip
+    off = sum(line.boundaries * abs(line.confidence - line.right) for line in lines)
+    return ConfidenceFigures(off / len(sure) if len(sure) else float("nan"), lines)
 
 
 def _marked(reference: pd.DataFrame) -> Marked:
@@ -230,25 +277,26 @@ def _f1(counts: pd.Series, wave: str) -> float:
     return 2 * both / (true + said) if true + said else float("nan")
 
 
-def _boundary(marked: Marked, lines: Lines, kind: int, side: str) -> dict[str, Any]:
+def _boundary(marked: Marked, lines: Lines, kind: int, side: str) -> BoundaryFigures:
     """Scores of one boundary at each tolerance, and its errors at the first."""
     true, said = _of_kind(marked.waves, kind), _of_kind(lines, kind)
     true_s, said_s = (waves.onset_s if side == "on" else waves.offset_s for waves in (true, said))
     said, said_s = Lines(*(column[np.isfinite(said_s)] for column in said)), said_s[np.isfinite(said_s)]
-    out: dict[str, Any] = {}
+    within: dict[str, Rates] = {}
     errors_ms = np.zeros(0)
     for tolerance_ms in TOLERANCES_MS:
         pairs = _pairs(marked, true, true_s, said, said_s, tolerance_ms / 1000)
         score = _score(marked, true, true_s, said, said_s, pairs)
-        out[str(tolerance_ms)] = {"se": score.sensitivity, "ppv": score.ppv, "f1": score.f1}
+        within[str(tolerance_ms)] = Rates(score.sensitivity, score.ppv, score.f1)
         if tolerance_ms == TOLERANCES_MS[0]:
             errors_ms = 1000 * (said_s[pairs[1]] - true_s[pairs[0]])
     some = errors_ms.size > 0
-    return out | {
-        "mean_ms": float(np.mean(errors_ms)) if some else float("nan"),
-        "sd_ms": float(np.std(errors_ms)) if some else float("nan"),
-        "matched": int(errors_ms.size),
-    }
+    return BoundaryFigures(
+        within=within,
+        mean_ms=float(np.mean(errors_ms)) if some else float("nan"),
+        sd_ms=float(np.std(errors_ms)) if some else float("nan"),
+        matched=int(errors_ms.size),
+    )
 
 
 def _pairs(

@@ -210,7 +210,7 @@ def _figures(
     log_probability: Float64[np.ndarray, "beat 4"],
     offset: Float64[np.ndarray, " 4"],
 ) -> dict[str, Any]:
-    return class_figures(_counts(target, log_probability, offset), CLASSES)
+    return asdict(class_figures(_counts(target, log_probability, offset), CLASSES))
 
 
 def _with_offset(classifier: BeatClassifier, offset: Float64[np.ndarray, " 4"]) -> BeatClassifier:

@@ -1,4 +1,4 @@
-"""ROC, precision-recall and reliability of a classification, drawn from what probe or finetune left in a folder."""
+"""ROC, precision-recall and reliability of a classification, drawn from a folder that probe or finetune wrote."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -56,7 +56,7 @@ def embedding_section(
         "and can a linear model predict diagnoses from them? The same network before training is the baseline."
     )
     body = figure(pictures["embedding-map"], map_caption, 50) + f'<div class="two">{probed}</div>'
-    return Section("embeddings", "What the encoder has learnt", lead, body), pictures
+    return Section("embeddings", "Embeddings before and after pretraining", lead, body), pictures
 
 
 def _map(

@@ -77,18 +77,18 @@ def _loss_section(store: Store, run: FinishedRun, note: str) -> tuple[Section, d
     lead = f"The encoder is trained on altered views of the records, without their diagnoses. {note}"
     svg = loss_curves(curves)
     body = cards(facts) + figure(svg, _caption(lines[0], run), 48)
-    return Section("pretraining", "The loss while pretraining", lead.strip(), body), {"loss": svg}
+    return Section("pretraining", "Pretraining loss", lead.strip(), body), {"loss": svg}
 
 
 def _caption(first: Mapping[str, Any], run: FinishedRun) -> str:
     others = 2 * run.config.optim.batch_size - 1
     text = (
         f"A panel for each term of the loss, over {run.config.epochs} epochs (an epoch shows every "
-        "record once). Against: given one view of a record or heartbeat, find what is like it among all others of the "
-        f"batch; among {others} views guessing costs the natural logarithm of {others}, {np.log(others):.1f} nats. "
+        "record once). Against: given one view of a record or heartbeat, find those similar to it among all others of "
+        f"the batch; among {others} views guessing costs the natural logarithm of {others}, {np.log(others):.1f} nats. "
     )
     if np.isfinite(_lowest("loss_rhythm", [first], run)[0]):
-        text += "Dashed: the lowest loss that the targets allow, since a record may have several that are like it. "
+        text += "Dashed: the lower bound of the loss, above zero because a record may have several similar ones. "
     if "loss_regression" in first or "loss_beat_regression" in first:
         text += "Predicted: the measured features, from the embedding, in standard deviations (SD). "
     return text.strip()

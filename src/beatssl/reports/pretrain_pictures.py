@@ -48,7 +48,7 @@ class LossCurve:
 
 @dataclass(frozen=True, slots=True)
 class TargetMap:
-    """How alike every two records of a batch are to be, from 0 to 1, and what stands below."""
+    """Target similarity of every two records of a batch, from 0 to 1, and a caption."""
 
     title: str
     targets: Float[np.ndarray, "record record"]
@@ -57,7 +57,7 @@ class TargetMap:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingMap:
-    """Records as points in two dimensions, and what stands below."""
+    """Records as points in two dimensions, and a caption."""
 
     title: str
     points: Float[np.ndarray, "record 2"]

@@ -1,16 +1,15 @@
 """The verb `views`: a page of one record, or the realism table of a store."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.checks.check import as_plain
-from beatssl.checks.views import ViewsCheckConfig, check_views
-from beatssl.files import write_json
+from beatssl.checks.views import ViewsCheckConfig, ViewsFigures, check_views
 from beatssl.reports.views_page import views_page
+from beatssl.results import write_result
 from beatssl.store.store import Store
 
 
@@ -20,7 +19,7 @@ class ShowViewsConfig:
 
     With a record: a page with its leads and VCG loops, as stored and through every view.
     Without: the realism table. How far beats, intervals, axes and features move under each view, what the way to the
-    vectorcardiogram and back costs each lead, and what it costs diagnoses predicted from the features alone.
+    vectorcardiogram and back costs each lead, and what it costs diagnoses that are told from the features alone.
     """
 
     store: tyro.conf.Positional[Path]
@@ -34,12 +33,12 @@ class ShowViewsConfig:
     rows: Annotated[int, Field(ge=2)] = 500
     """Rows drawn at random for the table."""
     diagnosis_rows: Annotated[int, Field(ge=0)] = 6000
-    """Rows drawn at random to predict diagnoses from; 0: none."""
+    """Rows drawn at random to tell diagnoses from; 0: none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of rows and views."""
 
 
-def show_views(config: ShowViewsConfig) -> Path | dict[str, Any]:
+def show_views(config: ShowViewsConfig) -> Path | ViewsFigures:
     """The path of the page of `config.record`, or the figures of the realism table, also written as JSON.
 
     Raises:
@@ -51,7 +50,6 @@ def show_views(config: ShowViewsConfig) -> Path | dict[str, Any]:
         out = config.out or config.store / f"views-{config.record}.html"
         return views_page(store, config.record, out, config.strength, config.seed)
     table = ViewsCheckConfig(rows=config.rows, diagnosis_rows=config.diagnosis_rows, seed=config.seed)
-    figures = as_plain(check_views(store, table))
-    out = config.out or config.store / "views.json"
-    write_json(out, figures)
+    figures = check_views(store, table)
+    write_result(config.out or config.store / "views.json", figures)
     return figures

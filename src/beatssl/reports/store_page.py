@@ -1,4 +1,4 @@
-"""A store as one page: what it holds, some of its rows drawn, what was found against what is true, every feature."""
+"""A store as one page: its contents, some of its rows drawn, found against reference marks, every feature."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -63,7 +63,7 @@ def store_page(
         title: heading of the page.
         summary: one sentence below it.
         seconds: how long the preparation took, where that is known.
-        more: sections on what was made of the store; they stand before the list of features.
+        more: sections on runs on the store; they come before the list of features.
     """
     sections = [_cohort(store, seconds), _drawn(store, drawn)]
     if len(store.waves):
@@ -192,8 +192,8 @@ def _truth(store: Store) -> Section:
 def _beat_score(store: Store) -> str:
     peaks = check_peaks(store)
     return (
-        f"R peaks: {100 * peaks['sensitivity']:.2f} % of the true ones found, {100 * peaks['ppv']:.2f} % of the found "
-        f"ones true, within {peaks['tolerance_ms']:.0f} ms."
+        f"R peaks: {100 * peaks.sensitivity:.2f} % of the true ones found, {100 * peaks.ppv:.2f} % of the found "
+        f"ones true, within {peaks.tolerance_ms:.0f} ms."
     )
 
 

@@ -35,7 +35,7 @@ KEY_FEATURES = {
     "sokolow_lyon_mv": "Sokolow–Lyon",
     "qrs_t_spatial_angle_deg": "QRS–T angle",
 }
-"""What a reader looks at first, by feature name."""
+"""Titles of the main measurements, by feature name."""
 
 LEAD_FAMILIES = {
     "p_amplitude_mv": "P",
@@ -94,7 +94,7 @@ def vcg_of_row(store: Store, row: int) -> str:
 
 
 def key_measurements(store: Store, row: int) -> list[tuple[str, float, str]]:
-    """Name, value and unit of what a reader looks at first."""
+    """Name, value and unit of the main measurements."""
     values = store.features.iloc[row]
     return [(text, float(values[name]), _unit(name)) for name, text in KEY_FEATURES.items() if name in values.index]
 

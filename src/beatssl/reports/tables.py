@@ -275,7 +275,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             (f"{title}: {what}", _of(name, show))
             for name, title in (
                 ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
-                ("marks_of_other_beats", "upper bound from annotation repeatability"),
+                ("annotation_repeatability", "upper bound from annotation repeatability"),
             )
             for what, show in _WAVE_ROWS
         ),

@@ -1,4 +1,4 @@
-"""What pretraining is to count as alike: targets of one batch as heat maps, and what they amount to."""
+"""Targets of the contrast of records: those of one batch as heat maps, and their figures."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.objectives import METHODS
 
 EXPONENTS = (1.0, 50.0)
-_HEAD = ("targets", "effective positives", "weight on the same diagnosis", "what is to be seen")
+_HEAD = ("targets", "effective positives", "weight on the same diagnosis", "meaning")
 
 
 def target_section(store: Store, config: PretrainConfig) -> tuple[Section, dict[str, str]]:
@@ -37,11 +37,11 @@ def target_section(store: Store, config: PretrainConfig) -> tuple[Section, dict[
     maps = [TargetMap(name, targets.double().numpy(), _positives(targets)) for name, targets in kinds.items()]
     svg = target_maps(maps, groups.tolist())
     lead = (
-        "Before training, the measurements in the store say how alike every two records are, from 0 to 1. The encoder "
-        "then learns to put alike records near each other. No diagnosis is used for this; here they sort the picture."
+        "The measured features give every two records of a batch a target similarity, from 0 to 1. The encoder is "
+        "trained to put similar records near each other. Diagnoses are not used for this; here they sort the picture."
     )
     body = figure(svg, _caption(groups), 60) + table(_HEAD, _rows(kinds, groups))
-    return Section("targets", "What counts as alike", lead, body), {"targets": svg}
+    return Section("targets", "Targets of the contrastive loss", lead, body), {"targets": svg}
 
 
 def superclass_table(store: Store) -> Bool[np.ndarray, "row superclass"]:
@@ -63,7 +63,7 @@ def _batch(
     place = np.array([(kind[:at] == kind[at]).sum() for at in range(len(kind))])
     evenly = np.argsort(place, kind="stable")[: config.optim.batch_size]
     rows, kind = single[evenly], kind[evenly]
-    # Within a superclass, records of like statements stand together.
+    # Within a superclass, records with the same statements come together.
     statements = store.labels.groupby("row")["label"].agg(lambda names: " ".join(sorted(names)))
     order = np.lexsort((statements.loc[data.store_row[rows]].to_numpy(str), kind))
     return (
@@ -77,10 +77,10 @@ def _caption(groups: Shaped[np.ndarray, " n"]) -> str:
     names = ", ".join(f"{name} {GROUP_NAMES[name]}" for name in dict.fromkeys(groups.tolist()))
     return (
         f"The same {len(groups)} records in every panel, sorted by diagnosis: {names}. Each line and each column is a "
-        "record; the darker a field, the more the two are to be drawn together (shades are finer near 0). In training "
+        "record; the darker a field, the higher the target (shades are finer near 0). In training "
         f"a loss compares two views of every record, so each view has {2 * len(groups) - 1} others; the effective "
-        "number of positives says among how many of them its weight is shared, and below stands how much of what other "
-        "records get goes to those with the same diagnosis."
+        "number of positives says among how many of them its weight is shared. The table has the share of the weight "
+        "on other records that goes to those with the same diagnosis."
     )
 
 
@@ -95,10 +95,10 @@ def _rows(kinds: Mapping[str, Tensor], groups: Shaped[np.ndarray, " n"]) -> list
 
 
 def _seen(targets: Tensor) -> str:
-    """What the figures of some targets mean, in words."""
+    """The meaning of the figures of some targets."""
     figures = target_figures(targets)
     if figures.own_weight == 1:
-        return "Every record is like itself alone: even two infarcts that look the same are pushed apart."
+        return "Every record is similar to itself only: even two equal infarcts are pushed apart."
     warning = target_warning(figures)
     if warning is None:
         return f"The nearest records share {percent(1 - figures.own_weight)} of the weight; the rest is its own."

@@ -1,10 +1,10 @@
 """Waves that a segmenter found against reference waves: records on ECG paper, and the figures."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from beatssl.metrics.segmentation import SegmentationFigures
 from beatssl.reports.page import Section, cards, decimal, figure, table, tabs
 from beatssl.reports.segment_pictures import choose_examples, draw_record
 from beatssl.store.store import Store
@@ -21,25 +21,12 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class BoundaryFigures:
-    """One boundary of one wave: F1 within two tolerances, and the error found less reference of the matches."""
-
-    f1_150ms: float
-    f1_40ms: float
-    mean_ms: float
-    sd_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class FoundWaves:
     """Waves that a segmenter found in records it was not trained on, and their figures against the reference."""
 
     waves: pd.DataFrame
     """A line a wave: `record_id`, `lead`, `wave`, `onset_s`, `peak_s`, `offset_s`."""
-    sample_f1: Mapping[str, float]
-    """P, QRS, T, and macro: their mean."""
-    boundaries: Mapping[str, BoundaryFigures]
-    """P_on, P_off, QRS_on, QRS_off, T_on, T_off."""
+    figures: SegmentationFigures
     training_records: int
     test_records: int
 
@@ -55,7 +42,7 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
         pictures[f"waves-{name}"] = svg
         caption = f"Colours on the trace: waves found. Bars beneath: reference. Sample F1 {f1:.3f}."
         panes.append((f"{name.capitalize()} record", figure(svg, caption, 60)))
-    f1 = found.sample_f1
+    f1 = found.figures.sample_f1
     facts = [(f"{f1[name]:.3f}", f"sample F1 of {of}") for name, of in (
         ("P", "P waves"), ("QRS", "QRS complexes"), ("T", "T waves"), ("macro", "all three, their mean"),
     )]  # fmt: skip
@@ -68,11 +55,12 @@ def wave_section(store: Store, found: FoundWaves) -> tuple[Section, dict[str, st
         "where one lies within 150 (or 40) ms of the reference. Errors are found less reference."
     )
     body = cards(facts) + tabs("waves", panes) + table(_HEAD, _rows(found), "dense", "Boundaries, all leads together")
-    return Section("waves", "Waves found in single leads", lead, body + f"<p>{caption}</p>"), pictures
+    return Section("waves", "Waves found in each lead", lead, body + f"<p>{caption}</p>"), pictures
 
 
 def _rows(found: FoundWaves) -> list[list[str]]:
+    boundaries = {name: found.figures.boundaries[key] for key, name in _NAMES.items()}
     return [
-        [name, f"{of.f1_150ms:.3f}", f"{of.f1_40ms:.3f}", decimal(of.mean_ms), decimal(of.sd_ms)]
-        for name, of in ((name, found.boundaries[key]) for key, name in _NAMES.items())
+        [name, f"{of.within['150'].f1:.3f}", f"{of.within['40'].f1:.3f}", decimal(of.mean_ms), decimal(of.sd_ms)]
+        for name, of in boundaries.items()
     ]

@@ -1,4 +1,4 @@
-"""What `prepare` may be told."""
+"""Options of `prepare`."""
 
 import os
 from dataclasses import field, replace

@@ -182,7 +182,7 @@ class ChosenRows:
         number = np.full(len(self.of), -1)
         number[self.rows] = np.arange(len(self.rows))
         row = number[table["row"].to_numpy(np.int64)]
-        table = table[row >= 0].assign(row=row[row >= 0].astype(table["row"].dtype))
+        table = table[row >= 0].assign(row=row[row >= 0].astype(table["row"].to_numpy().dtype))
         return table.sort_values("row", kind="stable").reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""Which labels a probe learns, and which rows train, choose and report."""
+"""Labels that a probe is trained on, and its training, validation and test rows."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Cohort:
 
     row: Int64[np.ndarray, " row"]
     labels: Bool[np.ndarray, "row label"]
-    known: Bool[np.ndarray, "row label"]  # where false, the label is neither learnt nor scored
+    known: Bool[np.ndarray, "row label"]  # where false, the label is neither trained on nor scored
     names: tuple[str, ...]
     train: Bool[np.ndarray, " row"]
     valid: Bool[np.ndarray, " row"]
@@ -88,7 +88,7 @@ def cohort(
 
 
 def choosing(group: Cohort) -> Cohort:
-    """The same without the reported fold: figures made of it are those of the choosing fold."""
+    """The same without the test fold: figures made of it are those of the validation fold."""
     seen = group.train | group.valid
     return replace(
         group, row=group.row[seen], labels=group.labels[seen], known=group.known[seen], train=group.train[seen],

@@ -40,7 +40,7 @@ def make_plan(config: PrepareConfig, reader: Reader, sources: list[Source]) -> d
 
 
 def _options(reader: Reader) -> dict[str, Any]:
-    """What the reader was told, where it is a dataclass (rate, unit, leads of plain files, a seed)."""
+    """Options of the reader, where it is a dataclass (rate, unit, leads of plain files, a seed)."""
     if not is_dataclass(reader):
         return {}
     options = {field.name: getattr(reader, field.name) for field in fields(reader) if field.repr}

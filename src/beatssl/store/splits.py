@@ -1,4 +1,4 @@
-"""Which rows train, choose and report: the protocol's folds, label shares by patient, and a check against leaks."""
+"""Training, validation and test rows: the protocol's folds, label shares by patient, and a check against leaks."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Split:
 def split_by_fold(
     records: pd.DataFrame, train_folds: Collection[int] = range(1, 8), valid_fold: int = 8, test_fold: int = 9
 ) -> Split:
-    """Rows by the fold that their source gives them (PTB-XL: 1–7 train, 8 choose, 9 report).
+    """Rows by the fold that their source gives them (PTB-XL: 1–7 training, 8 validation, 9 test).
 
     `records` is a store's table. Raises SplitError for a fold named twice, an empty side, or a leak.
     """
@@ -45,7 +45,7 @@ def split_by_fold(
 
 
 def split_ludb(records: pd.DataFrame, test_fold: int, folds: int = 5) -> Split:
-    """LUDB: fold = (record − 1) mod `folds`; the fold after the tested one chooses, the others train."""
+    """LUDB: fold = (record − 1) mod `folds`; the fold after the test fold validates, the others train."""
     fold = (records["record_id"].str.extract(r"(\d+)$", expand=False).astype(np.int64).to_numpy() - 1) % folds
     if not 0 <= test_fold < folds:
         raise SplitError(f"test fold {test_fold} of {folds}; folds count from 0 to {folds - 1}")
@@ -57,7 +57,7 @@ def split_ludb(records: pd.DataFrame, test_fold: int, folds: int = 5) -> Split:
 def split_mitdb(records: pd.DataFrame, valid: Collection[str] = ("114", "124", "205", "223")) -> Split:
     """MIT-BIH: DS1 without the records `valid`, these, and DS2 (de Chazal et al. 2004). Paced records are left out."""
     if unknown := set(valid) - set(DS1):
-        raise SplitError(f"records {sorted(unknown)} are not in DS1; choose the inner split from {', '.join(DS1)}")
+        raise SplitError(f"records {sorted(unknown)} are not in DS1; choose valid= from {', '.join(DS1)}")
     ids = records["record_id"].astype(str)
     inner = ids.isin(list(valid)).to_numpy(np.bool_)
     train = ids.isin(DS1).to_numpy(np.bool_) & ~inner
@@ -133,6 +133,6 @@ def _checked(
 ) -> Split:
     split = Split(*(np.flatnonzero(side) for side in (train, valid, test)))
     if empty := [name for name, rows in split.sides().items() if rows.size == 0]:
-        raise SplitError(f"no row in {' and '.join(empty)} by {by}; look at the store's table of records")
+        raise SplitError(f"no row in {' and '.join(empty)} by {by}; see the store's table of records")
     check_split(records, split)
     return split

@@ -33,7 +33,7 @@ class Standardised:
 
 @dataclass(frozen=True)
 class FeatureStandardiser:
-    """What was learnt of the training rows: centres, spreads, and the principal components of the median beat.
+    """What was fitted to the training rows: centres, spreads, and the principal components of the median beat.
 
     A column is centred at its median and divided by the span from its 5th to its 95th centile, as a normal
     distribution's standard deviation would have it. Beyond ±2 it grows with the logarithm, and it ends at ±5, so that
@@ -92,7 +92,7 @@ class FeatureStandardiser:
         """Rows on the training rows' scale. Raises ValueError where a column or the median beats are not there."""
         if absent := [name for name in self.columns if name not in features.columns]:
             raise ValueError(
-                f"{len(absent)} columns the scale was learnt from are not in the table, {absent[0]!r} first; "
+                f"{len(absent)} columns the scale was fitted to are not in the table, {absent[0]!r} first; "
                 "measure the features with the same version, or fit again"
             )
         if len(self.beat_axes) and median_mv is None:
@@ -217,7 +217,7 @@ def _on_axes(
         return np.zeros((len(rows), 0))
     if median_mv.shape[2] != round((BEFORE_S + AFTER_S) * fs_hz):
         raise ValueError(
-            f"median beats of {median_mv.shape[2]} samples do not fit components learnt at {fs_hz:g} Hz; "
+            f"median beats of {median_mv.shape[2]} samples do not fit components fitted at {fs_hz:g} Hz; "
             "prepare the store at that rate, or fit again"
         )
     return (_flat(median_mv[rows], fs_hz) - mean) @ axes.T

@@ -1,4 +1,4 @@
-"""What probe and finetune leave in a folder: every held-out record's truth and probabilities, and the figures."""
+"""Results in a folder of probe or finetune: every held-out record's truth and probabilities, and the figures."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -36,8 +36,11 @@ class RunConfig:
             raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}; make it one")
 
 
-def start_accelerator(run: RunConfig, out: Path) -> Accelerator:
-    """The devices and processes of a run. Raises ImportError where tensorboard is wanted and not there."""
+def start_accelerator(run: RunConfig, out: Path, config: dict[str, Any] | None = None) -> Accelerator:
+    """The devices and processes of a run, and its folder, opened where there is a `config` (see `open_run`).
+
+    Raises ImportError where tensorboard is wanted and not there, ValueError where `out` holds another run.
+    """
     if run.tensorboard and not is_tensorboard_available():
         raise ImportError("tensorboard is not installed: pip install tensorboard, or leave tensorboard out")
     accelerator = Accelerator(
@@ -46,6 +49,9 @@ def start_accelerator(run: RunConfig, out: Path) -> Accelerator:
         log_with="tensorboard" if run.tensorboard else None,
         project_dir=str(out) if run.tensorboard else None,
     )
+    if config is not None and accelerator.is_main_process:
+        open_run(out, config)
+    accelerator.wait_for_everyone()
     if run.tensorboard:
         accelerator.init_trackers("tensorboard")
     return accelerator

@@ -10,7 +10,7 @@ from beatssl.beats.classes.beat_shape import centred, contexts, dominant, group_
 from beatssl.beats.classes.class_features import class_features
 from beatssl.beats.classes.classifier import CLASSES, WEIGHTS, BeatClassifier, classify
 from beatssl.beats.windows import Beats
-from beatssl.metrics.beat_classes import class_counts, class_figures
+from beatssl.metrics.beat_classes import ClassScore, class_counts, class_figures
 from beatssl.records.mitdb import DS2
 from beatssl.release.beat_classifier import TrainBeatClassifierConfig, fit
 from beatssl.release.beat_retiming import retime
@@ -137,10 +137,10 @@ def test_quantiles_of_groups_are_those_of_numpy(groups):
 def test_figures_by_hand():
     counts = class_counts(np.array([0, 0, 1, 2, 2, 3]), np.array([0, 1, 1, 2, 3, 2]), 4)
     figures = class_figures(counts, ("N", "S", "V"))
-    assert figures["per_class"]["N"] == {"sensitivity": 0.5, "ppv": 1.0, "f1": 2 / 3, "beats": 2}
-    assert figures["per_class"]["S"]["ppv"] == 0.5
-    assert figures["per_class"]["V"] == {"sensitivity": 0.5, "ppv": 0.5, "f1": 0.5, "beats": 2}
-    assert figures["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0.5) / 3)
+    assert figures.per_class["N"] == ClassScore(sensitivity=0.5, ppv=1.0, f1=2 / 3, beats=2)
+    assert figures.per_class["S"].ppv == 0.5
+    assert figures.per_class["V"] == ClassScore(sensitivity=0.5, ppv=0.5, f1=0.5, beats=2)
+    assert figures.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0.5) / 3)
 
 
 def test_weights_are_saved_and_other_files_refused(tmp_path, made_beats):
@@ -204,9 +204,9 @@ def test_mitdb_ds2_at_the_reference_beats(data_root):
         target = np.concatenate([beats.beat_class for beats in seen])
         beat_class = np.concatenate([classifier.probabilities(beats.features).argmax(axis=1) for beats in seen])
         use = target >= 0
-        of_v = class_figures(class_counts(target[use], beat_class[use], 4), CLASSES)["per_class"]["V"]
-        assert of_v["sensitivity"] >= 0.92
-        assert of_v["ppv"] >= least_ppv
+        of_v = class_figures(class_counts(target[use], beat_class[use], 4), CLASSES).per_class["V"]
+        assert of_v.sensitivity >= 0.92
+        assert of_v.ppv >= least_ppv
 
 
 def test_features_are_finite_but_for_intervals(made_beats):

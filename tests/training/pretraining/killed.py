@@ -8,15 +8,19 @@ from pathlib import Path
 import torch
 
 from beatssl.models.encoded import EncoderConfig
+from beatssl.training.optim import OptimConfig
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
+from beatssl.training.run import RunConfig
 
 
 def config(store: Path, out: Path) -> PretrainConfig:
     return PretrainConfig(
-        stores=(store,), out=out, batch_size=6, epochs=3, log_every=1, save_every=2, beat_shape=4, average=0.5,
-        encoder=EncoderConfig(width=0.25, depth=0.5), accumulate=2, cpu=True,
-        set=("objective.projector_hidden=16", "objective.projector_out=8", "objective.regression=0.5"),
+        stores=(store,), out=out, epochs=3, encoder=EncoderConfig(width=0.25, depth=0.5),
+        optim=OptimConfig(batch_size=6, average=0.5, accumulate=2),
+        run=RunConfig(log_every=1, save_every=2, device="cpu"),
+        set=("objective.projector_hidden=16", "objective.projector_out=8", "objective.regression=0.5",
+             "objective.beat_shape=4"),
     )  # fmt: skip
 
 

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from beatssl.inference.embedding import embed
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
+from beatssl.inference.tensors import read_tensors
 from beatssl.models.encoded import EncoderConfig
-from beatssl.training.loop import NotFinite
+from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
-from beatssl.training.state import STATE, read_tensors
+from beatssl.training.state import STATE
+from beatssl.training.task import NotFinite
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -56,8 +57,8 @@ def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
     changed = config(epochs=1, rate=1e-9, init=str(first.out), out=tmp_path / "next", seed=5)
     second = pretrain(changed)
     one, two = (BeatEncoder.from_pretrained(run.out / "checkpoint") for run in (first, second))
-    rows = range(6)
-    assert np.allclose(embed(one.encoder, store, rows), embed(two.encoder, store, rows), atol=0.05)
+    for name, weight in two.encoder.named_parameters():
+        assert torch.allclose(weight, one.encoder.get_parameter(name), atol=1e-6), name
     assert two.provenance["epochs"] == 1
     with pytest.raises(CheckpointError, match=r"another network.*width: 0.25 against 0.5"):
         pretrain(replace(changed, encoder=EncoderConfig(width=0.5, depth=0.5), out=tmp_path / "wider"))
@@ -65,10 +66,10 @@ def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
         pretrain(replace(changed, init="default", out=tmp_path / "shipped"))
 
 
-def test_probes_on_the_way(config, store, monkeypatch):
+def test_probes_on_the_way(config, store, copied_with):
     number = pd.factorize(store.records["patient_id"])[0]
-    monkeypatch.setattr("beatssl.store.store.Store.records", store.records.assign(fold=number % 6 + 1))
-    made = pretrain(config(epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
+    folded = copied_with(store, records=store.records.assign(fold=number % 6 + 1))
+    made = pretrain(config(stores=(folded.path,), epochs=2, probe_every=2, probe_folds="1-4", probe_valid_fold=5))
     probed = [line for line in read_log(made.out) if "probe_valid_macro_auroc" in line]
     assert [line["update"] for line in probed] == [8]
     assert 0 <= probed[0]["probe_valid_macro_auroc"] <= 1
@@ -94,7 +95,7 @@ def test_lines_of_the_log_are_whole(config):
     for name in ("loss_rhythm", "loss_beat", "rhythm_effective_rank", "beat_alignment", "rhythm_target_entropy"):
         assert all(np.isfinite(line[name]) for line in lines), name
     assert (
-        json.loads((made.out / "config.json").read_text())["pretrain"]["recipe"]["objective"]["beat"]["form"] == "hard"
+        json.loads((made.out / "config.json").read_text())["pretrain"]["preset"]["objective"]["beat"]["form"] == "hard"
     )
 
 
@@ -108,16 +109,15 @@ def test_in_half_precision_with_tensorboard(config, tmp_path):
     assert np.isclose(*first, rtol=0.05)
 
 
-def test_clusters_of_several_stores_are_no_targets(config, store):
-    changes = ("objective.beat.targets=clusters",)
-    with pytest.raises(ValueError, match="no beat has one of the clusters"):
-        pretrain(config(stores=(store.path, store.path), set=changes))
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch):
+    method = METHODS["regression"]
 
+    def spoilt(rows, settings):
+        columns = method.columns(rows, settings)
+        columns.record["target"][:] = np.nan
+        columns.record["measured"][:] = True
+        return columns
 
-def test_a_loss_that_is_not_finite_stops_the_run_with_its_records(config, monkeypatch, data):
-    spoilt = replace(data, record_told=replace(data.record_told, values=data.record_told.values.copy()))
-    spoilt.record_told.values[:] = np.nan
-    spoilt.record_told.measured[:] = True
-    monkeypatch.setattr("beatssl.training.pretraining.pretrain.load", lambda *_, **__: spoilt)
+    monkeypatch.setitem(METHODS, "regression", replace(method, columns=spoilt))
     with pytest.raises(NotFinite, match=r"loss of update 0 .*regression nan.* on records .*lower rate"):
         pretrain(config(preset="regression"))

@@ -44,7 +44,7 @@ class GroupFigures(MacroFigures):
     """Macro figures of one sex or age group of the test fold."""
 
     records: float
-    """Of the group; a float because draws of labels are averaged alike."""
+    """Of the group; a float, since it is averaged over draws of labels as the figures are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from beatssl.training.diagnosis.question import (
 from beatssl.training.loop import train
 from beatssl.training.optim import Groups, OptimConfig, Share
 from beatssl.training.random_streams import WEIGHTS, seed_of, seeded
-from beatssl.training.run import RunConfig, open_run, start_accelerator
+from beatssl.training.run import RunConfig, start_accelerator
 from beatssl.views.registry import ViewsConfig, build_views
 from beatssl.views.view import Composed, Signals
 
@@ -110,10 +110,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     gradient is not finite.
     """
     question = ask(config)
-    accelerator = start_accelerator(config.run, config.out)
-    if accelerator.is_main_process:
-        open_run(config.out, _what_counts(config, question))
-    accelerator.wait_for_everyone()
+    accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))
     values: Float32[np.ndarray, "row feature"] | None = None
     if config.train == "head" or config.from_probe:
         question.opened.encoder.to(accelerator.device)

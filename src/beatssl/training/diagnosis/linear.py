@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 _TYPICAL_CURVATURE = 0.1
-"""p(1 − p) of a typical record; only how quickly the fit converges hangs on it."""
+"""p(1 − p) of a typical record; it affects only how quickly the fit converges."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def fit_path(
     """One logistic regression a label, for each of `inverse_penalties` (scikit-learn's C) from small to large.
 
     Minimises ½‖w‖² + C Σ_i log(1 + exp(−y_i (x_i·w + b))) of every label, the bias free of penalty. Columns of `values`
-    should be on one scale. Each label is learnt from the rows of which it is `known` (None: all). A label that all or
+    should be on one scale. Each label is fitted to the rows of which it is `known` (None: all). A label that all or
     none of them have gets no weights and an infinite bias cut to ±30.
 
     L-BFGS, in coordinates where the mean curvature of the problem, I + C·0.1·XᵀX, is the identity: embeddings are so

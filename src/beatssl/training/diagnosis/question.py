@@ -166,12 +166,12 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
     weights = hashlib.sha256()
     for name, value in opened.encoder.state_dict().items():
         weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    made_of = [_asked(config), opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
+    made_of = [_settings(config), opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
                store.manifest["inputs"]]  # fmt: skip
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def _asked(config: DiagnosisConfig) -> dict[str, Any]:
+def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     """The config without paths, device and logging, which the figures do not depend on."""
     free = ("out", "store", "encoder", "device", "run")
     return {name: value for name, value in asdict(config).items() if name not in free}
@@ -193,7 +193,7 @@ def _keep(config: DiagnosisConfig, question: Question, answer: Answer, figures: 
     kept = ("config_hash", "folds", "records", "macro_auroc", "macro_f1", "ci95")
     answer.model.provenance = {
         "pretraining": question.opened.provenance,
-        "head": {"store": question.store.kind, **_asked(config)},
+        "head": {"store": question.store.kind, **_settings(config)},
         "figures": {name: to_json(getattr(figures, name)) for name in kept},
     }
     save_model(config.out / HEAD, answer.model)

@@ -24,8 +24,8 @@ class Batch:
     beat_record: Int64[Tensor, " beat"]
     beat_at: Float32[Tensor, " beat"]
     chosen: Int64[Tensor, " chosen"]  # among the beats, ascending
-    record: dict[str, Shaped[Tensor, "record *any"]]
-    beat: dict[str, Shaped[Tensor, "chosen *any"]]
+    record: dict[str, Shaped[Tensor, "record ..."]]
+    beat: dict[str, Shaped[Tensor, "chosen ..."]]
     fs_hz: float
 
     def __len__(self) -> int:

@@ -25,8 +25,8 @@ class Columns:
     `scales` are the standardisers that made them, by the file of the run's folder that they are kept in.
     """
 
-    record: Mapping[str, Shaped[np.ndarray, "row *any"]] = field(default_factory=dict[str, np.ndarray])
-    beat: Mapping[str, Shaped[np.ndarray, "beat *any"]] = field(default_factory=dict[str, np.ndarray])
+    record: Mapping[str, Shaped[np.ndarray, "row ..."]] = field(default_factory=dict[str, np.ndarray])
+    beat: Mapping[str, Shaped[np.ndarray, "beat ..."]] = field(default_factory=dict[str, np.ndarray])
     scales: Mapping[str, FeatureStandardiser] = field(default_factory=dict[str, FeatureStandardiser])
 
 

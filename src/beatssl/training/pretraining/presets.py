@@ -29,14 +29,18 @@ def preset(name: str, changes: Sequence[str] = ()) -> Preset:
 
 def from_values(values: Mapping[str, Any]) -> Preset:
     """A preset from nested values, as `asdict` gives them. Raises ValueError for a value out of range."""
+    kinds: dict[str, Any] = {"views": ViewsConfig, "objective": METHODS[values["method"]].settings}
+    made = {name: _valid(kind, values[name], name) for name, kind in kinds.items()}
+    return _valid(Preset, {**values, **made}, "")
+
+
+def _valid(kind: Any, values: Any, place: str) -> Any:
     try:
-        kinds: dict[str, Any] = {"views": ViewsConfig, "objective": METHODS[values["method"]].settings}
-        made = {name: TypeAdapter(kind).validate_python(values[name]) for name, kind in kinds.items()}
-        return TypeAdapter(Preset).validate_python({**values, **made})
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = [str(part) for part in first["loc"]]
-        raise ValueError(f"{'.'.join(place) or 'preset'}: {first['msg']}") from None
+        path = ".".join(str(part) for part in (place, *first["loc"]) if part)
+        raise ValueError(f"{path or 'preset'}: {first['msg']}") from None
 
 
 def _change(values: dict[str, Any], change: str) -> None:

@@ -21,7 +21,7 @@ from beatssl.training.pretraining.objective import Objective
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.task import Pretraining
 from beatssl.training.random_streams import WEIGHTS, seed_of, seeded
-from beatssl.training.run import open_run, read_log, start_accelerator
+from beatssl.training.run import read_log, start_accelerator
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         ValueError: where `out` holds another run, or a value of the config does not fit the data.
         NotFinite: where a loss or gradient is not finite, with the update, the records and a remedy.
     """
-    accelerator = start_accelerator(config.run, config.out)
-    if accelerator.is_main_process:
-        open_run(config.out, {"pretrain": config.what_counts()})
-    accelerator.wait_for_everyone()
+    accelerator = start_accelerator(config.run, config.out, {"pretrain": config.what_counts()})
     rows = load_rows(config.stores, parse_folds(config.folds), config.rows, config.memory_gb, config.seed)
     method, values = METHODS[config.values().method], config.values()
     columns = method.columns(rows, values.objective)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,20 @@ from jaxtyping import Float32, Int64
 
 from beatssl.analysis.waves import waves_of_rows
 from beatssl.beats.decoding.wave_decoding import CONFIDENCE_S
-from beatssl.files import read_json, write_json
 from beatssl.inference.model_config import CONFIG
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import Opened, open_encoder_beneath
-from beatssl.metrics.segmentation import confidence_figures, segmentation_figures
-from beatssl.results import to_json
+from beatssl.metrics.segmentation import (
+    ConfidenceFigures,
+    SegmentationFigures,
+    confidence_figures,
+    segmentation_figures,
+)
+from beatssl.results import FOR_FILES, Number, read_result, to_json, write_result
 from beatssl.store.labels import parse_folds
 from beatssl.store.splits import Split, SplitError, check_split, patients, split_ludb, take_share
 from beatssl.store.store import Store
-from beatssl.training.run import open_run, start_accelerator
+from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import SegmentConfig
 from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
 from beatssl.training.segmentation.marks import classes_of, marked_rows
@@ -34,7 +38,37 @@ METRICS, WAVES, SEGMENTER, FOLD = "metrics.json", "waves.parquet", "segmenter", 
 PROBABILITIES, COTRAINING, FINAL = "probabilities.npz", "pseudo-labels", "final"
 
 
-def segment(config: SegmentConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FoldFigures:
+    """How the network of one fold was trained, and how the weights that are kept did on its validation records."""
+
+    test_fold: int
+    valid_fold: int
+    updates: int
+    """After which the weights were the best."""
+    valid_sample_f1: dict[str, Number]
+    records: dict[str, int]
+    training_s: float
+    evaluations: list[dict[str, Number]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentFigures(SegmentationFigures):
+    """The protocol's figures over the folds, and what the networks were trained on."""
+
+    encoder: str
+    train: str
+    updates: int
+    seed: int
+    label_share: float
+    cotraining: str | None
+    """Name of the store of pseudo-labels."""
+    confidence: ConfidenceFigures
+    folds: list[FoldFigures] = field(metadata=FOR_FILES)
+    pretraining: dict[str, Any] = field(metadata=FOR_FILES)
+
+
+def segment(config: SegmentConfig) -> SegmentFigures:
     """The figures over the folds, also written as `out`/metrics.json.
 
     `out`/waves.parquet holds every wave found, a line a wave. Each fold leaves its segmenter, its test records'
@@ -75,22 +109,19 @@ class _Segmentation:
         self.pseudo: PseudoLabelledRows | None = None
         if config.cotrain is not None:
             self.pseudo = rows_to_cotrain(Store(config.cotrain), self.store, parse_folds(config.cotrain_folds))
-        self.accelerator: Accelerator = start_accelerator(config.run, config.out)
+        asked = json.loads(json.dumps(config.what_counts(), default=str))
+        self.accelerator: Accelerator = start_accelerator(config.run, config.out, asked)
         self.cotraining: CoTraining | None = None
 
-    def run(self) -> dict[str, Any]:
-        if self.accelerator.is_main_process:
-            open_run(self.config.out, json.loads(json.dumps(self.config.what_counts(), default=str)))
-        self.accelerator.wait_for_everyone()
+    def run(self) -> SegmentFigures:
         if self.pseudo is not None:
             self.cotraining = self._cotraining(self.pseudo)
         for fold, split in self.splits.items():
             if not (self.config.out / f"fold-{fold}" / FOLD).exists():
                 self._fold(fold, split)
+        figures = self._figures()
         if self.accelerator.is_main_process:
-            write_json(self.config.out / METRICS, self._figures())
-        self.accelerator.wait_for_everyone()
-        figures = read_json(self.config.out / METRICS)
+            write_result(self.config.out / METRICS, figures)
         if self.config.final:
             self._final(figures)
         return figures
@@ -128,14 +159,18 @@ class _Segmentation:
             np.savez_compressed(folder / PROBABILITIES, row=split.test, probability=probability.astype(np.float16))
             waves = waves_of_rows(self.store, split.test, probability)
             waves.assign(fold=fold).to_parquet(folder / WAVES, index=False)
-            best = fitted.trained.best or {}
-            about = {
-                "test_fold": fold, "valid_fold": (fold + 1) % config.folds, "updates": best.get("update"),
-                "valid_sample_f1": {name: value for name, value in best.items() if name != "update"},
-                "records": {"train": len(train), "valid": len(split.valid), "test": len(split.test)},
-                "training_s": trained_s, "evaluations": fitted.trained.evaluations,
-            }  # fmt: skip
-            write_json(folder / FOLD, to_json(about))
+            best = fitted.trained.best
+            assert best is not None
+            figures = FoldFigures(
+                test_fold=fold,
+                valid_fold=(fold + 1) % config.folds,
+                updates=int(best["update"]),
+                valid_sample_f1={name: value for name, value in best.items() if name != "update"},
+                records={"train": len(train), "valid": len(split.valid), "test": len(split.test)},
+                training_s=trained_s,
+                evaluations=fitted.trained.evaluations,
+            )
+            write_result(folder / FOLD, figures)
             (folder / STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
 
@@ -160,31 +195,38 @@ class _Segmentation:
             cotraining=self.cotraining, title=f"Fold {fold}" if len(valid) else "All records",
         )  # fmt: skip
 
-    def _figures(self) -> dict[str, Any]:
+    def _figures(self) -> SegmentFigures:
         """The protocol's figures, waves of all folds pooled."""
         config, store = self.config, self.store
         folders = [config.out / f"fold-{fold}" for fold in self.splits]
         waves = pd.concat([pd.read_parquet(folder / WAVES) for folder in folders], ignore_index=True)
-        waves.to_parquet(config.out / WAVES, index=False)
+        if self.accelerator.is_main_process:
+            waves.to_parquet(config.out / WAVES, index=False)
         rows = np.concatenate([np.load(folder / PROBABILITIES)["row"] for folder in folders])
         ids = set(store.records["record_id"].iloc[rows].astype(str))
         reference = store.waves[store.waves["record_id"].astype(str).isin(ids)]
         fs_hz = float(store.records["source_fs_hz"].iloc[rows].max())
-        return to_json({
-            "encoder": self.opened.name, "train": config.fit.train, "updates": config.fit.updates, "seed": config.seed,
-            "label_share": config.label_share, "cotraining": config.cotrain and config.cotrain.name,
-            **segmentation_figures(reference, waves, fs_hz),
-            "confidence": confidence_figures(reference, waves, CONFIDENCE_S),
-            "folds": [read_json(folder / FOLD) for folder in folders],
-            "pretraining": self.opened.provenance,
-        })  # fmt: skip
+        return SegmentFigures(
+            **vars(segmentation_figures(reference, waves, fs_hz)),
+            encoder=self.opened.name,
+            train=config.fit.train,
+            updates=config.fit.updates,
+            seed=config.seed,
+            label_share=config.label_share,
+            cotraining=None if config.cotrain is None else config.cotrain.name,
+            confidence=confidence_figures(reference, waves, CONFIDENCE_S),
+            folds=[read_result(folder / FOLD, FoldFigures) for folder in folders],
+            pretraining=self.opened.provenance,
+        )
 
-    def _final(self, figures: dict[str, Any]) -> None:
+    def _final(self, figures: SegmentFigures) -> None:
         """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
         rows, folder = np.arange(len(self.store)), self.config.out / FINAL
         fitted = self._fit(rows, rows[:0], self.config.folds, folder)
-        shown = {name: figures[name] for name in ("records", "leads", "sample_f1", "iou", "boundaries")}
-        fitted.segmenter.provenance["figures_over_folds"] = shown
+        shown = {
+            name: to_json(getattr(figures, name)) for name in ("records", "leads", "sample_f1", "iou", "boundaries")
+        }
+        fitted.segmenter.provenance["figures_over_folds"] = {name: to_json(getattr(figures, name)) for name in shown}
         self._keep(fitted.segmenter, self.config.out / SEGMENTER)
 
     def _keep(self, segmenter: EcgSegmenter, folder: Any) -> None:

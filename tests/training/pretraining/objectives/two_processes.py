@@ -1,4 +1,4 @@
-"""Run by test_objectives.py: one batch on one process and shared by two; prints how far losses and gradients differ.
+"""Run by test_beatssl.py: one batch on one process and shared by two; prints how far losses and gradients differ.
 
 Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
 """
@@ -16,26 +16,34 @@ from torch.nn.parallel import DistributedDataParallel
 
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
-from beatssl.training.pretraining.batches import Stream
-from beatssl.training.pretraining.columns import TrainingData, load
-from beatssl.training.pretraining.objectives.beatssl import Objective
-from beatssl.training.pretraining.presets import recipe
+from beatssl.training.pretraining.batches import Batches
+from beatssl.training.pretraining.columns import Rows, load_rows
+from beatssl.training.pretraining.objectives.beatssl import beat_ssl_columns, build_beat_ssl
+from beatssl.training.pretraining.presets import preset
 
 BATCH, BEATS = 8, 3
-WHICH = recipe(
+WHICH = preset(
     "beatssl",
-    ["objective.regression=1", "objective.beat_regression=1", "objective.projector_hidden=16", "objective.beat_bins=4"],
+    [
+        "objective.regression=1",
+        "objective.beat_regression=1",
+        "objective.projector_hidden=16",
+        "objective.beat_bins=4",
+        "objective.beat_shape=4",
+        "objective.kernel.coordinates=0",
+    ],
 )
 
 
-def step(data: TrainingData, process: int, processes: int) -> list[Tensor]:
+def step(data: Rows, process: int, processes: int) -> list[Tensor]:
     """Loss and gradients of the first batch. In float64: what is left to see is a mistake, not rounding."""
     encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        objective = Objective(encoder, WHICH.objective, data.record.values.shape[1], data.beat.values.shape[1]).double()
+        columns = beat_ssl_columns(data, WHICH.objective)
+        objective = build_beat_ssl(encoder, WHICH.objective, columns).double()
     wrapped: nn.Module = objective if processes == 1 else DistributedDataParallel(objective)
-    batch = Stream(data, BATCH, BEATS, 0, process, processes).batch(0)
+    batch = Batches(data, columns, BATCH, BEATS, 0, process, processes).batch(0)
     signals = batch.signals()
     exact = replace(signals, ecg_mv=signals.ecg_mv.double(), beat_at=signals.beat_at.double())
     louder = replace(exact, ecg_mv=1.5 * exact.ecg_mv)
@@ -44,7 +52,7 @@ def step(data: TrainingData, process: int, processes: int) -> list[Tensor]:
     return [outcome.total.detach(), *(weight.grad for weight in objective.parameters() if weight.grad is not None)]
 
 
-def in_child(data: TrainingData, process: int, folder: Path) -> int:
+def in_child(data: Rows, process: int, folder: Path) -> int:
     child = os.fork()
     if child == 0:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
@@ -56,7 +64,7 @@ def in_child(data: TrainingData, process: int, folder: Path) -> int:
 
 def main(store: str) -> None:
     torch.set_num_threads(1)
-    data = load([store], beat_shape=4)
+    data = load_rows([store])
     with tempfile.TemporaryDirectory() as scratch:
         children = [in_child(data, process, Path(scratch)) for process in range(2)]
         for child in children:
