@@ -1,5 +1,9 @@
 """A network small enough to train within a test, and what pretraining reads of the small synthetic store."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -66,3 +70,28 @@ def first_gradient() -> Callable[[], AbstractContextManager[list[Tensor]]]:
             handle.remove()
 
     return watch
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[str]]]:
+    """`forked(script, argument, …)`: the lines that a script prints, run in a process of one thread that may fork."""
+    if os.name == "nt":
+        pytest.skip("SIGKILL and fork are POSIX")
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "forking.py")], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    def run(script: Path, *args: object) -> list[str]:
+        out = tmp_path_factory.mktemp("forked") / "out"
+        print(json.dumps({"script": str(script), "args": [*map(str, args)], "out": str(out)}), file=server.stdin)
+        server.stdin.flush()
+        assert int(server.stdout.readline()) == 0, Path(f"{out}.err").read_text()
+        return out.read_text().splitlines()
+
+    yield run
+    server.stdin.close()
+    server.wait()
+    server.stdout.close()

@@ -1,10 +1,7 @@
 """Fine-tuning on the synthetic cohort, tiny: its figures, its model, and runs that were stopped."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import torch
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.row_signals import RowSignals
+from beatssl.inference.tensors import read_tensors
 from beatssl.models.encoded import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import read_result, to_json
@@ -24,10 +22,11 @@ from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.finetune import OPTIM, FinetuneConfig, finetune
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.training.run import RunConfig, read_log
+from beatssl.training.state import STATE
 from beatssl.training.task import NotFinite
 from beatssl.views.registry import ViewsConfig
 
-TINY = EncoderConfig(width=0.25, depth=0.5)
+TINY = EncoderConfig(width=0.25, depth=0.1)
 ASKED = {
     "encoder": "random", "network": TINY, "train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20,
 }  # fmt: skip
@@ -51,7 +50,7 @@ def reported(folder: Path, store: Store):
     [
         {"views": ViewsConfig(amplitude=1.0, lead_mask=0.5, temporal_scaling=0.5)},
         {"head": "mlp", "hidden": 8, "balance": 1.0, "optim": replace(SMALL, average=0.0, precision="bfloat16")},
-        {"init": "fresh"},
+        {"init": "fresh", "optim": replace(SMALL, average=0.5, precision="bfloat16")},
         {"train": "head", "head": "mlp", "hidden": 8, "optim": replace(SMALL, precision="bfloat16")},
         {"train": "head", "balance": 0.5, "label_share": 0.5, "draws": 2},
     ],
@@ -170,18 +169,17 @@ def test_a_rate_that_is_far_too_high_is_named(folded, tmp_path):
         finetune(FinetuneConfig(store=folded.path, out=tmp_path, **wild))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork are POSIX")
-def test_killed_again_and_again_it_ends_with_the_same_bits(folded, tmp_path):
-    command = [sys.executable, str(Path(__file__).parent / "killed.py"), str(folded.path), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.splitlines()[-1]) == 7
+def test_killed_again_and_again_it_ends_with_the_same_bits(folded, forked, tmp_path):
+    assert forked(Path(__file__).parent / "killed.py", folded.path, tmp_path) == ["5 of 5"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     weights = "head/model.safetensors"
     assert (killed / weights).read_bytes() == (whole / weights).read_bytes()
     one, other = (json.loads((run / "metrics.json").read_text()) for run in (killed, whole))
     assert one == other
     evaluations = one["chosen"][0]["evaluations"]
-    assert [line["update"] for line in evaluations] == [0, 3, 6, 9]
+    assert [line["update"] for line in evaluations] == [3, 6, 9]
+    states = [read_tensors(run / STATE)[0] for run in (killed, whole)]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     logs = [[{k: v for k, v in line.items() if k[-2:] != "_s"} for line in read_log(run)] for run in (killed, whole)]
     assert logs[0] == logs[1]

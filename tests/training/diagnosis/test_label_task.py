@@ -1,8 +1,5 @@
 """Fine-tuning as a task: its loss, its batches, and its gradients over several processes and batches."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,7 +143,7 @@ def signals_task(folded, made, group) -> Callable[..., LabelTask]:
     """A network without batch norm, but for that of the head, whose statistics are kept as from a probe."""
 
     def make(**changes: Any) -> LabelTask:
-        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
+        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.1, norm="group"))
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
             model = EcgClassifier(encoder, HeadConfig(group.names), folded.preparation, {})
@@ -174,13 +171,8 @@ def test_two_accumulated_halves_give_the_gradient_of_the_whole_batch(signals_tas
     torch.testing.assert_close(halves, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="fork is POSIX")
-def test_two_processes_give_the_loss_and_gradients_of_one(folded):
-    script = Path(__file__).parent / "two_processes.py"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(script), str(folded.path)], capture_output=True, text=True,
-                          env=environment)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    tensors, apart = done.stdout.split()
+def test_two_processes_give_the_loss_and_gradients_of_one(folded, forked):
+    (line,) = forked(Path(__file__).parent / "two_processes.py", folded.path)
+    tensors, apart = line.split()
     assert int(tensors) > 20
     assert float(apart) < 1e-6

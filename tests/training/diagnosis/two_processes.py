@@ -33,7 +33,7 @@ def step(store: Store, process: int, processes: int) -> list[Tensor]:
     group = replace(group, known=group.known & (np.arange(len(group.row))[:, None] % 3 != np.arange(5)))
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
+        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.1, norm="group"))
         model = EcgClassifier(encoder, HeadConfig(group.names), store.preparation, {})
         model.encoder.double()
     shown = torch.ones(len(store.leads), dtype=torch.bool)
@@ -64,7 +64,6 @@ def in_child(store: Store, process: int, folder: Path) -> int:
 
 
 def main(path: str) -> None:
-    torch.set_num_threads(1)
     store = Store(path)
     with tempfile.TemporaryDirectory() as scratch:
         children = [in_child(store, process, Path(scratch)) for process in range(2)]

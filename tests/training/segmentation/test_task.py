@@ -1,8 +1,5 @@
 """Segmentation as a task: its loss and figures, and its gradients over several processes and batches."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +31,7 @@ STILL = FitConfig(
 
 
 def small_segmenter(store, norm="batch"):
-    encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm=norm)).maps_only()
+    encoder = build_encoder(EncoderConfig(width=0.25, depth=0.1, norm=norm)).maps_only()
     return EcgSegmenter(encoder, build_decoder(STILL.decoder, encoder), store.preparation, {})
 
 
@@ -170,14 +167,9 @@ def test_two_accumulated_halves_give_the_gradient_of_the_whole_batch(store, rows
     torch.testing.assert_close(halves, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="fork is POSIX")
-def test_two_processes_give_the_losses_and_gradients_of_one(store):
-    script = Path(__file__).parent / "two_processes.py"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(script), str(store.path)], capture_output=True, text=True,
-                          env=environment)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    alone, cotrained = (line.split() for line in done.stdout.splitlines())
+def test_two_processes_give_the_losses_and_gradients_of_one(store, forked):
+    lines = forked(Path(__file__).parent / "two_processes.py", store.path)
+    alone, cotrained = (line.split() for line in lines)
     assert int(cotrained[0]) == int(alone[0]) + 4 > 60
     assert float(alone[1]) < 1e-5
     assert float(cotrained[1]) < 1e-5

@@ -37,7 +37,7 @@ def step(store: Store, cotrained: bool, process: int, processes: int) -> list[Te
     """Losses and gradients of the first batch. The network is of float64: what is left to see is a mistake."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group")).maps_only()
+        encoder = build_encoder(EncoderConfig(width=0.25, depth=0.1, norm="group")).maps_only()
     segmenter = EcgSegmenter(encoder, build_decoder(CONFIG.decoder, encoder), store.preparation, {})
     for layer in segmenter.modules():
         if isinstance(layer, nn.Conv2d):  # some begin at 0, and would let no gradient through
@@ -71,7 +71,6 @@ def in_child(store: Store, process: int, folder: Path) -> int:
 
 
 def main(path: str) -> None:
-    torch.set_num_threads(1)
     store = Store(path)
     with tempfile.TemporaryDirectory() as scratch:
         children = [in_child(store, process, Path(scratch)) for process in range(2)]
