@@ -19,7 +19,10 @@ from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
-from beatssl.training.segmentation.fit import FitConfig, fit_segmenter
+from beatssl.training.optim import OptimConfig
+from beatssl.training.run import RunConfig, start_accelerator
+from beatssl.training.segmentation.config import FitConfig
+from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
@@ -37,13 +40,15 @@ def fine(tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def segmenter(fine):
+def segmenter(fine, tmp_path_factory):
     """Hardly trained, on an untrained encoder; not to be changed."""
     opened = open_encoder_beneath("random", TINY, 0, fine)
-    fit = FitConfig(DecoderConfig(width=0.25, kernel=5), updates=2, batch_size=2, precision="float32", smooth=0.5)
+    optim = OptimConfig(batch_size=2, precision="float32", average=0.995)
+    fit = FitConfig(DecoderConfig(width=0.25, kernel=5), updates=2, optim=optim, smooth=0.5)
+    run, out = RunConfig(device="cpu"), tmp_path_factory.mktemp("decimated")
     return fit_segmenter(
-        fit, opened.encoder, marked_rows(fine, range(4)), None, fine.preparation, {}, 0,
-        torch.device("cpu"), encoder_takes=opened.preparation,
+        fit, run, opened.encoder, marked_rows(fine, range(4)), fine.preparation, {}, 0, out,
+        start_accelerator(run, out), encoder_takes=opened.preparation,
     ).segmenter  # fmt: skip
 
 
