@@ -71,9 +71,9 @@ class BeatEmbeddingFigures:
     encoder: str
     DS2: ClassFigures
     chosen: BeatProbeChoice
-    beats_learnt_from: dict[str, int]
+    training_beats: dict[str, int]
     """Training beats of each class."""
-    macro_f1_beside: MacroF1
+    macro_f1_of: MacroF1
     pretraining: Mapping[str, Any] = field(metadata=FOR_FILES)
     """The encoder's provenance."""
 
@@ -115,8 +115,8 @@ def check_beat_embeddings(
         encoder=opened.name,
         DS2=figures,
         chosen=BeatProbeChoice(probe.line.inverse_penalty, probe.prior_share, probe.inner_macro_f1),
-        beats_learnt_from={name: int((true[used] == k).sum()) for k, name in enumerate(CLASSES)},
-        macro_f1_beside=MacroF1(
+        training_beats={name: int((true[used] == k).sum()) for k, name in enumerate(CLASSES)},
+        macro_f1_of=MacroF1(
             beat_embeddings=figures.macro_f1,
             small_classifier=of_store.sets["DS2"].macro_f1,
             shape_clusters=float("nan") if clusters is None else clusters.macro_f1,
