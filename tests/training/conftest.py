@@ -21,7 +21,11 @@ from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.run import RunConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
-SMALL = ("objective.projector_hidden=16", "objective.projector_out=8", "objective.beat_shape=4")
+SMALL = (
+    "objective.projector_hidden=16", "objective.projector_out=8", "objective.beat_shape=4",
+    "objective.kernel.coordinates=0",
+)  # fmt: skip
+"""Without the kernel's coordinates: their principal components take seconds, however few the rows are."""
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ class Shards:
             part = pq.read_table(path, columns=None if columns is None else list(columns))
             if name in WITH_ROW and "row" in part.column_names:
                 at = part.column_names.index("row")
-                part = part.set_column(at, "row", pa.array(part["row"].to_numpy() + first))
+                part = part.set_column(at, "row", pa.array(part["row"].to_numpy().astype(np.int64) + first))
             parts.append(part)
         table = pa.concat_tables(parts, promote_options="default").to_pandas()
         if name == "beats" and columns is None and self.with_clusters and self.manifest["config"]["clusters"]:

@@ -20,7 +20,7 @@ def config(store: Path, out: Path) -> PretrainConfig:
         optim=OptimConfig(batch_size=6, average=0.5, accumulate=2),
         run=RunConfig(log_every=1, save_every=2, device="cpu"),
         set=("objective.projector_hidden=16", "objective.projector_out=8", "objective.regression=0.5",
-             "objective.beat_shape=4"),
+             "objective.beat_shape=4", "objective.kernel.coordinates=0"),
     )  # fmt: skip
 
 

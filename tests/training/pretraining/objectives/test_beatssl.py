@@ -25,7 +25,7 @@ from beatssl.training.pretraining.objectives.beatssl import (
 from beatssl.training.pretraining.presets import preset as named
 from beatssl.views.registry import build_views
 
-SMALL = {"projector_hidden": 16, "projector_out": 8, "beat_bins": 4, "beat_shape": 4}
+SMALL = {"projector_hidden": 16, "projector_out": 8, "beat_bins": 4, "beat_shape": 4, "kernel.coordinates": 0}
 PRESETS = ("beatssl", "paper", "simclr", "regression")
 
 
@@ -42,7 +42,7 @@ def batch_of(rows, which, at=range(8), beats=3):
 
 
 def small(preset, *changes):
-    return named(preset, (*changes, *(f"objective.{name}={value}" for name, value in SMALL.items())))
+    return named(preset, (*(f"objective.{name}={value}" for name, value in SMALL.items()), *changes))
 
 
 def seen_by(objective, which, batch, seed=0, window_s=0.0):

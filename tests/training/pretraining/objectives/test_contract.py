@@ -11,6 +11,7 @@ from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import make_batch
 from beatssl.training.pretraining.objective import ViewMaker
 from beatssl.training.pretraining.objectives import METHODS, PRESETS
+from beatssl.training.pretraining.presets import preset as named
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
 from beatssl.views.registry import build_views
@@ -18,9 +19,13 @@ from beatssl.views.registry import build_views
 NOT_IN_THE_LOSS = "encoder.embedding"
 
 
+QUICK = {"beatssl": ("objective.kernel.coordinates=0",)}
+"""What is changed of a preset whose columns take long."""
+
+
 @pytest.fixture(params=PRESETS)
 def preset(request):
-    return PRESETS[request.param]
+    return named(request.param, QUICK.get(request.param, ()))
 
 
 def objective_on(rows, preset, at=range(8), seed=0):
@@ -78,7 +83,7 @@ def test_a_record_without_leads_and_one_without_beats_do_no_harm(rows, preset):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_it_pretrains_in_half_precision_with_an_average_and_is_resumed(config, name):
-    few = {"preset": name, "set": (), "epochs": 1, "precision": "bfloat16", "average": 0.9}
+    few = {"preset": name, "set": QUICK.get(name, ()), "epochs": 1, "precision": "bfloat16", "average": 0.9}
     made = pretrain(config(**few))
     lines = read_log(made.out)
     assert [line["update"] for line in lines] == [1, 2, 3, 4]
