@@ -15,8 +15,8 @@ from beatssl.store.config import PrepareConfig
 from beatssl.store.content import WITH_ROW
 from beatssl.store.layout import shard_name
 from beatssl.store.prepare import prepare
+from beatssl.store.shards.tables import write_table
 from beatssl.store.store import Store
-from beatssl.store.tables import write_table
 
 REPO = Path(__file__).resolve().parents[1]
 SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")

@@ -75,3 +75,12 @@ def test_the_licence_is_apache() -> None:
 def test_files_are_small_and_named_by_nouns(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
     assert path.stem not in {"utils", "helpers", "misc", "common"}
+
+
+def test_no_folder_holds_more_than_a_reader_can_learn() -> None:
+    folders = {path.parent for path in SOURCES}
+    lines = {
+        str(folder.relative_to(REPO)): sum(len(p.read_text(encoding="utf-8").splitlines()) for p in folder.glob("*.py"))
+        for folder in folders
+    }
+    assert {folder: count for folder, count in lines.items() if count > 2600} == {}

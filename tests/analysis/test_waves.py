@@ -12,7 +12,7 @@ from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import StoreError
 from beatssl.store.prepare import prepare
-from beatssl.store.reading import Reject
+from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
 OPTIONS = FileOptions(csv_fs_hz=100.0, unit="mV", lead_names=("II", "belly"))
@@ -82,7 +82,7 @@ def test_what_prepare_sets_aside_for_its_beats_is_segmented(segmenter, store, tm
 
 def test_no_detector_of_r_peaks_stands_before_the_network(segmenter, store, tmp_path: Path, monkeypatch):
     np.save(tmp_path / "one.npy", two_leads(store, 20))
-    for place in ("beatssl.beats.peaks.find_r_peaks", "beatssl.store.conditioning.find_r_peaks"):
+    for place in ("beatssl.beats.peaks.find_r_peaks", "beatssl.store.shards.conditioning.find_r_peaks"):
         monkeypatch.setattr(place, lambda *signal: pytest.fail("looked for R peaks"))
     (found,) = of_files(segmenter, tmp_path, OPTIONS)
     assert (found.waves["wave"] == "QRS").sum() > 4

@@ -11,8 +11,8 @@ from beatssl.checks.view_measuring import marks_s, peaks_s, signals_of_rows
 from beatssl.checks.views import ViewsCheckConfig, ViewsFigures, beats_found, check_views, made_views
 from beatssl.records.registry import READERS
 from beatssl.signals.leads import LEADS
-from beatssl.store.conditioning import Conditioned, condition
 from beatssl.store.config import PrepareConfig
+from beatssl.store.shards.conditioning import Conditioned, condition
 from beatssl.store.store import Store
 from beatssl.views.registry import VIEWS
 from beatssl.views.timing import BeatWarp, Retiming, TemporalScaling

@@ -1,10 +1,10 @@
 import numpy as np
 
 from beatssl.store.beat_clusters import stored_beats
-from beatssl.store.conditioning import condition
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import shard_name
-from beatssl.store.rows import beats_of_pieces, blocks
+from beatssl.store.shards.conditioning import condition
+from beatssl.store.shards.rows import beats_of_pieces, blocks
 
 
 def test_stored_beats_are_the_measured_ones_also_across_rows(prepared, fake_reader, tmp_path):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from beatssl.signals.leads import LEADS
+from beatssl.store.shards.tables import TABLES
 from beatssl.store.store import Store
-from beatssl.store.tables import TABLES
 
 
 @pytest.fixture

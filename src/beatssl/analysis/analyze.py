@@ -14,7 +14,7 @@ from beatssl.inference.device import Device, torch_device
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
-from beatssl.store.reading import Reject
+from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
 WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"

@@ -21,7 +21,7 @@ from beatssl.signals.filters import resample
 from beatssl.signals.leads import canonical_leads, present_leads
 from beatssl.signals.preparation import as_batch, resample_rows
 from beatssl.store.manifest import differences
-from beatssl.store.reading import PreparedRecord, Reject, prepare_record, read_record
+from beatssl.store.shards.reading import PreparedRecord, Reject, prepare_record, read_record
 from beatssl.store.store import Store
 
 BATCH_ROWS = 16

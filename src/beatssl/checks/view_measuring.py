@@ -14,7 +14,7 @@ from beatssl.beats.windows import beats_of_rows, median_beats
 from beatssl.features import measure_records
 from beatssl.features.ragged import row_median
 from beatssl.signals.leads import LEADS
-from beatssl.store.measuring import of_main_class
+from beatssl.store.shards.measuring import of_main_class
 from beatssl.store.store import Store
 from beatssl.views.view import Signals
 
@@ -72,7 +72,7 @@ def peaks_s(signals: Signals) -> list[Float64[np.ndarray, " _beat"]]:
 
 
 def measure_again(signals: Signals, r_times_s: list[Float64[np.ndarray, " _beat"]]) -> MeasuredAgain:
-    """Features and median beats of a batch about the given R times, as `store.measuring` makes them for a store."""
+    """Features and median beats of a batch about the given R times, as `prepare` makes them for a store."""
     rows = len(r_times_s)
     beats = beats_of_rows(leads_of(signals), r_times_s, signals.fs_hz)
     fiducials = find_fiducials(beats.window_mv, beats.fs_hz, beats.r_index, beats.rr_prev_s, beats.rr_next_s)

@@ -32,7 +32,7 @@ from beatssl.store.layout import (
 from beatssl.store.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
 from beatssl.store.parallel import in_parallel
 from beatssl.store.readers import make_reader
-from beatssl.store.shard import ShardJob, checked_shard, make_shard
+from beatssl.store.shards.shard import ShardJob, checked_shard, make_shard
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from beatssl.store.layout import (
     to_mv,
 )
 from beatssl.store.manifest import differences
-from beatssl.store.tables import COLUMNS, TABLES
+from beatssl.store.shards.tables import COLUMNS, TABLES
 
 _ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads", "clusters", "keep_identifiers")
 """Settings that two stores must share before they may be mixed."""

@@ -74,7 +74,9 @@ class _Loop:
         if done == 0:
             self._evaluate(0)
         task.train_mode()
-        batches = prefetched(task.batches(done * self.optim.accumulate, task.updates * self.optim.accumulate))
+        ahead = 0 if self.accelerator.device.type == "cpu" else 2  # on a CPU both would want the same cores
+        parts = self.optim.accumulate
+        batches = prefetched(task.batches(done * parts, task.updates * parts), ahead)
         try:
             with progress(task.title, task.updates - done, "updates") as advance:
                 for update in range(done, task.updates):

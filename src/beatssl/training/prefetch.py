@@ -9,7 +9,10 @@ Item = TypeVar("Item")
 
 
 def prefetched(items: Iterator[Item], ahead: int = 2) -> Generator[Item, None, None]:
-    """The same items, made by a thread up to `ahead` before they are asked for. Its errors are raised here."""
+    """The same items, made by a thread up to `ahead` before they are asked for. Its errors are raised here.
+
+    With 0 there is no thread: items are made when asked for.
+    """
     if ahead < 1:
         yield from items
         return

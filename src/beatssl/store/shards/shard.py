@@ -16,14 +16,14 @@ from threadpoolctl import threadpool_limits
 from beatssl.files import read_json, write_json
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
-from beatssl.store.conditioning import Conditioned, condition
 from beatssl.store.config import PrepareConfig
 from beatssl.store.inputs import hash_files
 from beatssl.store.layout import ECG, MEDIAN_BEATS, MISSING, SHARD, scratch_path, sha256_of, shard_name
-from beatssl.store.measuring import Measured, measure, measure_nothing
-from beatssl.store.reading import Reject
-from beatssl.store.rows import blocks
-from beatssl.store.tables import label_table, reference_beat_table, reject_table, wave_table, write_table
+from beatssl.store.shards.conditioning import Conditioned, condition
+from beatssl.store.shards.measuring import Measured, measure, measure_nothing
+from beatssl.store.shards.reading import Reject
+from beatssl.store.shards.rows import blocks
+from beatssl.store.shards.tables import label_table, reference_beat_table, reject_table, wave_table, write_table
 
 BLOCK_ROWS = 512
 """Rows measured at once: enough to be quick, few enough for some hundred MB of windows."""

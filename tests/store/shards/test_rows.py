@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from beatssl.beats.windows import beats_of_rows
 from beatssl.records.record import Record
-from beatssl.store.conditioning import Conditioned, row_count
 from beatssl.store.config import PrepareConfig
-from beatssl.store.rows import beats_of_pieces, blocks, cut
+from beatssl.store.shards.conditioning import Conditioned, row_count
+from beatssl.store.shards.rows import beats_of_pieces, blocks, cut
 
 FS_HZ, ROW = 50.0, 100
 CONFIG = PrepareConfig(kind="fake", source=Path("in"), out=Path("out"), fs_hz=FS_HZ, duration_s=2.0, high_hz=20.0)

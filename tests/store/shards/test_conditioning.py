@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.store.conditioning import Conditioned, Reject, condition
 from beatssl.store.config import PrepareConfig
+from beatssl.store.shards.conditioning import Conditioned, Reject, condition
 
 CONFIG = PrepareConfig(kind="fake", source=Path("/data/of/clinic"), out=Path("out"))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beatssl.records.record import Record
-from beatssl.store.reading import Reject
+from beatssl.store.shards.reading import Reject
 
 TABLES = ("records", "beats", "features", "labels", "waves", "reference_beats", "rejects")
 

@@ -12,7 +12,7 @@ from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
 from beatssl.signals.quality import quality_flags
 from beatssl.store.config import PrepareConfig
-from beatssl.store.reading import Limits, Reject, prepare_record, read_record, set_aside
+from beatssl.store.shards.reading import Limits, Reject, prepare_record, read_record, set_aside
 
 _FLAGS_OF_READERS = ("unit_assumed", "implausible_amplitude")
 

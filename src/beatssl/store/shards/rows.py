@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
-from beatssl.store.conditioning import Conditioned
+from beatssl.store.shards.conditioning import Conditioned
 
 
 @dataclass(frozen=True, slots=True)

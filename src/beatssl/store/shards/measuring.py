@@ -16,10 +16,10 @@ from beatssl.features import measure_beats, measure_records
 from beatssl.features.ragged import row_median
 from beatssl.records.record import IDENTITY, METADATA, Record
 from beatssl.signals.leads import LEADS
-from beatssl.store.conditioning import Conditioned, row_flags
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import MISSING, out_of_range, to_int16
-from beatssl.store.rows import Piece, beats_of_pieces, cut
+from beatssl.store.shards.conditioning import Conditioned, row_flags
+from beatssl.store.shards.rows import Piece, beats_of_pieces, cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from beatssl.records.record import RecordError
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
-from beatssl.store.reading import Limits, PreparedRecord, Reject, prepare_record, read_record
+from beatssl.store.shards.reading import Limits, PreparedRecord, Reject, prepare_record, read_record
 
 TWELVE = Preparation(100.0, 0.5, 40.0)
 AS_RECORDED = replace(TWELVE, leads=())
