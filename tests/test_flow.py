@@ -40,25 +40,25 @@ def test_every_feature_has_a_definition(store: Store) -> None:
 
 def test_r_peaks(store: Store) -> None:
     figures = check(CheckConfig(store.path, "peaks"))
-    assert figures["sensitivity"] >= 0.99
-    assert figures["ppv"] >= 0.99
+    assert figures.sensitivity >= 0.99
+    assert figures.ppv >= 0.99
     assert (store.path / "check-peaks.json").exists()
 
 
 def test_boundaries(store: Store) -> None:
-    figures = check(CheckConfig(store.path, "fiducials"))["beats"]
+    figures = check(CheckConfig(store.path, "fiducials")).beats.marks
     floors_ms = {
         "p_onset": 15, "p_offset": 20, "qrs_onset": 12, "qrs_offset": 12, "t_peak": 12, "t_offset": 25,
     }  # fmt: skip
     for mark, floor_ms in floors_ms.items():
-        assert figures[mark]["compared"] > 0.75 * len(store.beats), mark
-        assert figures[mark]["median_absolute_error_ms"] <= floor_ms, mark
+        assert figures[mark].compared > 0.75 * len(store.beats), mark
+        assert figures[mark].median_absolute_error_ms <= floor_ms, mark
 
 
 def test_beat_classes(store: Store) -> None:
-    figures = check(CheckConfig(store.path, "beat-classes"))["all"]["per_class"]
-    assert figures["V"]["sensitivity"] >= 0.8
-    assert figures["N"]["sensitivity"] >= 0.9
+    figures = check(CheckConfig(store.path, "beat-classes")).sets["all"].per_class
+    assert figures["V"].sensitivity >= 0.8
+    assert figures["N"].sensitivity >= 0.9
 
 
 def test_measured_rate_and_intervals_follow_the_labels(store: Store) -> None:

@@ -15,6 +15,7 @@ from beatssl.checks.beat_embeddings import (
 from beatssl.inference.beat_embedding import embed_beats
 from beatssl.metrics.beat_classes import ClassScore
 from beatssl.models.encoded import Encoded
+from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.splits import SplitError

@@ -44,7 +44,7 @@ def figures() -> FeatureFigures:
 def test_both_models_find_what_is_there(figures, model):
     found = getattr(figures, model)
     assert found.macro_auroc > 0.8
-    assert found.ci95["macro_auroc"][0] < found.macro_auroc < found.ci95["macro_auroc"][1]
+    assert found.ci95.macro_auroc[0] < found.macro_auroc < found.ci95.macro_auroc[1]
     assert list(found.per_class) == ["MI", "NORM"]
 
 
@@ -68,7 +68,7 @@ def test_labels_of_the_test_fold_change_no_choice():
     for model in ("logistic_regression", "boosted_trees"):
         assert getattr(one, model).chosen == getattr(two, model).chosen
         for name in ("NORM", "MI"):
-            assert getattr(one, model).per_class[name]["threshold"] == getattr(two, model).per_class[name]["threshold"]
+            assert getattr(one, model).per_class[name].threshold == getattr(two, model).per_class[name].threshold
         assert getattr(two, model).macro_auroc < getattr(one, model).macro_auroc
 
 
