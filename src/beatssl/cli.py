@@ -87,7 +87,7 @@ def _overview() -> str:
         [
             "usage: beatssl VERB ...",
             "",
-            "Self-supervised representation learning for 12-lead ECG: from any ECG file to a prepared store.",
+            "Self-supervised representation learning for 12-lead ECG, and what is built on it.",
             "",
             "verbs:",
             *lines,
@@ -246,7 +246,7 @@ VERBS: dict[str, Verb] = {
         show_figures,
     ),
     "segment": Verb(
-        "train a segmenter of P, QRS and T on marked records, or apply one to any",
+        "train a segmenter of P, QRS and T on marked records, and evaluate it over folds",
         "beatssl.training.segmentation.segment",
         "segment",
         "SegmentConfig",

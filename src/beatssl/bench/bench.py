@@ -42,6 +42,8 @@ class BenchConfig:
     """step: which network."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """step: of the network's arithmetic."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # `inference.device.Device`, which would import PyTorch here
+    """step: where the network runs; auto: on a GPU where there is one."""
 
 
 def bench(config: BenchConfig) -> PrepareTimes | StepTimes:
@@ -52,6 +54,6 @@ def bench(config: BenchConfig) -> PrepareTimes | StepTimes:
 
         return bench_step(
             config.source, config.out, config.batch_size, config.steps, config.beats_per_record, config.encoder,
-            config.precision,
+            config.precision, config.device,
         )  # fmt: skip
     return bench_prepare(config.source, config.out, config.kind, config.workers, config.neurokit_records)

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
+from beatssl.inference.device import Device
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.encoder import EncoderConfig, build_encoder
 from beatssl.store.labels import Cohort
@@ -31,13 +32,13 @@ _LABELS = 5
 Bench = Callable[[Store, Path, int, RunConfig, Accelerator], None]
 
 
-def update_s_by_task(store: Path, updates: int, warm_up: int) -> dict[str, float]:
+def update_s_by_task(store: Path, updates: int, warm_up: int, device: Device = "auto") -> dict[str, float]:
     """Median seconds of an update of each task, the first `warm_up` left out: default settings, 256 rows of a store.
 
     Labels are drawn at random and the marks are the waves measured on the store: neither changes how long it takes.
     """
     opened = Store(store)
-    run = RunConfig(log_every=1, save_every=10**9)
+    run = RunConfig(log_every=1, save_every=10**9, device=device)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="beatssl-bench-") as scratch:
         for name, bench in _TASKS.items():

@@ -15,7 +15,7 @@ import torch
 
 from beatssl.bench.loop import update_s_by_task
 from beatssl.bench.times import LossTimes, StepTimes
-from beatssl.inference.device import to_device
+from beatssl.inference.device import Device, to_device, torch_device
 from beatssl.losses.contrast import contrast
 from beatssl.models.encoder import EncoderConfig, build_encoder
 from beatssl.progress import track
@@ -42,11 +42,12 @@ def bench_step(
     beats_per_record: int = 4,
     encoder: str = "xresnet1d",
     precision: Literal["float32", "bfloat16"] = "float32",
+    device: Device = "auto",
 ) -> StepTimes:
     """Times of a Beat-SSL step (soft rhythm, soft beats) and of a SimCLR step: same network, batches and views.
 
     The two take turns on the same batches, so that whatever else the machine does meets both. Seconds are medians over
-    `steps`: `loading` makes the batch (in training a thread does it beside the step), `views` both views, `encoder` the
+    `steps`: `loading` makes the batch (with a GPU a thread does it meanwhile), `views` both views, `encoder` the
     forward and backward pass of the network alone, `losses` what projectors, beats, targets and losses add to these,
     `optimizer` the update. `ratio` is the median over turns of whole step against whole step.
 
@@ -55,15 +56,15 @@ def bench_step(
 
     Returns the figures, and writes them to `out` as JSON where one is given.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    place = torch_device(device)
     rows = load_rows([store], row_limit=max(_ROWS, batch_size))
     # Two views of each record, as SimCLR has them; the preset's own single view would halve the work.
     full = preset("beatssl", ["objective.anchor=view", "objective.regression=0"])
     plain = replace(preset("simclr"), views=full.views)
     columns = METHODS[full.method].columns(rows, full.objective)
     contestants = {
-        "beatssl": _Step(full, columns, encoder, device),
-        "simclr": _Step(plain, METHODS[plain.method].columns(rows, plain.objective), encoder, device),
+        "beatssl": _Step(full, columns, encoder, place),
+        "simclr": _Step(plain, METHODS[plain.method].columns(rows, plain.objective), encoder, place),
     }
     stream = Batches(rows, columns, batch_size, beats_per_record, seed=0)
     times: dict[str, Times] = {name: defaultdict(list) for name in contestants}
@@ -81,15 +82,15 @@ def bench_step(
         encoder=encoder,
         weights=sum(weight.numel() for weight in contestants["beatssl"].objective.encoder.parameters()),
         precision=precision,
-        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        device=torch.cuda.get_device_name() if place.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         load_before=os.getloadavg()[0],
         seconds=figures,
         ratio=float(np.median(whole["beatssl"] / whole["simclr"])),
         loading_and_views_share=prepared / (figures["beatssl"]["step"]),
         records_per_s=batch_size / figures["beatssl"]["step"],
-        loss_only=_loss_only(batch_size, device),
-        loop_update_s=update_s_by_task(store, steps + _WARM_UP, _WARM_UP),
+        loss_only=_loss_only(batch_size, place),
+        loop_update_s=update_s_by_task(store, steps + _WARM_UP, _WARM_UP, device),
     )
     if out is not None:
         write_result(out, result)
@@ -152,24 +153,24 @@ def _medians(parts: Times) -> dict[str, float]:
 
 def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> LossTimes:
     """Milliseconds of forward and backward: ours hard and soft, and lightly's NT-Xent (None: not installed)."""
-    generator = torch.Generator().manual_seed(0)
+    generator, cuda = torch.Generator().manual_seed(0), device.type == "cuda"
     z_a, z_b = (torch.randn(batch_size, 128, generator=generator).to(device).requires_grad_() for _ in range(2))
     targets = torch.rand(batch_size, batch_size, generator=generator).to(device)
-    hard = _typical_ms(lambda: contrast(z_a, z_b, None, "hard", 0.1), repeats)
-    soft = _typical_ms(lambda: contrast(z_a, z_b, targets, "soft_2", 0.1), repeats)
+    hard = _typical_ms(lambda: contrast(z_a, z_b, None, "hard", 0.1), repeats, cuda)
+    soft = _typical_ms(lambda: contrast(z_a, z_b, targets, "soft_2", 0.1), repeats, cuda)
     try:
         theirs: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = import_module("lightly.loss").NTXentLoss(0.1)
     except ImportError:
         return LossTimes(hard, soft, None)  # what is not installed is not compared; the figure says so
-    return LossTimes(hard, soft, _typical_ms(lambda: theirs(z_a, z_b), repeats))
+    return LossTimes(hard, soft, _typical_ms(lambda: theirs(z_a, z_b), repeats, cuda))
 
 
-def _typical_ms(loss: Callable[[], torch.Tensor], repeats: int) -> float:
+def _typical_ms(loss: Callable[[], torch.Tensor], repeats: int, cuda: bool) -> float:
     seconds: list[float] = []
     for _ in range(repeats):
         began = time.perf_counter()
         loss().backward()
-        if torch.cuda.is_available():
+        if cuda:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
     return 1000 * float(np.median(seconds))

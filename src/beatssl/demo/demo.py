@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.demo.segmenting import segment_demo
 from beatssl.demo.training import LEAST_RECORDS, train_demo
+from beatssl.inference.device import Device
 from beatssl.reports.page import Section
 from beatssl.reports.pretrain_page import pretraining_sections
 from beatssl.reports.store_page import example_rows, store_page
@@ -56,6 +57,8 @@ class DemoConfig:
     """Passes of pretraining over the records; 0: no pretraining, and nothing that needs it."""
     segment_updates: Annotated[int, Field(ge=0)] = 150
     """Weight updates of the segmenter on the pretrained encoder; 0: no segmenter."""
+    device: Device = "auto"
+    """Where networks run; auto: on a GPU where there is one."""
 
     def __post_init__(self) -> None:
         if self.epochs and self.records < LEAST_RECORDS:
@@ -108,7 +111,7 @@ def _prepare(config: DemoConfig) -> tuple[Store, float]:
 
 def _train(config: DemoConfig, store: Store) -> tuple[list[Section], dict[str, str]]:
     """Pretraining, probes and segmenter, as sections and pictures by name."""
-    run = train_demo(store.path, config.out, config.epochs, _say)
+    run = train_demo(store.path, config.out, config.epochs, _say, config.device)
     made = pretraining_sections(store, run, _NOTE)
     if config.segment_updates:
         made.append(wave_section(store, segment_demo(store, run, config.out, config.segment_updates, _say)))

@@ -39,7 +39,7 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     opened = open_encoder(str(run.config.out), run.config.encoder, run.config.seed, store)
     fit = FitConfig(updates=updates, optim=replace(OPTIM, average=_AVERAGE, precision="float32"))
     provenance = {"data": f"{store.kind}, {len(train)} records", "encoder": opened.name, "seed": run.config.seed}
-    folder, options = out / "segmenting", RunConfig()
+    folder, options = out / "segmenting", RunConfig(device=run.config.run.device)
     shutil.rmtree(folder, ignore_errors=True)
     fitted = fit_segmenter(
         fit, options, opened.encoder, marked_rows(store, train), store.preparation, provenance, run.config.seed,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from beatssl.inference.device import Device
 from beatssl.metrics.classification import PairedDifference, macro_figures, paired_difference, paired_weights
 from beatssl.models.encoded import EncoderConfig
 from beatssl.reports.pretrain_page import FinishedRun
@@ -26,7 +27,7 @@ LEAST_RECORDS = 128
 _BOOTSTRAP_DRAWS = 1000
 
 
-def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None]) -> FinishedRun:
+def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None], device: Device = "auto") -> FinishedRun:
     """Pretrain on the store's folds 1–8 into `out`/pretraining, and probe on fold 9 into `out`/probes.
 
     A run that an earlier demo left there is replaced. `say` is called with the name of each step.
@@ -35,7 +36,7 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None]) 
     """
     config = PretrainConfig(
         stores=(store,), out=out / "pretraining", encoder=NETWORK, folds=PRETRAINING_FOLDS, epochs=epochs,
-        optim=OptimConfig(batch_size=BATCH_SIZE), run=RunConfig(log_every=4),
+        optim=OptimConfig(batch_size=BATCH_SIZE), run=RunConfig(log_every=4, device=device),
     )  # fmt: skip
     if (config.out / CONFIG).exists():
         shutil.rmtree(config.out)
@@ -45,7 +46,11 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None]) 
     seconds = time.perf_counter() - began
     say("linear probes of the random and the pretrained encoder")
     probes = {
-        name: probe(ProbeConfig(store, out / "probes" / name, encoder=source, network=NETWORK, test_fold=TEST_FOLD))
+        name: probe(
+            ProbeConfig(
+                store, out / "probes" / name, encoder=source, network=NETWORK, test_fold=TEST_FOLD, device=device
+            )
+        )
         for name, source in (("random", "random"), ("pretrained", str(config.out)))
     }
     gain = _gain(out / "probes" / "pretrained", out / "probes" / "random")

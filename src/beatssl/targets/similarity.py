@@ -9,7 +9,7 @@ from torch import Tensor
 KernelName = Literal["cosine", "correlation", "gaussian", "softclt", "threshold"]
 KERNELS: tuple[KernelName, ...] = get_args(KernelName)
 
-_STRANGERS = 2.0
+_UNRELATED = 2.0
 """Squared difference of one standardised feature between two unrelated rows: the sum of their variances."""
 
 
@@ -68,7 +68,7 @@ def cross_similarity(
             squared = _mean_squared_difference(a, b, certain_a, certain_b)
             if kernel == "gaussian":
                 return torch.exp(-squared / (2 * width**2))
-            return 2 * alpha * torch.sigmoid(-steepness * torch.sqrt(squared / _STRANGERS))
+            return 2 * alpha * torch.sigmoid(-steepness * torch.sqrt(squared / _UNRELATED))
         agreement = _agreement(a, b, certain_a, certain_b, centred=kernel == "correlation")
         if kernel == "threshold":
             return (agreement >= threshold).to(agreement.dtype)
@@ -128,4 +128,4 @@ def _mean_squared_difference(
     seen = (seen - 2 * (a * certain_a) @ (b * certain_b).T).clamp_min(0)
     features = max(a.shape[1], 1)
     missing = 1 - certain_a @ certain_b.T / features
-    return seen / features + _STRANGERS * missing
+    return seen / features + _UNRELATED * missing

@@ -190,6 +190,7 @@ class _Loop:
         """Raises NotFinite, naming the records."""
         ids = ", ".join(self.task.suspects(batch, seen))
         parts = ", ".join(f"{name} {float(loss.detach()):g}" for name, loss in losses.parts.items())
+        parts = parts or f"{float(losses.total.detach()):g}"
         raise NotFinite(
             f"the loss of update {update} is not finite ({parts}) on records {ids}; {self._remedy()}, or leave these "
             "records out"

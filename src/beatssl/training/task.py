@@ -68,7 +68,7 @@ class Task(Protocol[Batch, Seen]):
         ...
 
     def batches(self, first: int, end: int) -> Iterator[Batch]:
-        """This process's part of batches `first` to `end` − 1, on the CPU; a thread asks for them ahead."""
+        """This process's part of batches `first` to `end` − 1, on the CPU; a thread may ask for them ahead."""
         ...
 
     def views(self, batch: Batch, generator: torch.Generator, update: int) -> Seen:

@@ -29,14 +29,14 @@ def beats(p_onset: list[float], line: int = 0) -> tuple[Segments, np.ndarray, np
     return waves, np.array(onset), np.array(offset)
 
 
-def steady(waves: Segments, onset: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def smooth(waves: Segments, onset: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sure = np.full(len(onset), 1 - UNSURE)
     return smoothed(waves, onset, offset, sure, sure, FS_HZ)
 
 
 def test_a_boundary_moves_its_share_towards_the_median_of_the_beats() -> None:
     waves, onset, offset = beats([32, 32, 36, 32, 32])
-    new_onset, new_offset = steady(waves, onset, offset)
+    new_onset, new_offset = smooth(waves, onset, offset)
     moved = new_onset - onset
     assert np.isclose(moved[6], 4 * SHARE)
     assert np.allclose(np.delete(moved, 6), 0)
@@ -45,7 +45,7 @@ def test_a_boundary_moves_its_share_towards_the_median_of_the_beats() -> None:
 
 def test_a_change_that_is_too_large_for_noise_stays() -> None:
     waves, onset, offset = beats([32, 32, 32 + FARTHEST_S * FS_HZ + 1, 32, 32])
-    assert np.array_equal(steady(waves, onset, offset)[0], onset)
+    assert np.array_equal(smooth(waves, onset, offset)[0], onset)
 
 
 def test_a_boundary_that_is_sure_stays() -> None:
@@ -56,7 +56,7 @@ def test_a_boundary_that_is_sure_stays() -> None:
 
 def test_two_beats_tell_nothing_of_each_other() -> None:
     waves, onset, offset = beats([32, 36])
-    assert np.array_equal(steady(waves, onset, offset)[0], onset)
+    assert np.array_equal(smooth(waves, onset, offset)[0], onset)
 
 
 def test_a_slow_drift_is_followed_and_leads_do_not_mix() -> None:
@@ -65,7 +65,7 @@ def test_a_slow_drift_is_followed_and_leads_do_not_mix() -> None:
     parts = [beats(drift, 0), beats([20.0] * 100, 1)]
     waves = Segments(*(np.concatenate(field) for field in zip(*(p[0] for p in parts), strict=True)))
     onset, offset = (np.concatenate([p[i] for p in parts]) for i in (1, 2))
-    moved = steady(waves, onset, offset)[0] - onset
+    moved = smooth(waves, onset, offset)[0] - onset
     assert np.abs(moved).max() <= SHARE * BEATS / 2 / 10
     assert np.allclose(moved[300:], 0)
 

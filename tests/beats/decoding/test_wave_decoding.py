@@ -8,7 +8,7 @@ import wfdb
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beatssl.beats.decoding import viterbi as wave_path
+from beatssl.beats.decoding import viterbi
 from beatssl.beats.decoding.viterbi import LEAST_S, P_GAP_S, QRS_GAP_S, wave_segments
 from beatssl.beats.decoding.wave_decoding import decode_waves, silent
 from beatssl.signals.waves import WAVE_CLASSES
@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 # The states and what may follow them, written out once more: (class, may follow after how long and at what cost).
 STATES = {"none": 0, "P": 1, "after P": 0, "long after P": 0, "QRS": 2, "after QRS": 0, "long after QRS": 0, "T": 3}
-RARE = wave_path.RARE_COST
+RARE = viterbi.RARE_COST
 FOLLOWS = {
     "none": {"T": 0.0},
     "P": {"none": 0.0, "T": 0.0, "long after P": RARE, "long after QRS": RARE},
@@ -61,7 +61,7 @@ def slow_waves(probability: np.ndarray) -> list[tuple[int, int, int]]:
         for state, kind in STATES.items():
             options = [(total[kind, end + 1], 0, "")]
             for first in range(1, end + 2 - LEAST.get(state, 1)):
-                evidence = total[kind, end + 1] - total[kind, first] - (wave_path.WAVE_COST if kind else 0)
+                evidence = total[kind, end + 1] - total[kind, first] - (viterbi.WAVE_COST if kind else 0)
                 options += [
                     (best[first - 1][source][0] + evidence - cost, first, source)
                     for source, cost in FOLLOWS[state].items()
@@ -212,7 +212,7 @@ def test_windows_of_a_long_record_leave_no_seam(fs_hz: float, monkeypatch: pytes
     probability = (0.6 * clean + 0.4 * rough(rng, 1, time, 9)).astype(np.float32)
     in_windows = decode_waves(probability, fs_hz)
     assert len(in_windows) >= 180
-    monkeypatch.setattr(wave_path, "CORE_S", 100.0)
+    monkeypatch.setattr(viterbi, "CORE_S", 100.0)
     whole = decode_waves(probability, fs_hz)
     assert in_windows["wave"].tolist() == whole["wave"].tolist()
     np.testing.assert_allclose(in_windows["onset_s"], whole["onset_s"])

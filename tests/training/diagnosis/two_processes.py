@@ -3,15 +3,13 @@
 Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
 """
 
-import os
 import sys
-import tempfile
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-import torch.distributed as dist
+from sharing import compared
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -53,30 +51,8 @@ def step(store: Store, process: int, processes: int) -> list[Tensor]:
     return [losses.total.detach(), *(weight.grad for weight in model.parameters() if weight.grad is not None)]
 
 
-def in_child(store: Store, process: int, folder: Path) -> int:
-    child = os.fork()
-    if child == 0:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
-        torch.save(step(store, process, 2), folder / f"{process}.pt")
-        dist.destroy_process_group()
-        os._exit(0)
-    return child
-
-
 def main(path: str) -> None:
-    store = Store(path)
-    with tempfile.TemporaryDirectory() as scratch:
-        children = [in_child(store, process, Path(scratch)) for process in range(2)]
-        for child in children:
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        shared = [torch.load(Path(scratch) / f"{process}.pt") for process in range(2)]
-    alone = step(store, 0, 1)
-    apart = max(
-        float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-3))
-        for one in shared
-        for ours, theirs in zip(one, alone, strict=True)
-    )
-    print(len(alone), apart)
+    print(*compared(partial(step, Store(path))))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +23,8 @@ def same_weights(one: Path, other: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork are POSIX")
-def test_killed_again_and_again_it_ends_with_the_same_bits(store, tmp_path):
-    script = Path(__file__).parent / "killed.py"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(store.path), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.splitlines()[-1]) == 5
+def test_killed_again_and_again_it_ends_with_the_same_bits(store, forked, tmp_path):
+    assert forked(Path(__file__).parent / "killed.py", store.path, tmp_path)[-1] == "5 of 5"
     assert same_weights(tmp_path / "killed", tmp_path / "whole")
     for name in ("loss", "update", "rate", "gradient"):
         killed, whole = ([line.get(name) for line in read_log(tmp_path / run)] for run in ("killed", "whole"))
@@ -63,7 +54,7 @@ def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
     with pytest.raises(CheckpointError, match=r"another network.*width: 0.25 against 0.5"):
         pretrain(replace(changed, encoder=EncoderConfig(width=0.5, depth=0.5), out=tmp_path / "wider"))
     with pytest.raises(CheckpointError, match="default holds another network"):
-        pretrain(replace(changed, init="default", out=tmp_path / "shipped"))
+        pretrain(replace(changed, init="default", out=tmp_path / "other"))
 
 
 def test_probes_on_the_way(config, store, copied_with):

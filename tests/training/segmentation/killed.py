@@ -1,12 +1,11 @@
 """Run by test_segment.py: a fold, with and without co-training, killed at weight updates and while files are saved."""
 
-import os
-import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import torch
+from killing import killed_at
 
 from beatssl.models.decoder import DecoderConfig
 from beatssl.models.encoded import EncoderConfig
@@ -27,32 +26,6 @@ def config(store: Path, out: Path, cotrain: Path | None) -> SegmentConfig:
     )  # fmt: skip
 
 
-def killed_at(of: SegmentConfig, replaced: int, steps: int) -> bool:
-    """Train in a child that kills itself at its n-th file moved or weight update; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        move, step = os.replace, torch.optim.AdamW.step
-        counted = {"moved": 0, "steps": 0}
-
-        def kill(kind: str, limit: int) -> None:
-            counted[kind] += 1
-            if counted[kind] == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def replaced_by(source: Path, target: Path) -> None:
-            kill("moved", replaced)
-            move(source, target)
-
-        def stepped(*args: object, **named: object) -> object:
-            kill("steps", steps)
-            return step(*args, **named)
-
-        os.replace, torch.optim.AdamW.step = replaced_by, stepped
-        segment(of)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-
-
 MARKS = (
     (1, 0),  # the config, in a folder that has nothing yet
     (0, 4), (1, 0),  # an update between two states, and a state
@@ -68,7 +41,7 @@ def main(store: Path, other: Path, folder: Path) -> None:
     came: list[str] = []
     for kind, cotrain, kills in (("marks", None, MARKS), ("cotrained", other, COTRAINED)):
         killed, whole = (config(store, folder / f"{kind}-{name}", cotrain) for name in ("killed", "whole"))
-        came.append(f"{sum(killed_at(killed, *at) for at in kills)} of {len(kills)}")
+        came.append(f"{sum(killed_at(partial(segment, killed), *at) for at in kills)} of {len(kills)}")
         segment(killed)
         segment(whole)
     print(", ".join(came))

@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_names_update_records_and_remedy(store, rows, 
     with pytest.raises(NotFinite) as caught:
         train(spoilt, optim, RUN, 0, tmp_path, start_accelerator(RUN, tmp_path))
     assert "the loss of update 0 is not finite" in str(caught.value)
-    assert f"on records {', '.join(map(str, first))}; " in str(caught.value)
+    assert f"on records {', '.join(store.records['record_id'].iloc[first])}; " in str(caught.value)
     assert "lower rate than 0.003 or precision='float32', or leave these records out" in str(caught.value)
 
 

@@ -78,7 +78,7 @@ def _differ(new: _Boundaries, old: _Boundaries) -> Bool[np.ndarray, " wave"]:
 def _spoilt(
     waves: Segments, onset: Float64[np.ndarray, " wave"], offset: Float64[np.ndarray, " wave"], fs_hz: float
 ) -> Bool[np.ndarray, " wave"]:
-    """Waves that are narrower than `wave_path` allows, or too near to the one before or after."""
+    """Waves that are narrower than `viterbi` allows, or too near to the one before or after."""
     wrong = offset - onset < np.array([0, *LEAST_S.values()])[waves.kind] * fs_hz
     before, after = waves.kind[:-1], waves.kind[1:]
     least = np.where((before == _P) & (after == _P), P_GAP_S, 0) + np.where(

@@ -59,10 +59,6 @@ class Rows:
         return self.records["record_id"].astype(str).to_numpy()
 
     @cached_property
-    def patient(self) -> Shaped[np.ndarray, " row"]:
-        return self.records["patient_id"].fillna(self.records["record_id"]).astype(str).to_numpy()
-
-    @cached_property
     def samples(self) -> Int64[np.ndarray, " row"]:
         """Samples of each row before the padding."""
         return self.records["samples"].to_numpy(np.int64)

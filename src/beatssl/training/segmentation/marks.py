@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int16, Int64
+from jaxtyping import Bool, Float, Int16, Int64, Shaped
 from torch import Tensor
 
 from beatssl.signals.leads import LEADS
@@ -41,6 +41,7 @@ class MarkedRows:
     """
 
     row: Int64[np.ndarray, " row"]
+    record_id: Shaped[np.ndarray, " row"]
     ecg_mv: Float[Tensor, "row lead time"]
     lead_mask: Bool[Tensor, "row lead"]
     covered: Int16[Tensor, "row lead 4 step"]
@@ -56,7 +57,7 @@ class MarkedRows:
         begin, end = (np.searchsorted(self.beat_row.numpy(), at, side=side) for side in ("left", "right"))
         beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
         return MarkedRows(
-            self.row[at], self.ecg_mv[at], self.lead_mask[at], self.covered[at],
+            self.row[at], self.record_id[at], self.ecg_mv[at], self.lead_mask[at], self.covered[at],
             torch.from_numpy(np.repeat(np.arange(len(at)), end - begin)), self.beat_at[beats], self.fs_hz,
         )  # fmt: skip
 
@@ -84,6 +85,7 @@ def marked_rows(store: Store, rows: Sequence[int] | Int64[np.ndarray, " row"]) -
     order = np.argsort(beat_row[beat_row >= 0], kind="stable")
     return MarkedRows(
         row=wanted,
+        record_id=store.records["record_id"].astype(str).to_numpy(object)[wanted],
         ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
         lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
         covered=torch.from_numpy(covered_by(classes_of(store, wanted))),

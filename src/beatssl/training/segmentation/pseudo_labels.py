@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Int16, Int64
 
 from beatssl.inference.decimation import decimation_factor
-from beatssl.signals.filters import resample
 from beatssl.signals.leads import LEADS
-from beatssl.signals.preparation import Preparation
+from beatssl.signals.preparation import Preparation, resample_rows
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.store.unlabelled import kept_rows
@@ -28,12 +27,12 @@ class PseudoLabelledRows:
     Nothing is known before a row's first wave and after its last.
     """
 
-    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preprocessing: Preparation) -> None:
-        """Raises ValueError where signals cannot be brought to `preprocessing` or none of the rows has waves enough."""
+    def __init__(self, store: Store, rows: Int64[np.ndarray, " row"], preparation: Preparation) -> None:
+        """Raises ValueError where signals cannot be brought to `preparation` or none of the rows has waves enough."""
         own = store.preparation
-        if decimation_factor(preprocessing, own) is None:
+        if decimation_factor(preparation, own) is None:
             raise ValueError(
-                f"store {store.path} was prepared as {own}, the marked one as {preprocessing}; for co-training, "
+                f"store {store.path} was prepared as {own}, the marked one as {preparation}; for co-training, "
                 "prepare it alike, or at a half or a quarter of its rate"
             )
         beats = store.beats[["row", "time_s", *(name for part in _PARTS.values() for name in part)]]
@@ -45,7 +44,8 @@ class PseudoLabelledRows:
                 f"none of the {len(rows)} rows of {store.path} that may be learnt from has {_LEAST_WAVES} measured "
                 "waves; pass other folds or another store"
             )
-        self.store, self.preparation, self.fs_hz = store, preprocessing, preprocessing.fs_hz
+        self.store, self.preparation, self.fs_hz = store, preparation, preparation.fs_hz
+        self._record_id = store.records["record_id"].astype(str).to_numpy(object)
         self._beats, self._beat_row = beats, beats["row"].to_numpy(np.int64)
 
     def __len__(self) -> int:
@@ -54,14 +54,13 @@ class PseudoLabelledRows:
     def take(self, at: Int64[np.ndarray, " some"]) -> MarkedRows:
         """Some of the rows, by their place among them."""
         rows = self.row[at]
-        stored = self.store.ecg_mv(rows)
-        lines = resample(stored.reshape(-1, stored.shape[2]), self.store.fs_hz, self.fs_hz)
-        ecg_mv = lines.reshape(*stored.shape[:2], -1)
+        ecg_mv = resample_rows(self.store.ecg_mv(rows), self.store.fs_hz, self.fs_hz)
         begin, end = (np.searchsorted(self._beat_row, rows, side=side) for side in ("left", "right"))
         classes = np.stack([self._classes(slice(*ends)) for ends in zip(begin, end, strict=True)])[:, None]
         beats = np.concatenate([np.arange(a, b) for a, b in zip(begin, end, strict=True)])
         return MarkedRows(
             row=rows,
+            record_id=self._record_id[rows],
             ecg_mv=torch.from_numpy(np.nan_to_num(ecg_mv)),
             lead_mask=torch.from_numpy(np.isfinite(ecg_mv).any(axis=2)),
             covered=torch.from_numpy(covered_by(classes)).expand(-1, len(LEADS), -1, -1),

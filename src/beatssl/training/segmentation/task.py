@@ -195,8 +195,9 @@ class WaveTask:
         return found | {"macro": float(np.mean(list(found.values())))}
 
     def suspects(self, batch: WaveBatch, seen: tuple[WaveViews, int]) -> list[str]:
-        """Numbers of the rows with marks, in their store."""
-        return [str(row) for row in batch.marked.row]
+        """All records of the batch."""
+        parts = (batch.marked,) if batch.pseudo is None else (batch.marked, batch.pseudo)
+        return [str(name) for part in parts for name in part.record_id]
 
     def checkpoint(self, model: nn.Module, updates: int) -> None:
         """The segmenter is kept when training is done."""

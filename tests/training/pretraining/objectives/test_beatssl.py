@@ -1,7 +1,4 @@
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,13 +242,8 @@ def test_clusters_of_several_stores_are_no_targets(store):
         beat_ssl_columns(both, small("beatssl", "objective.beat.targets=clusters").objective)
 
 
-def test_two_processes_give_the_loss_and_gradients_of_one(store):
-    script = Path(__file__).parent / "two_processes.py"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(script), str(store.path)], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    compared, apart = done.stdout.split()[-2:]
+def test_two_processes_give_the_loss_and_gradients_of_one(store, forked):
+    (line,) = forked(Path(__file__).parent / "two_processes.py", store.path)
+    compared, apart = line.split()
     assert int(compared) > 40
     assert float(apart) < 1e-5

@@ -3,14 +3,12 @@
 Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
 """
 
-import os
 import sys
-import tempfile
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import torch
-import torch.distributed as dist
+from sharing import compared
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -52,27 +50,8 @@ def step(data: Rows, process: int, processes: int) -> list[Tensor]:
     return [outcome.total.detach(), *(weight.grad for weight in objective.parameters() if weight.grad is not None)]
 
 
-def in_child(data: Rows, process: int, folder: Path) -> int:
-    child = os.fork()
-    if child == 0:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
-        torch.save(step(data, process, 2), folder / f"{process}.pt")
-        dist.destroy_process_group()
-        os._exit(0)
-    return child
-
-
 def main(store: str) -> None:
-    torch.set_num_threads(1)
-    data = load_rows([store])
-    with tempfile.TemporaryDirectory() as scratch:
-        children = [in_child(data, process, Path(scratch)) for process in range(2)]
-        for child in children:
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        shared = [torch.load(Path(scratch) / f"{process}.pt") for process in range(2)]
-    alone = step(data, 0, 1)
-    apart = max(float((ours - theirs).abs().max()) for one in shared for ours, theirs in zip(one, alone, strict=True))
-    print(len(alone), apart)
+    print(*compared(partial(step, load_rows([store]))))
 
 
 if __name__ == "__main__":

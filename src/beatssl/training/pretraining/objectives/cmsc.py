@@ -14,6 +14,7 @@ from beatssl.losses.contrast import contrast
 from beatssl.losses.gather import gather, gather_with_grad
 from beatssl.models.encoded import Encoder
 from beatssl.models.projector import Projector
+from beatssl.store.splits import patients
 from beatssl.targets.soft import hard_targets
 from beatssl.training.pretraining.batches import Batch
 from beatssl.training.pretraining.columns import Columns, Rows
@@ -84,7 +85,7 @@ def _ended(signals: Signals, valid: torch.Tensor) -> Signals:
 
 
 def _columns(rows: Rows, config: CmscSettings) -> Columns:
-    return Columns(record={"patient": pd.factorize(rows.patient)[0]})
+    return Columns(record={"patient": pd.factorize(patients(rows.records))[0]})
 
 
 METHOD = Method(

@@ -31,7 +31,7 @@ class MaskedSettings:
 
 
 class Masked(NamedTuple):
-    """Records with patches hidden, as they are, and which samples are hidden and were measured."""
+    """Records with patches hidden, the same whole, and which samples are hidden and were measured."""
 
     shown: Signals
     whole: Signals
@@ -48,7 +48,7 @@ class MaskedReconstruction(Objective):
         self.reconstruct = nn.Conv1d(encoder.channels, encoder.config.leads * encoder.stride, 1)
 
     def views(self, make: ViewMaker) -> Masked:
-        """Records as they were measured, and the same augmented with patches of all leads at zero."""
+        """Augmented records, and the same with some patches at zero in all leads."""
         whole = make.view()
         records, _, time = whole.ecg_mv.shape
         patch = max(1, round(self.config.patch_s * whole.fs_hz))
