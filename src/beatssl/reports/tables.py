@@ -196,7 +196,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
-        "qtdb/check-fiducials.json", "QTDB, 15 records, two leads, at 100 Hz", "check STORE --what fiducials",
+        "qtdb/check-fiducials.json", "QTDB, 30 records, two leads, at 100 Hz", "check STORE --what fiducials",
         (("the same on a database that nothing was developed on", _median_errors),),
     ),
     (
@@ -265,7 +265,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         for row, title, command in _SEGMENT_ROWS
     ),
     (
-        "qtdb/check-marked-points.json", "QTDB, 15 records, at 200 Hz",
+        "qtdb/check-marked-points.json", "QTDB, 30 records, at 200 Hz",
         "check STORE --what marked-points --segmenter …",
         (("segmenter, better lead: sensitivity (error in ms), on and off of P, QRS, T", _marked_points),),
     ),
