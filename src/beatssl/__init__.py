@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from beatssl.analysis.analyze import AnalyzeConfig as AnalyzeConfig
     from beatssl.analysis.analyze import AnalyzeResult as AnalyzeResult
     from beatssl.analysis.analyze import analyze as analyze
-    from beatssl.analysis.waves import FileOptions as FileOptions
+    from beatssl.analysis.inspect_files import InspectConfig as InspectConfig
+    from beatssl.analysis.inspect_files import inspect_files as inspect_files
+    from beatssl.records.formats.options import FileOptions as FileOptions
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
     from beatssl.checks.check import CheckConfig as CheckConfig
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from beatssl.inference.encoder import BeatEncoder as BeatEncoder
     from beatssl.inference.segmenter import EcgSegmenter as EcgSegmenter
     from beatssl.records.download import download as download
+    from beatssl.records.read import read as read
+    from beatssl.records.read import read_all as read_all
     from beatssl.records.record import Record as Record
     from beatssl.records.record import RecordError as RecordError
     from beatssl.reports.classification_pictures import draw_classification as draw_classification
@@ -80,9 +84,11 @@ _HOME = {
     "ecg_paper": "drawing.ecg_paper",
     "EcgClassifier": "inference.classifier",
     "EcgSegmenter": "inference.segmenter",
-    "FileOptions": "analysis.waves",
+    "FileOptions": "records.formats.options",
     "finetune": "training.diagnosis.finetune",
     "FinetuneConfig": "training.diagnosis.finetune",
+    "inspect_files": "analysis.inspect_files",
+    "InspectConfig": "analysis.inspect_files",
     "open_stores": "store.store",
     "Preparation": "signals.preparation",
     "prepare": "store.prepare",
@@ -93,6 +99,8 @@ _HOME = {
     "ProbeConfig": "training.diagnosis.probe",
     "recalibrate": "studies.recalibrate",
     "RecalibrateConfig": "studies.recalibrate",
+    "read": "records.read",
+    "read_all": "records.read",
     "Record": "records.record",
     "RecordError": "records.record",
     "segment": "training.segmentation.segment",
@@ -121,6 +129,7 @@ __all__ = [
     "EcgSegmenter",
     "FileOptions",
     "FinetuneConfig",
+    "InspectConfig",
     "Preparation",
     "PrepareConfig",
     "PretrainConfig",
@@ -144,10 +153,13 @@ __all__ = [
     "draw_classification",
     "ecg_paper",
     "finetune",
+    "inspect_files",
     "open_stores",
     "prepare",
     "pretrain",
     "probe",
+    "read",
+    "read_all",
     "recalibrate",
     "segment",
     "show_views",

@@ -205,6 +205,14 @@ VERBS: dict[str, Verb] = {
         "beatssl prepare ptbxl data/ptb-xl --out stores/ptb-xl",
         show_line,
     ),
+    "inspect": Verb(
+        "what ECG files hold, or why they are refused",
+        "beatssl.analysis.inspect_files",
+        "inspect_files",
+        "InspectConfig",
+        "beatssl inspect ward7/ecg.dcm export.csv --files.csv-fs-hz 500",
+        show_line,
+    ),
     "check": Verb(
         "measure a store against its reference marks or labels",
         "beatssl.checks.check",

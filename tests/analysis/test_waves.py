@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.analysis.waves import FileOptions, Found, of_array, of_files, of_store
+from beatssl.records.formats.options import FileOptions
+from beatssl.analysis.waves import Found, of_array, of_files, of_store
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.store.config import PrepareConfig

@@ -71,6 +71,18 @@ def test_amplitude_may_be_flagged_instead() -> None:
     assert record.metadata == {"implausible_amplitude": True}
 
 
-def test_offset_of_a_dc_coupled_recorder_and_a_dead_record_are_plausible() -> None:
+def test_offset_of_a_dc_coupled_recorder_is_plausible() -> None:
     assert record_from_array(ECG + 250, 250, "mV", LEADS).metadata == {}
-    assert record_from_array(ECG * 0, 250, "mV", LEADS).metadata == {}
+
+
+def test_a_record_that_never_changes_holds_nothing() -> None:
+    with pytest.raises(RecordError) as error:
+        record_from_array(ECG * 0 + 1, 250, "mV", LEADS)
+    assert error.value.reason == "missing-leads"
+
+
+def test_beats_higher_than_those_of_any_ecg_are_flagged() -> None:
+    beat = np.exp(-(((np.arange(2500) / 250 % 1) - 0.4) ** 2) / 0.0004)
+    for height_mv, flag in ((1.0, {}), (3.0, {}), (5.0, {"implausible_amplitude": True})):
+        ecg = height_mv * np.stack([beat, beat, 0 * beat + beat / 2, -beat])
+        assert record_from_array(ecg, 250, "mV", ("I", "II", "III", "aVR")).metadata == flag

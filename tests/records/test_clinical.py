@@ -10,7 +10,7 @@ import pytest
 from beatssl.records.clinical import Privacy, hashed_path, read_clinical
 from beatssl.records.privacy import find_hashed
 from beatssl.records.record import RecordError
-from beatssl.records.units import UnitPolicy
+from beatssl.records.formats.options import FileOptions
 from beatssl.signals.leads import LEADS
 
 HASHED = Privacy(salt=b"a salt")
@@ -133,7 +133,7 @@ def test_no_unit_is_an_error(clinical_folder: Path, tmp_path: Path) -> None:
         read_clinical(tmp_path, "b.xml", "r", HASHED)
     assert error.value.reason == "amplitude"
     assert "b.xml" not in str(error.value)  # a clinic names files after patients
-    assert read_clinical(tmp_path, "b.xml", "r", HASHED, UnitPolicy(implausible="flag")).metadata[
+    assert read_clinical(tmp_path, "b.xml", "r", HASHED, FileOptions(implausible="flag")).metadata[
         "implausible_amplitude"
     ]
 

@@ -10,7 +10,7 @@ import pytest
 import wfdb
 
 from beatssl.records.record import RecordError
-from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.records.wfdb_header import parse_header
 
@@ -23,7 +23,7 @@ RECORDS = [
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_equal_to_wfdb_bit_for_bit(data_root: Path, name: str) -> None:
-    ours = read_wfdb(data_root, name, WFDB_DEFAULTS)
+    ours = read_wfdb(data_root, name, BY_FORMAT)
     theirs = wfdb.rdrecord(str(data_root / name))
     np.testing.assert_array_equal(ours.ecg_mv, theirs.p_signal.T.astype(np.float32))
     assert list(ours.leads) == theirs.sig_name
@@ -135,13 +135,13 @@ def test_record_name_or_link_that_leaves_the_folder(copy: Path) -> None:
 def test_missing_unit_or_gain_is_an_error_unless_assumed(copy: Path) -> None:
     before = read_wfdb(copy, "00001_lr").ecg_mv
     _edit(copy / "00001_lr.hea", "1000.0(0)/mV", "1000.0(0)")
-    assert _reason(copy) == "unit"
-    signals = read_wfdb(copy, "00001_lr", WFDB_DEFAULTS)
+    assert _reason(copy, missing="error") == "unit"
+    signals = read_wfdb(copy, "00001_lr", BY_FORMAT)
     np.testing.assert_array_equal(signals.ecg_mv, before)
     assert signals.metadata == {"unit_assumed": True}
     _edit(copy / "00001_lr.hea", "1000.0(0)", "0")
-    assert _reason(copy) == "unit"
-    np.testing.assert_allclose(read_wfdb(copy, "00001_lr", WFDB_DEFAULTS).ecg_mv, before * 5, rtol=1e-6)
+    assert _reason(copy, missing="error") == "unit"
+    np.testing.assert_allclose(read_wfdb(copy, "00001_lr", BY_FORMAT).ecg_mv, before * 5, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1e-3), ("V", 1e3), ("mv", 1), ("µV", 1e-3), ("nV", 1e-6)])

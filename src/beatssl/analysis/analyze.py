@@ -9,9 +9,11 @@ import tyro
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from beatssl.analysis.waves import FileOptions, Found, nothing_found, of_files, of_store
+from beatssl.analysis.waves import Found, nothing_found, of_files, of_store
 from beatssl.inference.device import Device, torch_device
 from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.records.files import located
+from beatssl.records.formats.options import FileOptions
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
 from beatssl.store.shards.reading import Reject
@@ -72,8 +74,7 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     is no such segmenter, or a store was prepared otherwise than it expects.
     """
     for path in config.paths:
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file or folder {path}; correct the path")
+        located(path)
     segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
     found: list[Found] = []
     refused: list[Reject] = []

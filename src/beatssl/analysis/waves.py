@@ -3,19 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float32, Int64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
 from beatssl.features.wave_intervals import wave_intervals
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import WAVE_TIMES, EcgSegmenter, slots, waves_of
 from beatssl.progress import track
-from beatssl.records.files import FilesReader
+from beatssl.records.files import FilesReader, located
+from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import canonical_leads, present_leads
@@ -26,18 +25,6 @@ from beatssl.store.store import Store
 
 BATCH_ROWS = 16
 """Rows that are segmented and decoded at once."""
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class FileOptions:
-    """What CSV and .npy files do not say."""
-
-    csv_fs_hz: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Their sampling rate."""
-    unit: str | None = None
-    """Their unit, such as mV or uV."""
-    lead_names: tuple[str, ...] = ()
-    """Their leads, in order; any name will do, one of the twelve is understood."""
 
 
 class Found(NamedTuple):
@@ -71,10 +58,9 @@ def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None =
 
     Raises FileNotFoundError where there is no such place, or no ECG in it.
     """
-    if not place.exists():
-        raise FileNotFoundError(f"there is no file or folder {place}; pass an ECG file, a folder of them, or a store")
+    place = located(place)
     given = options or FileOptions()
-    reader = FilesReader(given.csv_fs_hz, given.unit, given.lead_names)
+    reader = FilesReader(given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override)
 
     def prepared(record: Record) -> PreparedRecord:
         return prepare_record(record, segmenter.takes)

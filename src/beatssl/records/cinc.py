@@ -7,7 +7,7 @@ from pathlib import Path
 from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_labels
 from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import Record
-from beatssl.records.units import STRICT, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.signals.leads import canonical_leads
 
@@ -29,7 +29,7 @@ class CincReader:
     name stands in several folders, its id is the path.
     """
 
-    units: UnitPolicy = STRICT
+    units: UnitPolicy = BY_FORMAT
     kind: str = field(default="cinc", init=False)
 
     def sources(self, root: Path) -> list[Source]:

@@ -9,7 +9,7 @@ from beatssl.records.annotations import read_annotations, wave_marks, waves_of
 from beatssl.records.demographics import OVER_89_YEARS, age_of, sex_of
 from beatssl.records.reader import Source
 from beatssl.records.record import Label, Record
-from beatssl.records.units import STRICT, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb, record_names
 from beatssl.signals.leads import LEADS, canonical_leads
 
@@ -30,7 +30,7 @@ class LudbReader:
     """
 
     gains: Literal["corrected", "published"] = "corrected"
-    units: UnitPolicy = STRICT
+    units: UnitPolicy = BY_FORMAT
     kind: str = field(default="ludb", init=False)
 
     def sources(self, root: Path) -> list[Source]:

@@ -11,7 +11,7 @@ from beatssl.records.annotations import BEATS, Annotations, read_annotations
 from beatssl.records.demographics import Sex, age_of, sex_of
 from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import BeatMarks, Record
-from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb, record_names
 from beatssl.signals.leads import canonical_leads
 
@@ -59,7 +59,7 @@ class MitdbReader:
     headers state a gain but no unit: WFDB's default, mV, holds.
     """
 
-    units: UnitPolicy = WFDB_DEFAULTS
+    units: UnitPolicy = BY_FORMAT
     kind: str = field(default="mitdb", init=False)
 
     def sources(self, root: Path) -> list[Source]:

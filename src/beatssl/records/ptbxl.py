@@ -13,7 +13,7 @@ import pandas as pd
 from beatssl.records.demographics import OVER_89_YEARS, Sex, age_of
 from beatssl.records.reader import Source
 from beatssl.records.record import Label, Record, RecordError
-from beatssl.records.units import STRICT, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.signals.leads import canonical_leads
 
@@ -38,7 +38,7 @@ class PtbXlReader:
     """
 
     sampling: Literal["100", "500"] = "100"
-    units: UnitPolicy = STRICT
+    units: UnitPolicy = BY_FORMAT
     kind: str = field(default="ptbxl", init=False)
 
     def sources(self, root: Path) -> list[Source]:

@@ -7,7 +7,7 @@ from beatssl.records.annotations import read_annotations, wave_marks, waves_of
 from beatssl.records.demographics import age_of, comment_fields, sex_of
 from beatssl.records.reader import Source, unlike_ids
 from beatssl.records.record import Record
-from beatssl.records.units import WFDB_DEFAULTS, UnitPolicy
+from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import lead_names, read_wfdb, record_names
 
 
@@ -19,7 +19,7 @@ class QtdbReader:
     but no unit, and two (sel821, sel883) no gain: WFDB's defaults hold, and `metadata["unit_assumed"]` says so.
     """
 
-    units: UnitPolicy = WFDB_DEFAULTS
+    units: UnitPolicy = BY_FORMAT
     kind: str = field(default="qtdb", init=False)
 
     def sources(self, root: Path) -> list[Source]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 Reason = Literal[
-    "unreadable", "truncated", "checksum", "nan", "unit", "amplitude", "missing-leads", "no-beats", "impossible-rate",
+    "unreadable", "truncated", "checksum", "nan", "unit", "amplitude", "no-ecg", "sampling-rate", "missing-leads", "no-beats", "impossible-rate",
     "too-short", "unsafe-path",
 ]  # fmt: skip
 
@@ -18,13 +18,27 @@ METADATA = frozenset(
         "format", "highpass_hz", "lowpass_hz", "notch_hz", "pacemaker", "unit_assumed", "implausible_amplitude",
         "age_over_89", "age_as_published", "gain_corrected", "flutter_s", "ptbxl_ecg_id", "height", "weight", "device",
         "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
-        "rate_bpm", "pr_s", "qrs_s", "qt_s",
+        "rate_bpm", "pr_s", "qrs_s", "qt_s", "left_out", "left_out_groups", "calibration_cut_s", "fs_overridden_from_hz",
+        "padding", "damaged_sections", "derived",
     ]
 )  # fmt: skip
 """Keys of `Record.metadata` that a store keeps. They name nobody; a key that is not listed here stays out."""
 
 IDENTITY = frozenset(["name", "birth_date"])
 """Keys that it keeps beside them where identifiers are kept on purpose."""
+
+
+_SENTENCES = {
+    "unit_assumed": "assumed: a unit or gain that the file does not state",
+    "left_out": "left out, as no ECG or at another rate: {}",
+    "left_out_groups": "left out: {} other groups of the file, such as median beats",
+    "calibration_cut_s": "cut off: {} s of calibration pulse",
+    "fs_overridden_from_hz": "sampling rate given by the user; the file states {} Hz",
+    "damaged_sections": "damaged and not needed for the samples: section {}",
+    "implausible_amplitude": "amplitude: beats are higher than any ECG's; is the unit or gain right?",
+    "age_over_89": "age: over 89",
+}
+"""What `Record.notes` says of metadata."""
 
 
 class RecordError(ValueError):
@@ -93,6 +107,31 @@ class Record:
             raise RecordError("unreadable", f"record {self.id}: a lead name stands twice in {list(self.leads)}")
         if not (np.isfinite(self.fs_hz) and self.fs_hz > 0):
             raise RecordError("unreadable", f"record {self.id}: sampling rate {self.fs_hz} Hz; state it with fs_hz=")
+
+    def __str__(self) -> str:
+        """What was read, in a few lines: leads, rate, length, person, and what was assumed, left out or is missing."""
+        return "\n".join([f"{self.id}: {self.summary}", *(f"  {note}" for note in self.notes)])
+
+    @property
+    def summary(self) -> str:
+        """Leads, rate, length and source in one line."""
+        count = len(self.leads)
+        leads = f"{count} lead{'s' if count != 1 else ''} ({' '.join(self.leads)})"
+        person = [f"age {self.age_years:g}" if self.age_years is not None else "", self.sex or ""]
+        said = "".join(f", {text}" for text in person if text)
+        return f"{leads}, {self.fs_hz:g} Hz, {self.duration_s:.4g} s, {self.metadata.get('format', self.source)}{said}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader assumed, left out, cut off or overruled, and what is missing, a sentence each."""
+        missing = [lead for lead, row in zip(self.leads, self.ecg_mv, strict=True) if np.isnan(row).all()]
+        gaps = float(np.isnan(self.ecg_mv).mean()) if self.ecg_mv.size else 0.0
+        said = [text.format(self.metadata[key]) for key, text in _SENTENCES.items() if self.metadata.get(key)]
+        if missing:
+            said.append(f"missing (never measured, or never changes): {', '.join(missing)}")
+        elif gaps:
+            said.append(f"not measured: {100 * gaps:.2g} % of the samples")
+        return tuple(said)
 
     @property
     def duration_s(self) -> float:

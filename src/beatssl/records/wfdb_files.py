@@ -8,14 +8,15 @@ Multi-segment records are put together from their segments, each read either way
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from beatssl.records.channels import Choice, choose
 from beatssl.records.reader import inside, read_inside
 from beatssl.records.record import RecordError
-from beatssl.records.units import STRICT, UnitPolicy, check_amplitude, mv_per
+from beatssl.records.units import BY_FORMAT, UnitPolicy, check_amplitude, mv_per
 from beatssl.records.wfdb_header import DEFAULT_GAIN, Header, SignalLine, parse_header
 from beatssl.signals.leads import canonical_leads
 
@@ -35,22 +36,24 @@ _SAMPLES_PER_BYTE = 4096  # more than any compressed format reaches: FLAC needs 
 
 @dataclass(frozen=True, slots=True)
 class WfdbSignals:
-    """The signals of one WFDB record that are voltages, with what its header says besides."""
+    """The ECG of one WFDB record, with what its header says besides."""
 
     ecg_mv: Float32[np.ndarray, "lead time"]
     leads: tuple[str, ...]  # as the header spells them
     fs_hz: float
     comments: tuple[str, ...]
-    metadata: dict[str, Any]  # flags: unit_assumed, implausible_amplitude
+    metadata: dict[str, Any]  # unit_assumed, implausible_amplitude; left_out: names of the signals that are no ECG
 
 
-def read_wfdb(root: Path, name: str, policy: UnitPolicy = STRICT, units_per_mv: float | None = None) -> WfdbSignals:
-    """The record `name` (path below `root`, without `.hea`), in mV; NaN where not measured.
+def read_wfdb(root: Path, name: str, policy: UnitPolicy = BY_FORMAT, units_per_mv: float | None = None) -> WfdbSignals:
+    """The ECG of the record `name` (path below `root`, without `.hea`), in mV; NaN where not measured.
 
-    `units_per_mv` overrules the gains and baselines of a header that is known to state wrong ones (baseline 0).
+    Of its signals those are kept that `channels.choose` takes for ECG; the others are named in `metadata["left_out"]`.
+    A signal without unit or gain is in mV, 200 units each (header(5)), unless the policy says error. `units_per_mv`
+    overrules the gains and baselines of a header that is known to state wrong ones (baseline 0).
 
     Raises `RecordError`: "unreadable" (missing file, bad header, undecodable), "truncated" (fewer samples than the
-    header says), "checksum", "unit" (no stated unit or gain and the policy does not assume them; no signal in volts),
+    header says), "checksum", "unit" (no stated unit or gain and the policy says error; no signal in volts), "no-ecg",
     "amplitude", "nan", "unsafe-path" (a file or segment outside the record's folder).
     """
     folder, _, base = name.rpartition("/")
@@ -59,9 +62,12 @@ def read_wfdb(root: Path, name: str, policy: UnitPolicy = STRICT, units_per_mv: 
     if units_per_mv is not None:
         signals = tuple(line._replace(gain=units_per_mv, unit="mV", baseline=0) for line in header.signals)
         header = replace(header, signals=signals)
-    ecg_mv, leads, assumed, fs_hz = (_read_segments if header.segments else _read_segment)(at, header, policy)
-    metadata = {"unit_assumed": True} if assumed else {}
-    return WfdbSignals(ecg_mv, leads, fs_hz, header.comments, metadata | check_amplitude(ecg_mv, leads, name, policy))
+    read = (_read_segments if header.segments else _read_segment)(at, header, policy)
+    metadata: dict[str, Any] = {"unit_assumed": True} if read.assumed else {}
+    if read.left_out:
+        metadata["left_out"] = ", ".join(read.left_out)
+    metadata |= check_amplitude(read.ecg_mv, read.leads, read.fs_hz, name, policy)
+    return WfdbSignals(read.ecg_mv, read.leads, read.fs_hz, header.comments, metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,14 @@ class _Place:
         return parse_header(self.read(f"{self.base}.hea").decode("utf-8", errors="replace"), self.where)
 
 
-_Read = tuple[Float32[np.ndarray, "lead time"], tuple[str, ...], bool, float]
-"""Signals in mV, lead names, whether a unit or gain was assumed, rate in Hz."""
+class _Read(NamedTuple):
+    """What one segment holds."""
+
+    ecg_mv: Float32[np.ndarray, "lead time"]
+    leads: tuple[str, ...]
+    fs_hz: float
+    assumed: bool  # a unit or gain
+    left_out: tuple[str, ...]
 
 
 def record_names(root: Path) -> list[str]:
@@ -100,7 +112,8 @@ def record_names(root: Path) -> list[str]:
 
 def _read_segment(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
     signals = header.signals
-    chosen, factors, assumed = _voltages(signals, at.where, policy)
+    choice = _chosen(header, at.where, policy)
+    chosen, factors = list(choice.kept), _mv_per_unit(signals)
     names = lead_names(tuple(line.name for line in signals))
     first = signals[0]
     layout = (first.file, first.format, 1, 0, first.byte_offset)
@@ -112,7 +125,8 @@ def _read_segment(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
             ecg_mv = ecg_mv[chosen]
     else:
         ecg_mv, per_frame = _read_other(at, header, chosen, factors)
-    return ecg_mv, tuple(names[i] for i in chosen), assumed, header.fs_hz * per_frame
+    leads = tuple(names[i] for i in chosen)
+    return _Read(ecg_mv, leads, header.fs_hz * per_frame, choice.assumed, choice.left_out)
 
 
 def lead_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,39 +134,33 @@ def lead_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) and "" not in names else canonical_leads(names)
 
 
-def _voltages(
-    signals: tuple[SignalLine, ...], where: str, policy: UnitPolicy
-) -> tuple[list[int], Float64[np.ndarray, " signal"], bool]:
-    """Positions of the signals in volts, mV per digital unit of every signal (NaN: no voltage), and if any is assumed.
+def _chosen(header: Header, where: str, policy: UnitPolicy) -> Choice:
+    """The signals that are ECG; see `channels.choose`. A missing gain counts as a missing unit."""
+    signals = header.signals
+    names = tuple(line.name for line in signals)
+    units = tuple(None if line.gain is None and mv_per(line.unit or "mV") else line.unit for line in signals)
+    rates = tuple(header.fs_hz * line.samples_per_frame for line in signals)
+    try:
+        return choose(names, units, rates, policy.missing != "error", _ASSUME)
+    except RecordError as error:
+        raise RecordError(error.reason, f"{where}: {error}") from None
 
-    A signal in another unit (mmHg, bpm, NU) is no ECG and is left out. One that states no gain or no unit is WFDB's
-    default of 200 units per mV by policy only: a file whose writer forgot the gain looks the same.
-    """
-    factors = np.full(len(signals), np.nan)
-    unstated = [i for i, line in enumerate(signals) if line.unit is None or line.gain is None]
-    for i, line in enumerate(signals):
-        mv = mv_per(line.unit) if line.unit is not None else 1.0
-        factors[i] = np.nan if mv is None else mv / (line.gain or DEFAULT_GAIN)
-    chosen = np.flatnonzero(np.isfinite(factors)).tolist()
-    if not chosen:
-        raise RecordError("unit", f"{where}: no signal is in volts; its units are {[line.unit for line in signals]}")
-    unstated = [i for i in unstated if i in chosen]
-    if unstated and policy.missing == "error":
-        line = signals[unstated[0]]
-        missing = "gain" if line.gain is None else "unit"
-        raise RecordError(
-            "unit",
-            f"{where}: signal {line.name!r} states no {missing}; state it in the header, or pass "
-            f"no_unit='assume' for WFDB's default (mV, {DEFAULT_GAIN:g} units per mV where no gain stands)",
-        )
-    return chosen, factors, bool(unstated)
+
+_ASSUME = f"no_unit='assume' for WFDB's default (mV, {DEFAULT_GAIN:g} units per mV where no gain stands)"
+
+
+def _mv_per_unit(signals: tuple[SignalLine, ...]) -> Float64[np.ndarray, " signal"]:
+    """mV per digital unit; NaN for a signal that is no voltage."""
+    mv = [mv_per(line.unit) if line.unit is not None else 1.0 for line in signals]
+    return np.array([np.nan if v is None else v / (line.gain or DEFAULT_GAIN) for v, line in zip(mv, signals, strict=True)])
 
 
 def _read_plain(
     at: _Place, header: Header, factors: Float64[np.ndarray, " signal"]
 ) -> Float32[np.ndarray, "lead time"]:
     signals, count, offset = header.signals, len(header.signals), header.signals[0].byte_offset
-    expected = offset + 2 * count * _samples(header, at.where)
+    samples = _samples(header, at.where)
+    expected = offset + 2 * count * samples if samples else 0
     content = at.read(signals[0].file, expected or 2**20)
     if len(content) < expected or (not expected and (len(content) - offset) % (2 * count)) or len(content) <= offset:
         raise _truncated(at.where, signals[0].file, (len(content) - offset) // (2 * count), header.samples)
@@ -183,6 +191,8 @@ def _samples(header: Header, where: str) -> int:
 
 
 def _check_sums(sums: Sequence[int], signals: Sequence[SignalLine], where: str) -> None:
+    if all(line.checksum == 0 == line.initial for line in signals):
+        return  # what writers put there that compute neither
     for total, line in zip(sums, signals, strict=True):
         if line.checksum is not None and (total - line.checksum) & 0xFFFF:
             raise RecordError(
@@ -203,40 +213,46 @@ def _read_other(
     """Every other format, through wfdb, as digital samples, so that the checksums can be verified here too."""
     import wfdb  # half a second, and needed for few data sets
 
-    frames = {header.signals[i].samples_per_frame for i in chosen}
-    if len(frames) > 1:
-        raise RecordError(
-            "unreadable",
-            f"{at.where}: leads are sampled at different rates, {sorted(header.fs_hz * n for n in frames)} Hz; "
-            "convert the record to one rate",
-        )
-    _check_files(at, header)
+    absent = _check_files(at, header)
+    there = [i for i in chosen if header.signals[i].file not in absent]
     try:
-        record: Any = wfdb.rdrecord(str(inside(at.root, at.folder) / at.base), physical=False, smooth_frames=False)
-        digital = [np.asarray(record.e_d_signal[i], np.int64) for i in chosen]
+        record: Any = wfdb.rdrecord(
+            str(inside(at.root, at.folder) / at.base), physical=False, smooth_frames=False, channels=there
+        )
+        digital = [np.asarray(signal, np.int64) for signal in record.e_d_signal]
     except Exception as error:  # wfdb raises whatever its decoding runs into
         raise RecordError("unreadable", f"{at.where}: wfdb cannot decode it ({type(error).__name__})") from None
-    lines = [header.signals[i] for i in chosen]
+    lines = [header.signals[i] for i in there]
     if all(line.skew == 0 for line in lines):  # a skewed signal is shifted by wfdb and loses samples at its ends
         _check_sums([int(lead.sum()) for lead in digital], lines, at.where)
-    out = np.empty((len(chosen), len(digital[0])), np.float32)
-    for row, line, lead, i in zip(out, lines, digital, chosen, strict=True):
+    out = np.full((len(chosen), len(digital[0])), np.nan, np.float32)
+    for line, lead, i in zip(lines, digital, there, strict=True):
+        row = out[chosen.index(i)]
         # mV, in wfdb's order of operations
         gain = line.gain or DEFAULT_GAIN
         row[:] = (lead - line.baseline) / gain * (factors[i] * gain)
         if (lost := _NOT_MEASURED.get(line.format)) is not None:
             row[lead == lost] = np.nan
-    return out, frames.pop()
+    return out, lines[0].samples_per_frame
 
 
-def _check_files(at: _Place, header: Header) -> None:
-    """That each signal file is there, in the folder, and, if uncompressed, as long as the header says.
+def _check_files(at: _Place, header: Header) -> set[str]:
+    """That each signal file is in the folder, and, if uncompressed, as long as the header says; those that are absent.
 
-    wfdb does not tell a short file from a bad one, and follows a link wherever it leads.
+    wfdb does not tell a short file from a bad one, and follows a link wherever it leads. Where some files are there, the
+    leads of the others are missing; where none is, that is an error.
     """
     samples = _samples(header, at.where)
-    for name in dict.fromkeys(line.file for line in header.signals if line.file != "~"):
-        size = len(at.read(name, 2**20))
+    absent: set[str] = set()
+    names = list(dict.fromkeys(line.file for line in header.signals if line.file != "~"))
+    for name in names:
+        try:
+            size = len(at.read(name, 2**20))
+        except RecordError as error:
+            if error.reason != "unreadable" or len(absent) == len(names) - 1:
+                raise
+            absent.add(name)
+            continue
         lines = [line for line in header.signals if line.file == name]
         if (per_sample := _BYTES_PER_SAMPLE.get(lines[0].format)) is None:
             if samples > _SAMPLES_PER_BYTE * size:
@@ -245,48 +261,72 @@ def _check_files(at: _Place, header: Header) -> None:
         frame = per_sample * sum(line.samples_per_frame for line in lines)
         if (held := (size - lines[0].byte_offset) / frame) < samples:
             raise _truncated(at.where, name, int(held), samples)
+    return absent
 
 
 # -------------------------------------------------------------------------------------------- many segments
 
 
 def _read_segments(at: _Place, header: Header, policy: UnitPolicy) -> _Read:
-    """All segments end to end; NaN in gaps (`~`) and where a segment lacks a lead. Fixed and variable layouts alike."""
-    parts: list[tuple[int, Float32[np.ndarray, "lead time"], tuple[str, ...]]] = []
-    start, assumed = 0, False
+    """All segments end to end; NaN in gaps and where a segment lacks a lead. Fixed and variable layouts alike.
+
+    Gaps are `~`, and segments without any ECG in volts.
+    """
+    parts: list[tuple[int, _Read]] = []
+    start, per_frame, without = 0, 1, RecordError("unreadable", f"{at.where}: none of its segments holds samples")
     for name, length in header.segments:
         if name != "~" and length:  # length 0: the layout of a variable-layout record, which holds no samples
-            ecg_mv, names, guessed, fs_hz = _read_part(at, name, policy)
-            if fs_hz != header.fs_hz:
-                raise RecordError(
-                    "unreadable",
-                    f"{at.where}: segment {name} is sampled at {fs_hz:g} Hz, the record at {header.fs_hz:g} Hz; "
-                    "convert it to one rate",
-                )
-            if ecg_mv.shape[1] != length:
-                raise _truncated(at.where, name, ecg_mv.shape[1], length)
-            parts.append((start, ecg_mv, names))
-            assumed |= guessed
+            try:
+                part = _read_part(at, name, header.fs_hz, policy)
+            except RecordError as error:
+                if error.reason not in ("unit", "no-ecg") or policy.missing == "error":
+                    raise
+                without = error
+            else:
+                if parts and part.fs_hz != parts[0][1].fs_hz:
+                    raise RecordError(
+                        "unreadable",
+                        f"{at.where}: the ECG of segment {name} is sampled at {part.fs_hz:g} Hz, that before at "
+                        f"{parts[0][1].fs_hz:g} Hz; convert it to one rate",
+                    )
+                per_frame = round(part.fs_hz / header.fs_hz)
+                if part.ecg_mv.shape[1] != length * per_frame:
+                    raise _truncated(at.where, name, part.ecg_mv.shape[1], length * per_frame)
+                parts.append((start, part))
         start += length
+    if header.samples not in (None, start):
+        raise RecordError(
+            "truncated",
+            f"{at.where}: its header announces {header.samples} samples a signal, its segments hold {start}; fetch the "
+            "header and all segments again",
+        )
     if not parts:
-        raise RecordError("unreadable", f"{at.where}: none of its {len(header.segments)} segments holds samples")
-    held = sum(ecg_mv.shape[1] for _, ecg_mv, _ in parts)
+        raise without
+    held = sum(part.ecg_mv.shape[1] for _, part in parts) // per_frame
     if not held <= start <= (1 + _LARGEST_GAPS) * held:
         raise RecordError(
             "unreadable",
             f"{at.where}: its header announces {start} samples and {held} are there; gaps may be {_LARGEST_GAPS} times "
             "as long as what was measured: split the record at its gaps",
         )
-    leads = list(dict.fromkeys(lead for _, _, names in parts for lead in names))
-    out = np.full((len(leads), start), np.nan, np.float32)
-    for begin, ecg_mv, names in parts:
-        out[[leads.index(lead) for lead in names], begin : begin + ecg_mv.shape[1]] = ecg_mv
-    return out, tuple(leads), assumed, header.fs_hz
+    leads = tuple(dict.fromkeys(lead for _, part in parts for lead in part.leads))
+    out = np.full((len(leads), start * per_frame), np.nan, np.float32)
+    for begin, part in parts:
+        columns = slice(begin * per_frame, begin * per_frame + part.ecg_mv.shape[1])
+        out[[leads.index(lead) for lead in part.leads], columns] = part.ecg_mv
+    left_out = tuple(dict.fromkeys(name for _, part in parts for name in part.left_out))
+    return _Read(out, leads, header.fs_hz * per_frame, any(part.assumed for _, part in parts), left_out)
 
 
-def _read_part(at: _Place, name: str, policy: UnitPolicy) -> _Read:
+def _read_part(at: _Place, name: str, fs_hz: float, policy: UnitPolicy) -> _Read:
     part = _Place(at.root, at.folder, name, f"{at.where}, segment {name}")
     header = part.header()
     if header.segments:
         raise RecordError("unreadable", f"{at.where}: segment {name} is made of segments itself")
+    if header.fs_hz != fs_hz:
+        raise RecordError(
+            "unreadable",
+            f"{at.where}: segment {name} is sampled at {header.fs_hz:g} Hz, the record at {fs_hz:g} Hz; "
+            "convert it to one rate",
+        )
     return _read_segment(part, header, policy)

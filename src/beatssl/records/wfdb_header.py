@@ -34,6 +34,7 @@ class SignalLine(NamedTuple):
     gain: float | None
     unit: str | None
     baseline: int
+    initial: int | None
     checksum: int | None
     name: str
 
@@ -119,6 +120,7 @@ def _signal_line(line: str) -> SignalLine:
         gain=gain,
         unit=unit,
         baseline=adc_zero if baseline is None else baseline,
+        initial=int(fields[5]) if len(fields) > 5 else None,
         checksum=int(fields[6]) if len(fields) > 6 else None,
         name=fields[8].strip() if len(fields) > 8 else "",
     )
@@ -141,3 +143,20 @@ def _gain(field: str) -> tuple[float | None, int | None, str | None]:
         raise ValueError(field)
     gain, baseline, unit = match.groups()
     return float(gain) or None, int(baseline) if baseline is not None else None, unit
+
+
+def segment_names(text: str) -> list[str]:
+    """Names of a record's segments, also of a header that is damaged elsewhere; none for a record of one segment."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines or not re.fullmatch(r"[^/]+/\d+", lines[0][0]):
+        return []
+    count = int(lines[0][0].rpartition("/")[2])
+    return [fields[0] for fields in lines[1 : 1 + count] if fields[0] != "~"]
+
+
+def named_files(text: str) -> list[str]:
+    """Files that a header names: signals, or headers of segments."""
+    if parts := segment_names(text):
+        return [f"{part}.hea" for part in parts]
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(fields[0] for fields in lines[1:]))

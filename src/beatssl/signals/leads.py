@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -20,11 +21,31 @@ _LIMB_DIGIT = re.compile(_PREFIX + r"M?L[\s_]?([123])", re.IGNORECASE)
 _AUGMENTED = re.compile(_PREFIX + r"A?[\s_\-]?V[\s_\-]?([RLF])", re.IGNORECASE)
 _CHEST = re.compile(_PREFIX + r"[VC][\s_\-]?([1-6])", re.IGNORECASE)
 
-# Leads of no standard place: numbered channels, bipolar and monitoring leads, Frank's and EASI's.
+# What recorders write around a name: a comment, the lead of a numbered channel, an EEG montage's words, a unit.
+_COMMENT = re.compile(r"\s#.*")
+_CHANNEL_OF = re.compile(r"(?:ch|channel)[\s_.]*\d*\s*[(:\[]\s*([^()\[\]]+?)\s*[)\]]?", re.IGNORECASE)
+_MONTAGE = re.compile(r"(?:EEG\s+)?(?:POL\s+)?((?:ECG|EKG).*?)(?:[\s_\-]+(?:REF|LE|AR|AVG))?", re.IGNORECASE)
+_UNIT = re.compile(r"(.*\S)\s*[(\[]\s*[nuµμm]?V\s*[)\]]", re.IGNORECASE)
+
+# Leads of no standard place: numbered channels, bipolar, monitoring, posterior and right-sided leads, Frank's and
+# EASI's, and those of catheters.
 _OTHER_LEAD = re.compile(
-    r"(?:ECG|EKG|CH|CHANNEL|LEAD|V|C|MV|MCL|CM|CC|CB|CR|CS|CL|D|E)[\s_\-]?\d{1,3}[LR]?|ECG|EKG|[XYZ]|ES|AS|AI|-aVR",
+    r"(?:(?:ECG|EKG|CH|CHANNEL|LEAD|V|C|MV|MCL|CM|CC|CB|CR|CS|CL|D|E)[\s_\-]?\d{1,3}[LR]?|ECG|EKG|V|V?[XYZ]|ES|AS|AI|-aVR"
+    r"|(?:ABL|HIS|CS|RVA?|HRA|RA|LA|LV|CRISTA|HALO|LASSO|MAP|RVOT)[\s_\-]?(?:[DPM]|DIST|PROX|MID|\d{1,2}[\s_\-]\d{1,2})"
+    r"|(?:ECG|EKG)[\s_](?:LEAD|SIGNAL|MV|UV|RAW|VALUE)|A?ECG[\s_]?\d{0,2}|DIRECT[\s_]?\d|ABDOMEN[\s_]?\d)",
     re.IGNORECASE,
 )
+
+_NO_ECG = re.compile(
+    r"(?:edf |bdf )?annotations?|pleth\w*|ppg\w*|s[pa]o2\w*|osat|pulse|resp\w*|imp(?:edance)?|thor(?:ax|acic)?|abd(?:o|omen|ominal)?"
+    r"|chest|(?:air)?flow|nasal\w*|snore|co2|etco2|body|pos(?:ition)?|abp\w*|n?ibp\w*|bp|art\w*|ao|cvp\w*|pap\w*|pcwp|icp\w*|rap|lap"
+    r"|uap|uvp|p[1-9]|press\w*|temp\w*|t[1-4]|acc\w*|gyro\w*|mark(?:er)?s?|events?|trig\w*|status|stim\w*|battery|light"
+    r"|e[em]g.*|eo[gm].*|[lr]oc|eda|gsr|hr|fhr|uc|ibi.*|bursts?.*|suppr.*|photic.*|dc[\s_]?\d+|rr|pace(?:r|maker)?"
+    r"|time\w*|samples?|index|t"
+    r"|(?:fp[12z]|a?f[1-9z]0?|f?c[z]|p[z]|o[12z]|a[12]|m[12])(?:-\w+)?",
+    re.IGNORECASE,
+)
+"""Names of signals that are no ECG: pulse, breath, pressures, brain, eyes, muscles, motion, marks, times."""
 
 # Each limb lead from any two others: target = a * lead_a + b * lead_b (Goldberger; III = II - I).
 _LIMB_AS_I_II = {
@@ -38,32 +59,56 @@ def canonical_lead(name: str) -> str:
     """The name among `LEADS` that a file's lead name means, or the name as it stands, stripped.
 
     Case, blanks, underscores and the words "lead" and "ECG" in front do not count: "MLII", "ML2", "ECG Lead II", "DII"
-    and "ecg_ii" are II, "AVR" and "VR" are aVR, "C3" is V3. Names of no standard place ("ECG1", "CM5", "V3R", "I-II")
-    keep their spelling, and so does "-aVR", whose sign is turned.
+    and "ecg_ii" are II, "AVR" and "VR" are aVR, "C3" is V3; nor does what recorders write around a name: "II # right
+    arm", "Ch1 (II)" and "II (mV)" are II, "EEG EKG1-REF" is EKG1. Names of no standard place ("ECG1", "V", "CM5", "V3R",
+    "I-II") keep their spelling, and so does "-aVR", whose sign is turned.
 
     "D3" deserves a word: Latin systems write DIII for III, while QTDB's D3 is a chest lead of another kind, so a D
     with a digit keeps its name too.
     """
-    stripped = name.strip()
-    if match := _LIMB.fullmatch(stripped):
+    bare = _bare(name)
+    if match := _LIMB.fullmatch(bare):
         return match[1].upper()
-    if match := _LIMB_DIGIT.fullmatch(stripped):
+    if match := _LIMB_DIGIT.fullmatch(bare):
         return "I" * int(match[1])
-    if match := _AUGMENTED.fullmatch(stripped):
+    if match := _AUGMENTED.fullmatch(bare):
         return f"aV{match[1].upper()}"
-    if match := _CHEST.fullmatch(stripped):
+    if match := _CHEST.fullmatch(bare):
         return f"V{match[1]}"
-    return stripped
+    return bare
+
+
+def _bare(name: str) -> str:
+    """The name without what recorders write around it."""
+    bare = _COMMENT.sub("", f" {name}").strip()
+    for around in (_UNIT, _CHANNEL_OF, _MONTAGE):
+        if match := around.fullmatch(bare):
+            bare = match[1].strip()
+    return bare
+
+
+LeadKind = Literal["twelve", "lead", "no-ecg", "unknown"]
+
+
+@lru_cache(maxsize=4096)
+def lead_kind(name: str) -> LeadKind:
+    """What a signal's name says it is: one of `LEADS`, an ECG lead of no place among them, no ECG, or nothing known."""
+    bare = canonical_lead(name)
+    if bare in LEADS:
+        return "twelve"
+    if _OTHER_LEAD.fullmatch(bare):
+        return "lead"
+    return "no-ecg" if _NO_ECG.fullmatch(bare) else "unknown"
 
 
 @lru_cache(maxsize=1024)
 def without_free_text(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names that are surely those of leads; "" for any other text, which may be anything, a patient's name too.
 
-    Kept are the twelve under all their aliases, numbered channels ("ECG1", "CH 3", "V3R", "CM5", "MCL1", "D3"), X, Y
-    and Z, and the leads of EASI. `canonical_leads` calls the others "lead 1", "lead 2", … by their place.
+    Kept are the twelve under all their aliases, numbered channels ("ECG1", "CH 3", "V3R", "CM5", "MCL1", "D3"), "V", X,
+    Y and Z, the leads of EASI and of catheters. `canonical_leads` calls the others "lead 1", "lead 2", … by their place.
     """
-    return tuple(n if canonical_lead(n) in LEADS or _OTHER_LEAD.fullmatch(n.strip()) else "" for n in names)
+    return tuple(name if lead_kind(name) in ("twelve", "lead") else "" for name in names)
 
 
 @lru_cache(maxsize=1024)
@@ -75,7 +120,7 @@ def canonical_leads(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     out: list[str] = []
     for position, name in enumerate(names, start=1):
-        given = name.strip() or f"lead {position}"
+        given = _bare(name) or f"lead {position}"
         lead = canonical_lead(given)
         if lead in out:
             lead = given
@@ -99,6 +144,12 @@ def to_twelve(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]) ->
             out[LEADS.index(lead)] = row
             taken.add(lead)
     return derive_limb_leads(out)
+
+
+def without_constant(ecg_mv: Float32[np.ndarray, "lead time"]) -> Float32[np.ndarray, "lead time"]:
+    """The leads, those that never change NaN: nothing was measured there, whatever value a recorder wrote."""
+    constant = ecg_mv.max(axis=1, initial=-np.inf) == ecg_mv.min(axis=1, initial=np.inf)  # never with a NaN
+    return np.where(constant[:, None], np.float32(np.nan), ecg_mv) if constant.any() else ecg_mv
 
 
 def present_leads(ecg_mv: Float32[np.ndarray, "lead time"]) -> Bool[np.ndarray, " lead"]:

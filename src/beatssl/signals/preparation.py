@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.signals.filters import bandpass, resample
-from beatssl.signals.leads import LEADS, canonical_lead, to_twelve
+from beatssl.signals.leads import LEADS, canonical_lead, to_twelve, without_constant
 
 UNIT = "mV"
 
@@ -43,6 +43,11 @@ class Preparation:
         """
         _check(ecg_mv.shape, leads, fs_hz)
         ordered = self.in_order(np.asarray(ecg_mv, np.float32), leads)
+        if self.leads == LEADS and not any(canonical_lead(name) in LEADS for name in leads):
+            raise ValueError(
+                f"none of the leads given ({', '.join(leads)}) is one of the twelve; name each as the lead it was recorded "
+                f"at ({', '.join(LEADS)}), or use a model that takes any lead"
+            )
         return resample(ordered, fs_hz, self.fs_hz) if already_filtered else self.filtered(ordered, fs_hz)
 
     def apply_batch(
@@ -63,6 +68,7 @@ class Preparation:
         self, ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     ) -> Float32[np.ndarray, "prepared_lead time"]:
         """The leads of the result, neither filtered nor resampled. Raises ValueError where others than wanted come."""
+        ecg_mv = without_constant(ecg_mv)
         if self.leads == LEADS:
             return to_twelve(ecg_mv, leads)
         if self.leads and tuple(leads) != self.leads:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.records.privacy import default_salt, salted_hash
+from beatssl.records.units import Implausible, Missing
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation
 
@@ -50,6 +51,8 @@ class PrepareConfig:
     """files only: unit of CSV and .npy files, such as mV or uV."""
     lead_names: tuple[str, ...] = ()
     """files only: leads of CSV and .npy files, in their order."""
+    fs_hz_override: Positive | None = None
+    """files only: sampling rate to take instead of the one that the files state wrongly."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0
@@ -66,9 +69,10 @@ class PrepareConfig:
     """A record with a larger share of unmeasured samples in its present leads is set aside."""
     seed: Annotated[int, Field(ge=0)] | None = None
     """synthetic only: which cohort; the same number makes the same records (default 0)."""
-    no_unit: Literal["by-kind", "error", "assume"] = "by-kind"
-    """A file that states no unit: error sets it aside, assume takes the default of its format and flags it."""
-    implausible: Literal["error", "flag"] = "error"
+    no_unit: Missing = "by-format"
+    """A file that states no unit or gain: by-format takes what its format's specification says (WFDB: mV, 200 units per
+    mV) and flags it, else sets it aside; error always sets it aside; assume takes mV where a format says nothing."""
+    implausible: Implausible = "error"
     """A record whose amplitude no ECG has (a wrong unit, mostly): error sets it aside, flag keeps and flags it."""
     min_rate: Positive = 20.0
     """A record with a lower median heart rate, per minute, is set aside."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from beatssl.records.reader import Reader
 from beatssl.records.registry import READERS
+from beatssl.records.units import UnitPolicy
 from beatssl.store.config import PrepareConfig
 
 
@@ -17,6 +18,7 @@ def make_reader(config: PrepareConfig) -> Reader:
         "csv_fs_hz": config.csv_fs_hz,
         "unit": config.unit,
         "leads": config.lead_names or None,
+        "fs_hz_override": config.fs_hz_override,
         "seed": config.seed,
     }
     options = {name: value for name, value in stated.items() if value is not None}
@@ -30,8 +32,7 @@ def make_reader(config: PrepareConfig) -> Reader:
 
 
 def _with_units(reader: Any, config: PrepareConfig) -> Reader:
-    """The reader with its own unit policy changed as the config asks; one that has none (synthetic) as it is."""
+    """The reader with the unit policy that the config asks for; one that has none (synthetic) as it is."""
     if not hasattr(reader, "units"):
         return reader
-    missing = reader.units.missing if config.no_unit == "by-kind" else config.no_unit
-    return replace(reader, units=replace(reader.units, missing=missing, implausible=config.implausible))
+    return replace(reader, units=UnitPolicy(config.no_unit, config.implausible))

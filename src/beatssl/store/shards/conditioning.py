@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
+from beatssl.beats.rate_check import likely_rates
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
 from beatssl.signals.quality import quality_flags
@@ -75,5 +76,6 @@ def _check_rate(r_times_s: Float64[np.ndarray, " beat"], record: Record, config:
         set_aside(
             "impossible-rate",
             record,
-            f"median rate {rate:.0f} per minute, outside {config.min_rate:g}–{config.max_rate:g}",
+            f"median rate {rate:.0f} per minute at {record.fs_hz:g} Hz, outside {config.min_rate:g}–{config.max_rate:g}"
+            + "".join(f"; at {hz:g} Hz it would be {rate * hz / record.fs_hz:.0f}: see fs_hz_override" for hz in likely_rates(rate, record.fs_hz)[:1]),
         )

@@ -1,0 +1,201 @@
+"""Formats that ecgdatakit reads: aECG, MUSE, SCP-ECG, ISHNE, MFER, Philips, Mortara, Kardia's JSON."""
+
+import re
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from beatssl.records.demographics import sex_of
+from beatssl.records.formats.scp_repair import is_scp, repaired_scp
+from beatssl.records.record import RecordError
+from beatssl.records.recording import Channel, Person, Recording
+from beatssl.records.units import UnitPolicy
+
+NEEDS_FORMATS = (
+    'clinical files are read through ecgdatakit (and DICOM through pydicom): pip install "beatssl[formats]"'
+)
+_LEAD_FAULT = -32768  # ISHNE's sample for a lead that was off
+_INCREMENT = re.compile(rb"<(?:\w+:)?increment\b[^>]*>")
+_VALUE, _UNIT = re.compile(rb'\bvalue="([^"]*)"'), re.compile(rb'\bunit="([^"]*)"')
+_SECONDS = {b"s": 1.0, b"ms": 1e-3, b"us": 1e-6, b"": 1.0}
+_RATES_HZ = (20.0, 100_000.0)
+
+
+def read_kit(content: bytes, where: str, policy: UnitPolicy, fs_hz_override: float | None = None) -> Recording:
+    """The file that `content` is, by ecgdatakit, its leads in mV.
+
+    A section of an SCP file that is damaged and not needed for the samples is left out and named in
+    `metadata["damaged_sections"]`. What ecgdatakit merely warns of, but spoils a record, is an error here.
+
+    Raises `RecordError`: "unreadable" (what was expected and found), "truncated", "checksum", "unit",
+    "sampling-rate" (an aECG whose time increment no ECG has, unless the rate is overridden).
+    """
+    metadata: dict[str, Any] = {}
+    if is_scp(content):
+        content, damaged = repaired_scp(content, where)
+        if damaged:
+            metadata["damaged_sections"] = ", ".join(map(str, damaged))
+    elif b"AnnotatedECG" in content[:4096]:
+        stated_hz = _stated_hz(content)
+        if fs_hz_override is None:
+            _check_rate(stated_hz, where)
+        else:
+            content, metadata["fs_overridden_from_hz"] = _at_rate(content, fs_hz_override), stated_hz
+    parsed = _parse(content, where, policy)
+    return Recording(parsed.source_format, _channels(parsed, where), _person(parsed.patient), _metadata(parsed) | metadata)
+
+
+def _stated_hz(content: bytes) -> float:
+    """The rate that the first time increment of an aECG states; NaN where it is no number."""
+    tag = _INCREMENT.search(content)
+    value, unit = (_VALUE.search(tag[0]), _UNIT.search(tag[0])) if tag else (None, None)
+    try:
+        return 1 / (float(value[1]) * _SECONDS[unit[1] if unit else b""]) if value else float("nan")
+    except (ValueError, KeyError, ZeroDivisionError):
+        return float("nan")
+
+
+def _at_rate(content: bytes, fs_hz: float) -> bytes:
+    """The aECG with this rate's increment in the place of all of its own."""
+    increment = b'value="%.12g"' % (1 / fs_hz)
+    return _INCREMENT.sub(lambda tag: _UNIT.sub(b'unit="s"', _VALUE.sub(increment, tag[0])), content)
+
+
+def _check_rate(stated_hz: float, where: str) -> None:
+    if stated_hz < _RATES_HZ[0] or stated_hz > _RATES_HZ[1]:  # what is no number, ecgdatakit refuses
+        meant = f"; were ms meant, it is {1000 * stated_hz:g} Hz" if stated_hz < _RATES_HZ[0] else ""
+        raise RecordError(
+            "sampling-rate",
+            f"{where}: states a time increment of {1 / stated_hz:g} s ({stated_hz:g} Hz), which no ECG has{meant}; pass the "
+            "true rate as fs_hz_override=",
+        )
+
+
+def _parse(content: bytes, where: str, policy: UnitPolicy) -> Any:
+    try:
+        import ecgdatakit  # an extra
+    except ImportError:
+        raise RecordError("unreadable", f"{where}: {NEEDS_FORMATS}") from None
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        path = Path(folder, "ecg")  # its parsers go by content
+        path.write_bytes(content)
+        try:
+            parsed: Any = ecgdatakit.FileParser.parse(path)
+        except ImportError:
+            raise RecordError("unreadable", f"{where}: {NEEDS_FORMATS}") from None
+        # From here on only what cannot quote the file is given.
+        except ecgdatakit.UnsupportedFormatError as error:
+            raise RecordError("unreadable", f"{where}: {_unsupported(content, str(error))}") from None
+        except Exception as error:
+            reason, found = _failure(str(error))
+            raise RecordError(reason, f"{where}: {found} ({type(error).__name__} of ecgdatakit)") from None
+    if any(issubclass(warning.category, ecgdatakit.ChecksumWarning) for warning in heard):
+        raise RecordError("checksum", f"{where}: its checksum does not fit its content; export it again")
+    if any("truncated" in str(warning.message) for warning in heard):
+        raise RecordError("truncated", f"{where}: holds less than its header says; export it again")
+    raw = parsed.raw_metadata
+    if "ecg_size" in raw and raw["samples_per_lead"] < raw["ecg_size"]:  # ISHNE
+        raise RecordError(
+            "truncated", f"{where}: its header says {raw['ecg_size']} samples a lead, it holds {raw['samples_per_lead']}"
+        )
+    if raw.get("scale_warning") and policy.missing != "assume":
+        raise RecordError(
+            "unit", f"{where}: states no amplitude scale; pass no_unit='assume' to take ecgdatakit's guess"
+        )
+    return parsed
+
+
+def _unsupported(content: bytes, message: str) -> str:
+    if match := re.search(r"type (\w+)ECG", message):
+        return f"a document of type {match[1]}ECG, where the XML of a Philips recorder says SierraECG or PhilipsECG"
+    head = content[:4096]
+    if b"<" in head and re.match(rb"\s*(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<", head):
+        return "XML of no ECG format that is known; aECG, MUSE, Philips, Mortara and CardioSoft are read"
+    return (
+        "no file of any known ECG format: expected the first bytes of DICOM, SCP-ECG (a record size and section 0), ISHNE, "
+        f"EDF, MFER or XML, found {_known(head)}"
+    )
+
+
+_MAGIC = {
+    b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\x1f\x8b": "a gzip archive",
+    b"PK\3\4": "a zip archive", b"BM": "a bitmap", b"GIF8": "a GIF picture", b"II*\0": "a TIFF picture",
+}  # fmt: skip
+
+
+def _known(head: bytes) -> str:
+    """What the first bytes say, without quoting them: they may be a name."""
+    if not head:
+        return "an empty file"
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    return "text" if all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head[:64]) else "other binary data"
+
+
+_FAILURES = (
+    ("holds no samples", "unreadable", "its leads hold no sample"),
+    ("No rhythm series", "unreadable", "an aECG without any rhythm series: expected one with leads, found none"),
+    ("time increment", "sampling-rate", "states no time increment; pass the true rate as fs_hz_override="),
+    ("truncated", "truncated", "holds less than its header says"),
+    ("too short", "truncated", "holds less than its header says"),
+    ("overrun", "truncated", "a length in its header leads beyond its end"),
+)
+
+
+def _failure(message: str) -> tuple[Any, str]:
+    """A reason and what was found, for an error message that may quote the file."""
+    for mark, reason, found in _FAILURES:
+        if mark in message:
+            return reason, found
+    return "unreadable", "damaged: its content does not follow its format"
+
+
+def _channels(parsed: Any, where: str) -> tuple[Channel, ...]:
+    leads = [lead for lead in parsed.leads if len(lead.samples)]
+    if not leads:
+        raise RecordError("unreadable", f"{where}: a file of format {parsed.source_format} without any lead in it")
+    fault = parsed.source_format == "ishne_holter"
+    return tuple(
+        Channel(
+            lead.label,
+            _without_fault(lead) if fault else np.asarray(lead.samples),
+            _rate(parsed.raw_metadata, lead),
+            "mV" if lead.units == "mV" and not lead.is_raw else lead.units or "counts",
+        )
+        for lead in leads
+    )
+
+
+def _without_fault(lead: Any) -> Float64[np.ndarray, " time"]:
+    step_mv = lead.resolution / 1000  # resolution: µV a unit
+    return np.where(lead.samples < (_LEAD_FAULT + 0.5) * step_mv, np.nan, lead.samples)
+
+
+def _rate(raw: dict[str, Any], lead: Any) -> float:
+    """The exact rate: ecgdatakit rounds the leads' own to whole hertz and keeps the file's beside it."""
+    return float(raw.get("rhythm_time", {}).get("sampling_rate_exact") or lead.sampling_rate)  # HL7
+
+
+def _person(person: Any) -> Person:
+    names = tuple(text.strip() for text in (person.first_name, person.last_name) if text.strip())
+    birth = person.birth_date.date().isoformat() if person.birth_date else ""
+    age = person.age if person.age is not None else None
+    return Person(person.patient_id.strip(), names, birth, None if age is None else float(age), sex_of(person.sex))
+
+
+def _metadata(parsed: Any) -> dict[str, Any]:
+    """The whitelist: numbers of the recording. Free text of any kind may name someone and stays out."""
+    filters = parsed.recording.acquisition.filters
+    found = {
+        "highpass_hz": filters.highpass,
+        "lowpass_hz": filters.lowpass,
+        "notch_hz": filters.notch,
+        "pacemaker": parsed.patient.has_pacemaker,
+    }
+    return {key: value for key, value in found.items() if value is not None and (value or key == "pacemaker")}
