@@ -1,4 +1,4 @@
-"""JSON files that are there whole or not at all, whenever the process stops."""
+"""Files that are there whole or not at all, whenever the process stops."""
 
 import json
 import os
@@ -16,7 +16,12 @@ def write_json(path: Path, value: Any) -> None:
 
     Raises ValueError for a number that is not finite: JSON has none.
     """
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one step, its folder made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    scratch.write_bytes(content)
     os.replace(scratch, path)

@@ -29,7 +29,7 @@ def files(store: Store, tmp_path: Path) -> Path:
     folder = tmp_path / "files"
     folder.mkdir()
     np.save(folder / "good.npy", store.ecg_mv([20])[0, [1, 7]])
-    np.save(folder / "silence.npy", np.zeros((2, 1000), np.float32))
+    np.save(folder / "silence.npy", np.linspace((0, 0), 0.05, 1000, dtype=np.float32).T)
     (folder / "broken.npy").write_bytes(b"no array")
     return folder
 

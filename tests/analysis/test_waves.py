@@ -66,7 +66,7 @@ def one_beat(store: Store) -> np.ndarray:
 
 @pytest.mark.parametrize(("rate", "reason"), [(0, "no-beats"), (6, "impossible-rate")])
 def test_what_prepare_sets_aside_for_its_beats_is_segmented(segmenter, store, tmp_path: Path, rate, reason):
-    np.save(tmp_path / "slow.npy", one_beat(store) if rate else np.zeros((2, 1000), np.float32))
+    np.save(tmp_path / "slow.npy", one_beat(store) if rate else np.linspace((0, 0), 0.05, 1000, dtype=np.float32).T)
     config = PrepareConfig(
         "files", tmp_path, tmp_path / "store", leads="as-recorded", csv_fs_hz=100.0, unit="mV",
         lead_names=OPTIONS.lead_names, workers=1,

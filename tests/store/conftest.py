@@ -52,6 +52,8 @@ class FakeReader:
             raise KeyError(f"{root}/secret of record {index}")
         ecg_mv = heartbeat_mv(index, 1.0 if what == "short" else self.duration_s, self.fs_hz, 60.0 + index)
         if what == "flat":
+            ecg_mv[:] = np.linspace(0, 0.05, ecg_mv.shape[1])
+        if what == "constant":
             ecg_mv[:] = 0
         if what == "gaps":
             ecg_mv[:, ::3] = np.nan

@@ -92,7 +92,7 @@ def _read(root: Path, path: str, name: str, record_id: str, privacy: Privacy, op
     except OSError as error:
         raise RecordError("unreadable", f"{name}: {error.strerror}") from None
     kind = format_of(path, content[:4096]) or "kit"
-    return record_of(FORMATS[kind].read(content, name, options), name, record_id, privacy, options)
+    return record_of(FORMATS[kind](content, name, options), name, record_id, privacy, options)
 
 
 def record_of(recording: Recording, where: str, record_id: str, privacy: Privacy, options: FileOptions) -> Record:

@@ -187,7 +187,7 @@ def located(path: Path) -> Path:
     if header.is_file() and (path.suffix.lower() in _SIGNALS or not path.exists()):
         return header
     if not path.exists():
-        raise FileNotFoundError(f"there is no file or folder {path}; correct the path")
+        raise FileNotFoundError(f"there is no file or folder {path}; pass an ECG file, or a folder of them")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -140,3 +141,18 @@ class Record:
     def replace(self, **changes: Any) -> "Record":
         """A copy with the named fields changed."""
         return replace(self, **changes)
+
+    def save(self, path: Path | str, bits: Literal[16, 24] = 16, overwrite: bool = False) -> Path:
+        """Write to WFDB (`.hea` or no ending), EDF+ (`.edf`), CSV (`.csv`) or DICOM (`.dcm`); the path to read back.
+
+        Samples that were digitised come back to the bit where the format can hold their step: always in CSV, in WFDB
+        where `bits` suffice (24 for a fine step); in EDF and DICOM to a part in a million. Any other signal is rounded
+        by at most half a step, the finest that the bits allow. Gaps are kept but in EDF, which cannot hold them. Age,
+        sex and patient id are written where the format has a place for them, marks and other metadata nowhere.
+
+        Raises FileExistsError, ValueError for what a format cannot hold (named, with the format that can), ImportError
+        for DICOM without pydicom.
+        """
+        from beatssl.records.writers.save import save  # it imports this module
+
+        return save(self, path, bits, overwrite)

@@ -84,7 +84,8 @@ def _bare(name: str) -> str:
     for around in (_UNIT, _CHANNEL_OF, _MONTAGE):
         if match := around.fullmatch(bare):
             bare = match[1].strip()
-    return bare
+    word, _, rest = bare.partition(" ")
+    return rest.strip() if word.upper() in ("ECG", "EKG", "LEAD") and _OTHER_LEAD.fullmatch(rest.strip()) else bare
 
 
 LeadKind = Literal["twelve", "lead", "no-ecg", "unknown"]

@@ -16,6 +16,7 @@ CONFIG = PrepareConfig(kind="fake", source=Path("/data/of/clinic"), out=Path("ou
         ("crash", "unreadable"),
         ("short", "too-short"),
         ("flat", "no-beats"),
+        ("constant", "missing-leads"),
         ("gaps", "nan"),
         ("one lead", "missing-leads"),
     ],

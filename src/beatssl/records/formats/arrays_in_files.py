@@ -55,7 +55,9 @@ def _loaded(content: bytes, where: str, kind: str) -> Any:
 
 def read_mat(content: bytes, where: str, options: FileOptions) -> Recording:
     """The variable of a MATLAB file (v4, v5) that is called as signals are, also within a struct. Raises `RecordError`."""
-    from scipy.io import loadmat  # a third of a second
+    from scipy import io as scipy_io  # a third of a second
+
+    loadmat: Any = scipy_io.loadmat  # its stubs take no open file
 
     try:
         with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from beatssl.records.formats.cardiosoft import read_cardiosoft
 from beatssl.records.formats.contec import is_contec, read_contec
@@ -15,24 +14,28 @@ from beatssl.records.formats.scp_repair import is_scp
 from beatssl.records.recording import Recording
 
 
-class Format(NamedTuple):
-    """One format of clinical files."""
-
-    read: Callable[[bytes, str, FileOptions], Recording]
-    """From a file's content, what errors call it, and the user's options. Raises `RecordError`."""
+Read = Callable[[bytes, str, FileOptions], Recording]
+"""From a file's content, what errors call it, and the user's options. Raises `RecordError`."""
 
 
-def _plain(read: Callable[[bytes, str], Recording]) -> Format:
-    return Format(lambda content, where, options: read(content, where))
+def _plain(read: Callable[[bytes, str], Recording]) -> Read:
+    def with_options(content: bytes, where: str, options: FileOptions) -> Recording:
+        return read(content, where)
+
+    return with_options
 
 
-FORMATS = {
+def _kit(content: bytes, where: str, options: FileOptions) -> Recording:
+    return read_kit(content, where, options.units, options.fs_hz_override)
+
+
+FORMATS: dict[str, Read] = {
     "dicom": _plain(read_dicom),
     "edf": _plain(read_edf),
     "atc": _plain(read_atc),
     "cardiosoft": _plain(read_cardiosoft),
     "contec": _plain(read_contec),
-    "kit": Format(lambda content, where, options: read_kit(content, where, options.units, options.fs_hz_override)),
+    "kit": _kit,
 }
 """Formats of clinical recorders, whose files may name a person."""
 

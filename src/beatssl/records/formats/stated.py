@@ -31,7 +31,7 @@ def hz_of_times(times: Float[np.ndarray, " time"], title: str) -> float | None:
 
     None where the step tells nothing: 1 may be a counter or a millisecond.
     """
-    step = float(np.median(np.diff(times)))
+    step = float(times[-1] - times[0]) / (len(times) - 1)
     words = re.findall(r"[a-zµ]+", title.lower())
     units = [_SECONDS_IN[word] for word in words if word in _SECONDS_IN]
     if units:

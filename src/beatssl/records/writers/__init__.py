@@ -1,0 +1,1 @@
+"""Records written to files of other programs: WFDB, EDF+, CSV and DICOM."""
