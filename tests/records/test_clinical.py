@@ -19,7 +19,7 @@ SECRETS = ("zacharias", "quellmann", "pid4711x", "4711", "1950", "19500314", "03
 
 def test_signal_rate_and_leads_come_back(clinical_folder: Path, clinical_name: str, clinical_uv: np.ndarray) -> None:
     record = read_clinical(clinical_folder, clinical_name, "r", HASHED)
-    stored = {"muse.xml": ("I", "II", *LEADS[6:]), "kardia.json": LEADS[:6]}.get(clinical_name, LEADS)
+    stored = {"muse.xml": ("I", "II", *LEADS[6:]), "kardia.json": LEADS[:6], "hand.atc": LEADS[:6]}.get(clinical_name, LEADS)
     step_uv = {"muse.xml": 4.88, "cart.dcm": 2.5}.get(clinical_name, 0.001)  # of the file's own resolution
     assert set(record.leads) == set(stored)
     assert record.fs_hz == 500.0
@@ -29,7 +29,7 @@ def test_signal_rate_and_leads_come_back(clinical_folder: Path, clinical_name: s
 
 def test_age_and_sex_come_back(clinical_folder: Path, clinical_name: str) -> None:
     record = read_clinical(clinical_folder, clinical_name, "r", HASHED)
-    known = (None, None) if clinical_name == "kardia.json" else (70.0, "male")  # Kardia's files say neither
+    known = (None, None) if clinical_name in ("kardia.json", "hand.atc") else (70.0, "male")  # Kardia says neither
     assert (record.age_years, record.sex) == known
 
 

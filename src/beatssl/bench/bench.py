@@ -1,7 +1,7 @@
 """Benchmarks of the stages, one entry for all."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from pydantic import ConfigDict, Field
@@ -9,6 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.bench.prepare import PrepareTimes, bench_prepare
 from beatssl.bench.times import StepTimes
+
+if TYPE_CHECKING:
+    from beatssl.bench.fuzz import FuzzResult
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -18,12 +21,13 @@ class BenchConfig:
     prepare: a whole data set into a scratch store that is removed afterwards: wall time, records a second, memory.
     NeuroKit2 measures some of the same records lead by lead in the same run, for comparison (extra: bench).
     step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
+    fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change a sample unseen.
     """
 
-    what: tyro.conf.Positional[Literal["prepare", "step"]]
+    what: tyro.conf.Positional[Literal["prepare", "step", "fuzz"]]
     """The stage to measure."""
-    source: tyro.conf.Positional[Path]
-    """Folder of the data set; for step, of a prepared store."""
+    source: tyro.conf.Positional[Path | None] = None
+    """Folder of the data set; for step, of a prepared store; for fuzz, of further files to damage, or none."""
     out: Path | None = None
     """JSON file to write the figures to as well."""
     kind: str = "ptbxl"
@@ -42,12 +46,25 @@ class BenchConfig:
     """step: which network."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """step: of the network's arithmetic."""
+    files: Annotated[int, Field(ge=1)] = 5000
+    """fuzz: how many are damaged and read."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """fuzz: of the damages."""
     device: Literal["auto", "cpu", "cuda"] = "auto"  # `inference.device.Device`, which would import PyTorch here
     """step: where the network runs; auto: on a GPU where there is one."""
 
 
-def bench(config: BenchConfig) -> PrepareTimes | StepTimes:
-    """The figures of one stage, also written to `config.out` where it is given."""
+def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
+    """The figures of one stage, also written to `config.out` where it is given.
+
+    Raises ValueError where prepare or step have no source, RuntimeError where a damaged file was read wrongly.
+    """
+    if config.what == "fuzz":
+        from beatssl.bench.fuzz import bench_fuzz
+
+        return bench_fuzz(config.source, config.out, config.files, config.seed, config.workers)
+    if config.source is None:
+        raise ValueError(f"bench {config.what} needs a folder: beatssl bench {config.what} FOLDER")
     if config.what == "step":
         # PyTorch takes seconds to import, and preparation needs none of it.
         from beatssl.bench.step import bench_step

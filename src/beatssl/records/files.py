@@ -157,7 +157,7 @@ class FilesReader:
             with zipfile.ZipFile(folder / name) as archive:
                 members = [info.filename for info in archive.infolist() if not info.is_dir()]
                 kinds = _kinds(members, lambda member: _member_head(archive, member))
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        except Exception:  # zipfile and zlib raise whatever their decoding runs into
             kinds = {"": "zip"}
         for member, kind in sorted(kinds.items()):
             alias = self._alias(f"{name}/{member}", kind)
@@ -170,7 +170,9 @@ class FilesReader:
             try:
                 with zipfile.ZipFile(path) as archive:
                     _extract(archive, member, Path(scratch), where)
-            except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            except RecordError:
+                raise
+            except Exception as error:  # zipfile and zlib raise whatever their decoding runs into
                 raise RecordError(
                     "unreadable", f"{where}: a zip that cannot be unpacked ({type(error).__name__}); pack it again"
                 ) from None

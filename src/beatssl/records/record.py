@@ -20,7 +20,7 @@ METADATA = frozenset(
         "age_over_89", "age_as_published", "gain_corrected", "flutter_s", "ptbxl_ecg_id", "height", "weight", "device",
         "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
         "rate_bpm", "pr_s", "qrs_s", "qt_s", "left_out", "left_out_groups", "calibration_cut_s", "fs_overridden_from_hz",
-        "padding", "damaged_sections", "derived",
+        "damaged_sections", "derived", "trailing",
     ]
 )  # fmt: skip
 """Keys of `Record.metadata` that a store keeps. They name nobody; a key that is not listed here stays out."""
@@ -35,6 +35,8 @@ _SENTENCES = {
     "left_out_groups": "left out: {} other groups of the file, such as median beats",
     "calibration_cut_s": "cut off: {} s of calibration pulse",
     "fs_overridden_from_hz": "sampling rate given by the user; the file states {} Hz",
+    "derived": "derived from two others: {}",
+    "trailing": "more follows in the file than its header states; it was not read",
     "damaged_sections": "damaged and not needed for the samples: section {}",
     "implausible_amplitude": "amplitude: beats are higher than any ECG's; is the unit or gain right?",
     "age_over_89": "age: over 89",

@@ -25,6 +25,9 @@ SMALLEST_MV = 0.02
 """Smallest range of a record's largest lead taken for an ECG (0.2 mm on paper); volts taken for millivolts give less.
 A record without any range is dead rather than mis-scaled."""
 
+LARGEST_LEVEL_MV = 2000.0
+"""Highest value taken for an ECG: electrode offset and an amplifier's full input together are under half of it."""
+
 LARGEST_BEAT_MV = {"limb-median": 3.7, "limb": 5.2, "chest": 10.0}
 """Greatest height of a beat (median range of a second) over the limb leads, in one limb lead and in any other lead: no
 record of PTB-XL's folds 1-9 has more (3.6, 5.0, 9.7 mV; 99 % of them 1.9, 2.7, 5.4)."""
@@ -72,7 +75,8 @@ def check_amplitude(
     Raises `RecordError`: "nan" where no sample is finite, "missing-leads" where every lead is constant, "amplitude".
     """
     # fmax and fmin pass over NaN, and give NaN only for a lead that is missing throughout.
-    span = np.fmax.reduce(ecg_mv, axis=1, initial=np.nan) - np.fmin.reduce(ecg_mv, axis=1, initial=np.nan)
+    highest, lowest = (reduce(ecg_mv, axis=1, initial=np.nan) for reduce in (np.fmax.reduce, np.fmin.reduce))
+    span = highest - lowest
     measured = np.isfinite(span)
     if not measured.any():
         raise RecordError("nan", f"{where}: holds no finite sample in any lead")
@@ -80,13 +84,15 @@ def check_amplitude(
     largest = float(span[worst])
     if largest == 0.0:
         raise RecordError("missing-leads", f"{where}: none of its {len(leads)} leads ever changes; nothing was recorded")
-    if SMALLEST_MV <= largest <= LARGEST_MV:
+    level = float(np.nanmax(np.abs(highest)))
+    if SMALLEST_MV <= largest <= LARGEST_MV and level <= LARGEST_LEVEL_MV:
         return {"implausible_amplitude": True} if _beats_too_high(ecg_mv, leads, fs_hz, span) else {}
     if policy.implausible == "flag":
         return {"implausible_amplitude": True}
     raise RecordError(
         "amplitude",
-        f"{where}: lead {leads[worst]} ranges over {largest:.4g} mV, an ECG over {SMALLEST_MV} to {LARGEST_MV:g} mV; "
+        f"{where}: lead {leads[worst]} ranges over {largest:.4g} mV and reaches {level:.4g} mV, an ECG ranges over "
+        f"{SMALLEST_MV} to {LARGEST_MV:g} mV and reaches at most {LARGEST_LEVEL_MV:g}; "
         "the stated unit or gain is probably wrong: correct it, or pass implausible='flag' to keep and flag it",
     )
 

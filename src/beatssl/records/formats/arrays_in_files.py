@@ -1,3 +1,6 @@
+# HELPER, READ THIS: the main engineer has written this meanwhile (helpers started late). Do not rewrite it: review it,
+# try it on odd inputs, add tests in NEW test files (tests/records/formats/test_*.py, tests/records/writers/test_*.py), mend
+# small faults in place, and report. This comment goes away.
 """Arrays in `.npy`, `.npz`, MATLAB's `.mat` and HDF5: which holds the ECG, at what rate, in what unit and order."""
 
 import io
@@ -41,7 +44,9 @@ def read_npz(content: bytes, where: str, options: FileOptions) -> Recording:
             if sum(info.file_size for info in archive.infolist()) > _LARGEST:
                 raise RecordError("unreadable", f"{where}: unpacks to more than {_LARGEST >> 20} MiB; save fewer records a file")
             members = {info.filename.removesuffix(".npy"): archive.read(info) for info in archive.infolist()}
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+    except RecordError:
+        raise
+    except Exception:  # zipfile and zlib raise whatever their decoding runs into
         raise RecordError("unreadable", f"{where}: expected a .npz file, found one that cannot be unpacked") from None
     return _recording({name: _loaded(data, where, "npz") for name, data in members.items()}, where, "npz", options)
 
@@ -49,7 +54,7 @@ def read_npz(content: bytes, where: str, options: FileOptions) -> Recording:
 def _loaded(content: bytes, where: str, kind: str) -> Any:
     try:
         return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, TypeError, EOFError, OSError, SyntaxError, MemoryError, OverflowError):
+    except Exception:  # NumPy raises whatever its parsing of the header runs into
         raise RecordError("unreadable", f"{where}: not a .{kind} file of numbers, or cut short") from None
 
 

@@ -23,18 +23,22 @@ def is_contec(head: bytes) -> bool:
 def read_contec(content: bytes, where: str) -> Recording:
     """Leads II, III and V1 to V6 as stored, and I = II − III; a lead that was off is NaN.
 
-    Frames of eight 12-bit numbers follow a header of 43 bytes, and 37 bytes end the file. Raises `RecordError`
-    ("truncated").
+    Frames of eight 12-bit numbers follow a header of 43 bytes, and 37 bytes end the file, most of them 0. A file of
+    another length was cut, and so was one whose last 37 bytes begin with a frame of eight numbers, none of them 0.
+
+    Raises `RecordError` ("truncated").
     """
     frames, rest = divmod(len(content) - _HEADER - _TRAILER, _FRAME)
     if frames < 1 or rest:
         raise RecordError(
             "truncated",
-            f"{where}: a Contec file of {len(content)} bytes, which is not {_HEADER + _TRAILER} and a multiple of {_FRAME}",
+            f"{where}: a Contec file of {len(content)} bytes; expected {_HEADER + _TRAILER} and a multiple of {_FRAME}",
         )
+    if np.frombuffer(content, "<u2", len(_STORED), len(content) - _TRAILER).all():
+        raise RecordError("truncated", f"{where}: a Contec file that ends within its samples; export it again")
     stored = np.frombuffer(content, "<u2", frames * len(_STORED), _HEADER).reshape(frames, -1).T
     uv = np.where(stored >> 12, np.nan, ((stored & 0xFFF).astype(np.float64) - _ZERO) * _STEP_UV)
     leads = {"I": uv[0] - uv[1]} | dict(zip(_STORED, uv, strict=True))
     channels = tuple(Channel(name, samples, _FS_HZ, "uV") for name, samples in leads.items())
     number = content[:10].partition(b"\0")[0].decode("ascii", "replace")
-    return Recording("contec", channels, Person(number))
+    return Recording("contec", channels, Person(number), {"derived": "I"})

@@ -1,8 +1,14 @@
+# HELPER, READ THIS: the main engineer has written this meanwhile (helpers started late). Do not rewrite it: review it,
+# try it on odd inputs, add tests in NEW test files (tests/records/formats/test_*.py, tests/records/writers/test_*.py), mend
+# small faults in place, and report. This comment goes away.
 """Tables of numbers as text: CSV of any separator, with or without titles, times, a preamble or an index."""
 
+import csv
 import io
 import re
+import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +22,7 @@ from beatssl.records.units import mv_per
 from beatssl.signals.leads import LEADS, canonical_lead, lead_kind
 
 _UNIT_AFTER = re.compile(r"(?P<name>.*\S)\s*[(\[]\s*(?P<unit>[^()\[\]]+?)\s*[)\]]")
+_MOST_LEADS = 64
 _PREAMBLE = 64  # lines that may stand before a table
 _PAIR = re.compile(r'"?([^"]*?)"?\s*[,;:\t]\s*"?(.*?)"?\s*[,;]*$')
 _LEAD_KEYS = ("lead", "ableitung", "derivación", "dérivation", "derivazione")
@@ -44,17 +51,26 @@ def read_csv(content: bytes, where: str, options: FileOptions) -> Recording:
     if not body:
         raise RecordError("unreadable", f"{where}: expected a table with lead names or numbers, found no line of one")
     separator, decimal = _dialect(body, said.lead != "")
-    columns, times_hz = _columns(body, separator, decimal, said, where, options)
+    columns, times_hz, left_out = _columns(body, separator, decimal, said, where, options)
     fs_hz = rate(said.fs_hz or times_hz, where, "csv", options)
     for _, _, unit in columns:
         if unit and options.unit and mv_per(unit) != mv_per(options.unit):
             raise RecordError("unit", f"{where}: states {unit} itself, but unit={options.unit!r} is passed")
     channels = tuple(Channel(name, values, fs_hz, unit or said.unit) for name, values, unit in columns)
-    return Recording("csv", channels, said.person, told=bool(options.lead_names))
+    metadata = {"left_out": ", ".join(left_out)} if left_out else {}
+    return Recording("csv", channels, said.person, metadata, told=bool(options.lead_names))
 
 
 _Column = tuple[str, Float[np.ndarray, " time"], str | None]
 """Name ("" for what may be free text), samples, and the unit that the title states."""
+
+
+class _Leads(NamedTuple):
+    """The leads of a table."""
+
+    columns: list[_Column]
+    fs_hz: float | None  # as a column of times states it
+    left_out: tuple[str, ...] = ()  # columns that are no lead and no time; "column 3" for what may be free text
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,9 @@ def _start(lines: list[str]) -> int:
     start = 0
     while start < len(lines) and (not lines[start].strip() or lines[start].startswith("#")):
         start += 1
-    told = [i for i, line in enumerate(lines[start : start + _PREAMBLE], start) if hz_in(line) and not _is_numbers(line)]
+    told = [
+        i for i, line in enumerate(lines[start : start + _PREAMBLE], start) if hz_in(line) and not _is_numbers(line)
+    ]
     if not told:
         return start
     first = next((i for i in range(told[-1] + 1, len(lines)) if _is_numbers(lines[i])), len(lines))
@@ -96,7 +114,9 @@ def _is_numbers(line: str) -> bool:
 
 
 def _said(lines: list[str]) -> _Said:
-    pairs = {match[1].strip().lower(): match[2].strip() for line in lines if (match := _PAIR.fullmatch(line.lstrip("# ")))}
+    pairs = {
+        match[1].strip().lower(): match[2].strip() for line in lines if (match := _PAIR.fullmatch(line.lstrip("# ")))
+    }
 
     def of(keys: tuple[str, ...]) -> str:
         return next((pairs[key] for key in keys if pairs.get(key)), "")
@@ -125,7 +145,7 @@ def _dialect(body: list[str], one_lead: bool) -> tuple[str, str]:
 
 def _columns(
     body: list[str], separator: str, decimal: str, said: _Said, where: str, options: FileOptions
-) -> tuple[list[_Column], float | None]:
+) -> _Leads:
     """The leads, and the rate that a column of times states."""
     leads = options.lead_names
     cells = [_is_number(cell, decimal) for cell in body[0].split(None if separator == r"\s+" else separator)]
@@ -134,14 +154,27 @@ def _columns(
     counted = [cell.strip().strip('"') for cell in body[0].split(separator)] if separator != r"\s+" else []
     if header is None and len(counted) > 1 and counted == ["", *map(str, range(len(counted) - 1))]:
         header = 0  # DataFrame.to_csv of an array: numbered columns beside a numbered index
+    trailing = [line.endswith(separator) for line in body] if separator in ",;" else [False]
+    if header == 0 and all(trailing[1:]) and not trailing[0]:
+        body = [line.rstrip(separator) for line in body]  # a separator after the last number, but not after its title
+    if header == 0 and separator != r"\s+" and len(body) > 1:
+        titles, row = (len(next(csv.reader([line], delimiter=separator))) for line in body[:2])
+        if titles != row:
+            raise RecordError("unreadable", f"{where}: its first row holds {titles} titles, the next one {row} cells")
     try:
-        table = pd.read_csv(
-            io.StringIO("\n".join(body)), sep=separator, decimal=decimal, header=header, index_col=False if header == 0 else 0 if lead_rows else None
-        )
-    except (ValueError, IndexError):  # pandas' own parser errors are ValueErrors
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of lines longer than their titles
+            table = pd.read_csv(
+                io.StringIO("\n".join(body)),
+                sep=separator,
+                decimal=decimal,
+                header=header,
+                index_col=False if header == 0 else 0 if lead_rows else None,
+            )
+    except (ValueError, IndexError, pd.errors.ParserWarning):  # pandas' own parser errors are ValueErrors
         raise RecordError("unreadable", f"{where}: not a table of numbers, or cut short") from None
     table = table.dropna(axis=1, how="all") if header is None and not lead_rows else table
-    if lead_rows:
+    if lead_rows and len(table) <= _MOST_LEADS:
         table = table.T
         return _titled(table, where, leads)
     if header is None:
@@ -151,7 +184,7 @@ def _columns(
 
 def _untitled(
     table: pd.DataFrame, said: _Said, where: str, leads: tuple[str, ...]
-) -> tuple[list[_Column], float | None]:
+) -> _Leads:
     names = leads or ((said.lead,) if said.lead else ())
     if not names:
         raise RecordError("unreadable", f"{where}: has no row of lead names; pass leads=")
@@ -161,10 +194,13 @@ def _untitled(
     if values.shape[1] != len(names) and values.shape[1] - len(times) == len(names):
         hz = next((hz for i in times if (hz := hz_of_times(values[:, i], ""))), None)
         values = np.delete(values, times, axis=1)
-    return [(name, row, None) for name, row in zip(names, in_leads(values, names, where, "csv"), strict=True)], hz
+    rows = in_leads(values, names, where, "csv")
+    return _Leads([(name, row, None) for name, row in zip(names, rows, strict=True)], hz)
 
 
-def _titled(table: pd.DataFrame, where: str, leads: tuple[str, ...]) -> tuple[list[_Column], float | None]:
+def _titled(table: pd.DataFrame, where: str, leads: tuple[str, ...]) -> _Leads:
+    if table.shape[1] > 4 * _MOST_LEADS:
+        raise RecordError("unreadable", f"{where}: has {table.shape[1]:,} columns; expected one a lead")
     titles = [str(column).strip() for column in table.columns]
     titles = ["" if title.startswith("Unnamed:") else title for title in titles]
     units = [_UNIT_AFTER.fullmatch(title) for title in titles]
@@ -177,7 +213,9 @@ def _titled(table: pd.DataFrame, where: str, leads: tuple[str, ...]) -> tuple[li
         )
     kinds = [lead_kind(name) for name in names]
     times = [
-        i for i, kind in enumerate(kinds) if kind in ("no-ecg", "unknown") and has_constant_step(_floats(table.iloc[:, i]))
+        i
+        for i, kind in enumerate(kinds)
+        if kind in ("no-ecg", "unknown") and has_constant_step(_floats(table.iloc[:, i]))
     ]
     hz = next((hz for i in times if (hz := hz_of_times(_floats(table.iloc[:, i]), titles[i]))), None)
     hz = hz or _hz_of_dates(table, kinds)
@@ -191,7 +229,10 @@ def _titled(table: pd.DataFrame, where: str, leads: tuple[str, ...]) -> tuple[li
         raise RecordError("unreadable", f"{where}: none of its {len(names)} columns can be a lead; pass leads=")
     values = _numbers(table.iloc[:, chosen], where)
     stated = [match["unit"] if (match := units[i]) and mv_per(match["unit"]) is not None else None for i in chosen]
-    return [(name, column, unit) for name, column, unit in zip(out, values.T, stated, strict=True)], hz
+    columns = [(name, column, unit) for name, column, unit in zip(out, values.T, stated, strict=True)]
+    others = [i for i in range(len(names)) if i not in chosen and i not in times and names[i]]
+    left_out = tuple(names[i] if kinds[i] == "no-ecg" else f"column {i + 1}" for i in others)
+    return _Leads(columns, hz, left_out)
 
 
 def _floats(column: "pd.Series[float]") -> Float[np.ndarray, " time"]:

@@ -63,7 +63,8 @@ def read_edf(content: bytes, where: str) -> Recording:
     data = np.frombuffer(content, np.uint8, records * frame * size, begin).reshape(records, frame, size)
     onsets = _onsets(data, [signal for signal in signals if signal.label in _ANNOTATIONS], content, records, where)
     channels = tuple(_channel(data, signal, onsets, seconds, where) for signal in kept)
-    return Recording(_format(content), channels, _person(content), _filters(content, count))
+    trailing = {"trailing": True} if len(content) > begin + records * frame * size else {}
+    return Recording(_format(content), channels, _person(content), _filters(content, count) | trailing)
 
 
 def _format(content: bytes) -> str:

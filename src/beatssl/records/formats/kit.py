@@ -1,6 +1,7 @@
 """Formats that ecgdatakit reads: aECG, MUSE, SCP-ECG, ISHNE, MFER, Philips, Mortara, Kardia's JSON."""
 
 import re
+import struct
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,13 +16,14 @@ from beatssl.records.record import RecordError
 from beatssl.records.recording import Channel, Person, Recording
 from beatssl.records.units import UnitPolicy
 
-NEEDS_FORMATS = (
-    'clinical files are read through ecgdatakit (and DICOM through pydicom): pip install "beatssl[formats]"'
-)
+NEEDS_FORMATS = 'clinical files are read through ecgdatakit (and DICOM through pydicom): pip install "beatssl[formats]"'
+ISHNE_MARK, MFER_MARK = b"ISHNE1.0", b"MFR "
+_MFER_CHANNELS, _MFER_DATA, _MFER_ATTRIBUTE = 0x05, 0x1E, 0x3F  # tags
 _LEAD_FAULT = -32768  # ISHNE's sample for a lead that was off
 _INCREMENT = re.compile(rb"<(?:\w+:)?increment\b[^>]*>")
 _VALUE, _UNIT = re.compile(rb'\bvalue="([^"]*)"'), re.compile(rb'\bunit="([^"]*)"')
 _SECONDS = {b"s": 1.0, b"ms": 1e-3, b"us": 1e-6, b"": 1.0}
+_PHILIPS_PLAIN = re.compile(rb"<parsedwaveforms(?![^>]*compress)[^>]*>([^<]*)<", re.IGNORECASE)  # Base64 of 16 bits
 _RATES_HZ = (20.0, 100_000.0)
 
 
@@ -39,6 +41,10 @@ def read_kit(content: bytes, where: str, policy: UnitPolicy, fs_hz_override: flo
         content, damaged = repaired_scp(content, where)
         if damaged:
             metadata["damaged_sections"] = ", ".join(map(str, damaged))
+    elif content.startswith(ISHNE_MARK):
+        content, metadata["trailing"] = _ishne_as_stated(content, where)
+    elif content[2:6] == MFER_MARK:
+        _check_mfer(content, where)
     elif b"AnnotatedECG" in content[:4096]:
         stated_hz = _stated_hz(content)
         if fs_hz_override is None:
@@ -46,7 +52,54 @@ def read_kit(content: bytes, where: str, policy: UnitPolicy, fs_hz_override: flo
         else:
             content, metadata["fs_overridden_from_hz"] = _at_rate(content, fs_hz_override), stated_hz
     parsed = _parse(content, where, policy)
-    return Recording(parsed.source_format, _channels(parsed, where), _person(parsed.patient), _metadata(parsed) | metadata)
+    if plain := _PHILIPS_PLAIN.search(content):
+        samples = sum(len(lead.samples) for lead in parsed.leads)
+        metadata["trailing"] = len(re.sub(rb"\s", b"", plain[1])) * 3 // 8 > samples + 8
+    return Recording(
+        parsed.source_format,
+        _channels(parsed, where),
+        _person(parsed.patient),
+        _metadata(parsed) | {key: value for key, value in metadata.items() if value},
+    )
+
+
+def _check_mfer(content: bytes, where: str) -> None:
+    """That a file states its number of channels (tag 5): ecgdatakit takes it for one where it does not."""
+    at = 0
+    while at + 2 <= len(content):
+        tag, at = content[at], at + 1
+        if tag == _MFER_CHANNELS:
+            return
+        if tag == _MFER_ATTRIBUTE:  # the number of the channel follows, in seven bits a byte
+            while at < len(content) and content[at] & 0x80:
+                at += 1
+            at += 1
+        if tag == _MFER_DATA or at >= len(content):
+            break
+        size, at = content[at], at + 1
+        if size & 0x80:
+            wide = size & 0x7F
+            size, at = int.from_bytes(content[at : at + wide], "big"), at + wide
+        at += size
+    raise RecordError("unreadable", f"{where}: an MFER file that does not state its number of channels before its samples")
+
+
+def _ishne_as_stated(content: bytes, where: str) -> tuple[bytes, bool]:
+    """The file up to the samples that its header states, and whether more follows."""
+    if len(content) < 522:
+        raise RecordError("truncated", f"{where}: an ISHNE file of {len(content)} bytes; its header alone has 522")
+    samples, _, start = struct.unpack_from("<3i", content, 14)
+    (leads,) = struct.unpack_from("<h", content, 156)
+    if not 1 <= leads <= 12 or samples < 1 or start < 522:
+        raise RecordError(
+            "unreadable",
+            f"{where}: an ISHNE header of {leads} leads with {samples} samples from byte {start}; expected 1 to 12",
+        )
+    held = (len(content) - start) // (2 * leads)
+    if held < samples:
+        raise RecordError("truncated", f"{where}: its header says {samples} samples a lead, it holds {max(held, 0)}")
+    end = start + 2 * leads * samples
+    return content[:end], len(content) > end
 
 
 def _stated_hz(content: bytes) -> float:
@@ -98,12 +151,7 @@ def _parse(content: bytes, where: str, policy: UnitPolicy) -> Any:
         raise RecordError("checksum", f"{where}: its checksum does not fit its content; export it again")
     if any("truncated" in str(warning.message) for warning in heard):
         raise RecordError("truncated", f"{where}: holds less than its header says; export it again")
-    raw = parsed.raw_metadata
-    if "ecg_size" in raw and raw["samples_per_lead"] < raw["ecg_size"]:  # ISHNE
-        raise RecordError(
-            "truncated", f"{where}: its header says {raw['ecg_size']} samples a lead, it holds {raw['samples_per_lead']}"
-        )
-    if raw.get("scale_warning") and policy.missing != "assume":
+    if parsed.raw_metadata.get("scale_warning") and policy.missing != "assume":
         raise RecordError(
             "unit", f"{where}: states no amplitude scale; pass no_unit='assume' to take ecgdatakit's guess"
         )
