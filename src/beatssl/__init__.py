@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from beatssl.analysis.analyze import analyze as analyze
     from beatssl.analysis.inspect_files import InspectConfig as InspectConfig
     from beatssl.analysis.inspect_files import inspect_files as inspect_files
-    from beatssl.records.formats.options import FileOptions as FileOptions
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
     from beatssl.checks.check import CheckConfig as CheckConfig
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from beatssl.inference.encoder import BeatEncoder as BeatEncoder
     from beatssl.inference.segmenter import EcgSegmenter as EcgSegmenter
     from beatssl.records.download import download as download
+    from beatssl.records.formats.options import FileOptions as FileOptions
     from beatssl.records.read import read as read
     from beatssl.records.read import read_all as read_all
     from beatssl.records.record import Record as Record

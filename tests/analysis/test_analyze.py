@@ -8,10 +8,10 @@ import pytest
 
 from beatssl import cli
 from beatssl.analysis.analyze import AnalyzeConfig, analyze
-from beatssl.records.formats.options import FileOptions
 from beatssl.analysis.waves import of_store
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.records.formats.options import FileOptions
 from beatssl.store.layout import StoreError
 from beatssl.store.store import Store
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.records.formats.options import FileOptions
 from beatssl.analysis.waves import Found, of_array, of_files, of_store
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.records.formats.options import FileOptions
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import StoreError
 from beatssl.store.prepare import prepare

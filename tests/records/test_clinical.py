@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from beatssl.records.clinical import Privacy, hashed_path, read_clinical
+from beatssl.records.formats.options import FileOptions
 from beatssl.records.privacy import find_hashed
 from beatssl.records.record import RecordError
-from beatssl.records.formats.options import FileOptions
 from beatssl.signals.leads import LEADS
 
 HASHED = Privacy(salt=b"a salt")
@@ -19,7 +19,9 @@ SECRETS = ("zacharias", "quellmann", "pid4711x", "4711", "1950", "19500314", "03
 
 def test_signal_rate_and_leads_come_back(clinical_folder: Path, clinical_name: str, clinical_uv: np.ndarray) -> None:
     record = read_clinical(clinical_folder, clinical_name, "r", HASHED)
-    stored = {"muse.xml": ("I", "II", *LEADS[6:]), "kardia.json": LEADS[:6], "hand.atc": LEADS[:6]}.get(clinical_name, LEADS)
+    stored = {"muse.xml": ("I", "II", *LEADS[6:]), "kardia.json": LEADS[:6], "hand.atc": LEADS[:6]}.get(
+        clinical_name, LEADS
+    )
     step_uv = {"muse.xml": 4.88, "cart.dcm": 2.5}.get(clinical_name, 0.001)  # of the file's own resolution
     assert set(record.leads) == set(stored)
     assert record.fs_hz == 500.0

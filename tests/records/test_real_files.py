@@ -39,7 +39,6 @@ def case(*names: str) -> Callable[[Callable[[Path], None]], Callable[[Path], Non
     return listed
 
 
-
 def _beats(record: Record) -> np.ndarray:
     return find_r_peaks(bandpass(record.ecg_mv, record.fs_hz, 0.5, 40.0), record.fs_hz)
 

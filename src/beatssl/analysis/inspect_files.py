@@ -137,4 +137,6 @@ def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:
     if not rates:
         return beats_per_min, ()
     others = " or ".join(f"{beats_per_min * hz / record.fs_hz:.0f}/min at {hz:g} Hz" for hz in rates)
-    return beats_per_min, (f"a heart rate of {beats_per_min:.0f}/min is no person's: {others}? --files.fs-hz-override takes that rate",)
+    return beats_per_min, (
+        f"a heart rate of {beats_per_min:.0f}/min is no person's: {others}? --files.fs-hz-override takes that rate",
+    )

@@ -1,6 +1,23 @@
 """Whether a stated sampling rate can be true, by what it makes of the heart rate."""
 
-_USUAL_HZ = (100.0, 125.0, 128.0, 200.0, 240.0, 250.0, 256.0, 300.0, 360.0, 400.0, 500.0, 512.0, 600.0, 800.0, 1000.0, 2000.0)
+_USUAL_HZ = (
+    100.0,
+    125.0,
+    128.0,
+    200.0,
+    240.0,
+    250.0,
+    256.0,
+    300.0,
+    360.0,
+    400.0,
+    500.0,
+    512.0,
+    600.0,
+    800.0,
+    1000.0,
+    2000.0,
+)
 _PERSON = (20.0, 350.0)  # heart rates of a living person, per minute
 _RESTING = (50.0, 100.0)
 

@@ -88,7 +88,10 @@ def bench_fuzz(source: Path | None, out: Path | None, files: int, seed: int, wor
     """
     seeds = {one.name: one for one in [*made_seeds(), *_seeds_of(source)]}
     names = list(seeds)
-    cases = [Case(names[i % len(names)], _DAMAGES[i // len(names) % len(_DAMAGES)], seed * 1_000_003 + i) for i in range(files)]
+    cases = [
+        Case(names[i % len(names)], _DAMAGES[i // len(names) % len(_DAMAGES)], seed * 1_000_003 + i)
+        for i in range(files)
+    ]
     began = time.perf_counter()
     chunks = [cases[i : i + 100] for i in range(0, len(cases), 100)]
     runs = Parallel(n_jobs=workers, return_as="generator")(delayed(_run)(chunk, source) for chunk in chunks)
@@ -97,7 +100,9 @@ def bench_fuzz(source: Path | None, out: Path | None, files: int, seed: int, wor
     for case, outcome, _, _ in found:
         by_format.setdefault(case.seed.rpartition(".")[2] or "wfdb", Counter())[outcome] += 1
     failures = [
-        f"{case.seed}, {case.damage}, {case.number}: {outcome}: {said}" for case, outcome, said, _ in found if outcome in _FAILED
+        f"{case.seed}, {case.damage}, {case.number}: {outcome}: {said}"
+        for case, outcome, said, _ in found
+        if outcome in _FAILED
     ]
     result = FuzzResult(
         files=len(found),
@@ -138,7 +143,10 @@ def made_seeds() -> list[Seed]:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in seeds[len(CLINICAL_FILES)].files.items():
             file.writestr(name, content)
-    return [*seeds, Seed("pack.zip", {"pack.zip": archive.getvalue()}, {"pack.zip": (0, len(archive.getvalue()) - 300)}, True)]
+    return [
+        *seeds,
+        Seed("pack.zip", {"pack.zip": archive.getvalue()}, {"pack.zip": (0, len(archive.getvalue()) - 300)}, True),
+    ]
 
 
 def _clinical(name: str, content: bytes) -> Seed:
@@ -146,7 +154,13 @@ def _clinical(name: str, content: bytes) -> Seed:
         "hl7.xml": b"<digits>", "muse.xml": b"<WaveFormData>", "philips.xml": b"leadlabels", "mortara.xml": b" DATA=",
         "kardia.json": b'"samples"', "soft.xml": b"<WaveformData", "cart.dcm": b"\x00\x54\x10\x10", "holter.ecg": None,
     }  # fmt: skip
-    start = {"holter.edf": 256 * 13, "holter.ecg": 522, "hand.atc": 120, "nihon.mwf": content.find(b"\x1e\x84"), "cart.scp": 200}
+    start = {
+        "holter.edf": 256 * 13,
+        "holter.ecg": 522,
+        "hand.atc": 120,
+        "nihon.mwf": content.find(b"\x1e\x84"),
+        "cart.scp": 200,
+    }
     mark = marks.get(name)
     at = content.index(mark) if mark else start[name]
     return Seed(name, {name: content}, {name: (at, len(content))}, name in ("cart.scp", "hand.atc", "muse.xml"))
@@ -336,10 +350,14 @@ def _judged(record: Record, true: Float32[np.ndarray, "lead time"]) -> tuple[str
         true = true[:, : record.ecg_mv.shape[1] - 1]
         record = record.replace(ecg_mv=record.ecg_mv[:, : true.shape[1]])
     if record.ecg_mv.shape[1] != true.shape[1]:
-        return "changed", f"{record.ecg_mv.shape[1]} samples for {true.shape[1]}, leads {record.leads}, {record.fs_hz:g} Hz"
+        return (
+            "changed",
+            f"{record.ecg_mv.shape[1]} samples for {true.shape[1]}, leads {record.leads}, {record.fs_hz:g} Hz",
+        )
     same = set(record.leads) <= set(LEADS) and record.fs_hz == FS_HZ
     if same and all(
-        np.abs(row - true[LEADS.index(lead)]).max() <= step_mv for row, lead in zip(record.ecg_mv, record.leads, strict=True)
+        np.abs(row - true[LEADS.index(lead)]).max() <= step_mv
+        for row, lead in zip(record.ecg_mv, record.leads, strict=True)
     ):
         return "whole", ""
     worst = [lead for row, lead in zip(record.ecg_mv, record.leads, strict=True) if not _explained(row, true)]

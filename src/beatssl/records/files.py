@@ -58,7 +58,9 @@ class FilesReader:
     @property
     def options(self) -> FileOptions:
         """What the user states of the files."""
-        return FileOptions(self.csv_fs_hz, self.unit, self.leads, self.fs_hz_override, self.units.missing, self.units.implausible)
+        return FileOptions(
+            self.csv_fs_hz, self.unit, self.leads, self.fs_hz_override, self.units.missing, self.units.implausible
+        )
 
     def sources(self, root: Path) -> list[Source]:
         """Every record of `root`, by path; the ending of a WFDB header, or its signals' name, will do for one file.
@@ -99,7 +101,9 @@ class FilesReader:
             return self._read_wfdb(folder, source)
         privacy = Privacy(self.keep_identifiers, self.salt, self.paths_shown)
         if kind in TABLES:
-            recording = read_table(inside(folder, source.path), kind, source.info.get("record", ""), source.id, self.options)
+            recording = read_table(
+                inside(folder, source.path), kind, source.info.get("record", ""), source.id, self.options
+            )
             record = record_of(recording, source.id, source.id, privacy, self.options)
             return record if recording.person.number or recording.person.names else record.replace(id=source.id)
         return read_clinical(folder, source.path, source.id, privacy, self.options)
@@ -161,7 +165,9 @@ class FilesReader:
             kinds = {"": "zip"}
         for member, kind in sorted(kinds.items()):
             alias = self._alias(f"{name}/{member}", kind)
-            yield Source(f"{name}/{member.removesuffix('.hea')}".rstrip("/"), name, {"format": kind, "member": member}, alias)
+            yield Source(
+                f"{name}/{member.removesuffix('.hea')}".rstrip("/"), name, {"format": kind, "member": member}, alias
+            )
 
     def _read_zipped(self, folder: Path, source: Source, member: str) -> Record:
         path = inside(folder, source.path)
@@ -222,7 +228,11 @@ def _companions(names: Iterable[str], head_of: Callable[[str], bytes]) -> set[st
         for file in named_files(head_of(f"{name}.hea").decode("utf-8", "replace"))
     }
     others = [name for name in names if not name.endswith(".hea")]
-    return {name for name in others if name in named or (PurePosixPath(name).suffix and os.path.splitext(name)[0] in headers)}
+    return {
+        name
+        for name in others
+        if name in named or (PurePosixPath(name).suffix and os.path.splitext(name)[0] in headers)
+    }
 
 
 def _is_store(folders: list[str], names: list[str]) -> bool:
@@ -254,7 +264,9 @@ def _extract(archive: zipfile.ZipFile, member: str, scratch: Path, where: str) -
             continue
         done.add(one)
         if archive.getinfo(one).file_size > _LARGEST_MEMBER:
-            raise RecordError("unreadable", f"{where}: unpacks to more than {_LARGEST_MEMBER / 2**30:g} GiB; unpack it first")
+            raise RecordError(
+                "unreadable", f"{where}: unpacks to more than {_LARGEST_MEMBER / 2**30:g} GiB; unpack it first"
+            )
         content: Any = archive.read(one)
         (scratch / PurePosixPath(one).name).write_bytes(content)
         if one.endswith(".hea"):

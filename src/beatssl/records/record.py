@@ -147,10 +147,13 @@ class Record:
     def save(self, path: Path | str, bits: Literal[16, 24] = 16, overwrite: bool = False) -> Path:
         """Write to WFDB (`.hea` or no ending), EDF+ (`.edf`), CSV (`.csv`) or DICOM (`.dcm`); the path to read back.
 
-        Samples that were digitised come back to the bit where the format can hold their step: always in CSV, in WFDB
-        where `bits` suffice (24 for a fine step); in EDF and DICOM to a part in a million. Any other signal is rounded
-        by at most half a step, the finest that the bits allow. Gaps are kept but in EDF, which cannot hold them. Age,
-        sex and patient id are written where the format has a place for them, marks and other metadata nowhere.
+        Samples that were digitised come back to the bit: always in CSV; in WFDB and DICOM where their range in steps
+        fits the bits (`bits` in WFDB, 16 elsewhere); in EDF where its eight characters state the step too, and else to
+        about a part in ten million. Any other signal is rounded by at most half of the finest step that the bits allow,
+        (highest − lowest value) / (2^bits − 3). Gaps are kept but in EDF, which cannot hold them: it leaves out leads
+        that are missing throughout and refuses other gaps. EDF's rate is exact, or right to a part in a million where
+        no divisor of the length has a short duration. Age, sex and patient id are written where the format has a place
+        for them, marks and other metadata nowhere.
 
         Raises FileExistsError, ValueError for what a format cannot hold (named, with the format that can), ImportError
         for DICOM without pydicom.

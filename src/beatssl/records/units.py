@@ -83,7 +83,9 @@ def check_amplitude(
     worst = int(np.argmax(np.where(measured, span, -1.0)))
     largest = float(span[worst])
     if largest == 0.0:
-        raise RecordError("missing-leads", f"{where}: none of its {len(leads)} leads ever changes; nothing was recorded")
+        raise RecordError(
+            "missing-leads", f"{where}: none of its {len(leads)} leads ever changes; nothing was recorded"
+        )
     level = float(np.nanmax(np.abs(highest)))
     if SMALLEST_MV <= largest <= LARGEST_MV and level <= LARGEST_LEVEL_MV:
         return {"implausible_amplitude": True} if _beats_too_high(ecg_mv, leads, fs_hz, span) else {}

@@ -152,7 +152,9 @@ _ASSUME = f"no_unit='assume' for WFDB's default (mV, {DEFAULT_GAIN:g} units per 
 def _mv_per_unit(signals: tuple[SignalLine, ...]) -> Float64[np.ndarray, " signal"]:
     """mV per digital unit; NaN for a signal that is no voltage."""
     mv = [mv_per(line.unit) if line.unit is not None else 1.0 for line in signals]
-    return np.array([np.nan if v is None else v / (line.gain or DEFAULT_GAIN) for v, line in zip(mv, signals, strict=True)])
+    return np.array(
+        [np.nan if v is None else v / (line.gain or DEFAULT_GAIN) for v, line in zip(mv, signals, strict=True)]
+    )
 
 
 def _read_plain(
@@ -191,7 +193,7 @@ def _samples(header: Header, where: str) -> int:
 
 
 def _check_sums(sums: Sequence[int], signals: Sequence[SignalLine], where: str) -> None:
-    if all(line.checksum == 0 == line.initial for line in signals):
+    if not any(line.checksum or line.initial for line in signals):
         return  # what writers put there that compute neither
     for total, line in zip(sums, signals, strict=True):
         if line.checksum is not None and (total - line.checksum) & 0xFFFF:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-_ALIKE_MV = 0.02  # between leads: an ECG's own leads agree nowhere for so long while one of them moves
+_ALIKE_MV = 0.0005  # between leads: rounding; an ECG's own leads agree nowhere for so long while one of them moves
 _LOW_MV, _HIGH_MV = 0.4, 2.5  # of the pulse: half to double gain
 _SHORTEST_S, _LONGEST_S = 0.2, 3.0  # of the pulse with the level lines beside it
 _LEVEL_S = 0.05  # at least at each of its two levels

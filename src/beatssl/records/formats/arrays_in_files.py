@@ -22,7 +22,19 @@ from beatssl.records.units import mv_per
 from beatssl.signals.leads import LEADS
 
 _SIGNAL = ("val", "data", "ecg", "signal", "signals", "p_signal", "x", "tracings", "tracing", "waveform", "ecg_mv")
-_RATE = ("fs", "fs_hz", "sf", "freq", "frequency", "sampling_rate", "sample_rate", "samplingrate", "sampling_frequency", "srate", "hz")
+_RATE = (
+    "fs",
+    "fs_hz",
+    "sf",
+    "freq",
+    "frequency",
+    "sampling_rate",
+    "sample_rate",
+    "samplingrate",
+    "sampling_frequency",
+    "srate",
+    "hz",
+)
 _NAMES = ("leads", "lead_names", "sig_name", "signames", "channels", "channel_names", "labels")
 _UNIT = ("unit", "units")
 _LARGEST = 2**29  # bytes of one array
@@ -42,7 +54,9 @@ def read_npz(content: bytes, where: str, options: FileOptions) -> Recording:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(info.file_size for info in archive.infolist()) > _LARGEST:
-                raise RecordError("unreadable", f"{where}: unpacks to more than {_LARGEST >> 20} MiB; save fewer records a file")
+                raise RecordError(
+                    "unreadable", f"{where}: unpacks to more than {_LARGEST >> 20} MiB; save fewer records a file"
+                )
             members = {info.filename.removesuffix(".npy"): archive.read(info) for info in archive.infolist()}
     except RecordError:
         raise
@@ -69,7 +83,9 @@ def read_mat(content: bytes, where: str, options: FileOptions) -> Recording:
             warnings.simplefilter("ignore")
             found = loadmat(io.BytesIO(content), squeeze_me=True)
     except Exception as error:  # scipy raises whatever its decoding runs into
-        raise RecordError("unreadable", f"{where}: expected a MATLAB file, v4 or v5; it cannot be decoded ({type(error).__name__})") from None
+        raise RecordError(
+            "unreadable", f"{where}: expected a MATLAB file, v4 or v5; it cannot be decoded ({type(error).__name__})"
+        ) from None
     arrays = {name: value for name, value in found.items() if not name.startswith("__")}
     for name, value in list(arrays.items()):
         if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
@@ -105,7 +121,9 @@ def read_hdf5(path: Path, record: str, where: str, options: FileOptions) -> Reco
                 ids = [_id(arrays, row) for row in range(arrays[name].shape[0])]
                 row = ids.index(record) if record in ids else 0
                 if int(np.prod(arrays[name].shape[1:])) * 8 > _LARGEST:
-                    raise RecordError("unreadable", f"{where}: one record of shape {arrays[name].shape[1:]} is too large")
+                    raise RecordError(
+                        "unreadable", f"{where}: one record of shape {arrays[name].shape[1:]} is too large"
+                    )
                 signal = np.asarray(arrays[name][row])
                 if "exam_id" in arrays and signal.shape == (CODE_SAMPLES, len(LEADS)):
                     return _of_code(signal, options)
@@ -120,7 +138,9 @@ def read_hdf5(path: Path, record: str, where: str, options: FileOptions) -> Reco
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError("unreadable", f"{where}: expected an HDF5 file; it cannot be decoded ({type(error).__name__})") from None
+        raise RecordError(
+            "unreadable", f"{where}: expected an HDF5 file; it cannot be decoded ({type(error).__name__})"
+        ) from None
     return _recording(small, where, "hdf5", options)
 
 
@@ -149,7 +169,9 @@ def _opened(path: Path, where: str) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError:
-        raise RecordError("unreadable", f"{where}: expected an HDF5 file; it cannot be opened, or is cut short") from None
+        raise RecordError(
+            "unreadable", f"{where}: expected an HDF5 file; it cannot be opened, or is cut short"
+        ) from None
 
 
 def _datasets(file: Any) -> dict[str, Any]:

@@ -143,9 +143,7 @@ def _dialect(body: list[str], one_lead: bool) -> tuple[str, str]:
     return separator, decimal
 
 
-def _columns(
-    body: list[str], separator: str, decimal: str, said: _Said, where: str, options: FileOptions
-) -> _Leads:
+def _columns(body: list[str], separator: str, decimal: str, said: _Said, where: str, options: FileOptions) -> _Leads:
     """The leads, and the rate that a column of times states."""
     leads = options.lead_names
     cells = [_is_number(cell, decimal) for cell in body[0].split(None if separator == r"\s+" else separator)]
@@ -182,9 +180,7 @@ def _columns(
     return _titled(table, where, leads)
 
 
-def _untitled(
-    table: pd.DataFrame, said: _Said, where: str, leads: tuple[str, ...]
-) -> _Leads:
+def _untitled(table: pd.DataFrame, said: _Said, where: str, leads: tuple[str, ...]) -> _Leads:
     names = leads or ((said.lead,) if said.lead else ())
     if not names:
         raise RecordError("unreadable", f"{where}: has no row of lead names; pass leads=")

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from beatssl.records.demographics import sex_of
+from beatssl.records.formats.content import kind_of_content
 from beatssl.records.formats.mdc_leads import LEAD_OF_CODE
 from beatssl.records.record import RecordError
 from beatssl.records.recording import Channel, Person, Recording
@@ -39,6 +40,8 @@ def read_dicom(content: bytes, where: str) -> Recording:
         raise RecordError(
             "unreadable", f'{where}: DICOM files are read through pydicom: pip install "beatssl[formats]"'
         ) from None
+    if content[128:132] != b"DICM":
+        raise RecordError("unreadable", f"{where}: expected a DICOM file, found {kind_of_content(content[:64])}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that no decision here depends on
@@ -122,7 +125,9 @@ def _channel(definition: Any, stored: Any, padding: int | None, fs_hz: float) ->
         values[_padded(stored.astype(np.int64), padding, fs_hz)] = np.nan
     skew = float(definition.get("ChannelSampleSkew") or 0.0) + float(definition.get("ChannelTimeSkew") or 0.0) * fs_hz
     # A sensitivity of no unit is no voltage: "counts" is none that `choose` takes for one.
-    return Channel(_name(definition), _shifted(values, round(skew)), fs_hz, unit if sensitivity is not None and unit else "counts")
+    return Channel(
+        _name(definition), _shifted(values, round(skew)), fs_hz, unit if sensitivity is not None and unit else "counts"
+    )
 
 
 def _in_stored_bits(stored: Any, bits: int) -> Float64[np.ndarray, " time"]:
@@ -130,7 +135,11 @@ def _in_stored_bits(stored: Any, bits: int) -> Float64[np.ndarray, " time"]:
     if stored.dtype.kind != "i" or not 0 < bits < allocated:
         return stored.astype(np.float64)
     shift = allocated - bits
-    return ((stored.astype(np.int64) << (64 - bits)) >> (64 - bits)).astype(np.float64) if shift else stored.astype(np.float64)
+    return (
+        ((stored.astype(np.int64) << (64 - bits)) >> (64 - bits)).astype(np.float64)
+        if shift
+        else stored.astype(np.float64)
+    )
 
 
 def _padding(group: Any, dtype: str, little_endian: bool) -> int | None:
@@ -196,7 +205,9 @@ def _age(text: str, birth: str, dataset: Any) -> float | None:
     per_year = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}.get(text[-1:])
     if per_year and text[:-1].isdigit():
         return float(int(text[:-1]) // per_year)
-    day = str(dataset.get("AcquisitionDateTime") or dataset.get("AcquisitionDate") or dataset.get("StudyDate") or "")[:8]
+    day = str(dataset.get("AcquisitionDateTime") or dataset.get("AcquisitionDate") or dataset.get("StudyDate") or "")[
+        :8
+    ]
     if birth and len(day) == 8 and day.isdigit():
         years = (int(day) - int(birth.replace("-", ""))) // 10_000
         return float(years) if years >= 0 else None

@@ -109,7 +109,9 @@ def _signals(content: bytes, count: int, where: str) -> list[_Signal]:
     start = 0
     for i in range(count):
         label, unit = _text(content, int(at[0]) + 16 * i, 16), _text(content, int(at[2]) + 8 * i, 8)
-        bounds = [_number(content, int(at[k]) + 8 * i, 8, f"bound {k - 2} of signal {i + 1}", where) for k in (3, 4, 5, 6)]
+        bounds = [
+            _number(content, int(at[k]) + 8 * i, 8, f"bound {k - 2} of signal {i + 1}", where) for k in (3, 4, 5, 6)
+        ]
         samples = _whole(content, int(at[8]) + 8 * i, 8, f"samples of signal {i + 1}", where)
         if samples < 0 or (label not in _ANNOTATIONS and (bounds[2] == bounds[3] or bounds[0] == bounds[1])):
             raise RecordError(
@@ -123,7 +125,9 @@ def _signals(content: bytes, count: int, where: str) -> list[_Signal]:
     return out
 
 
-def _channel(data: np.ndarray, signal: _Signal, onsets: Float64[np.ndarray, " record"], seconds: float, where: str) -> Channel:
+def _channel(
+    data: np.ndarray, signal: _Signal, onsets: Float64[np.ndarray, " record"], seconds: float, where: str
+) -> Channel:
     fs_hz = signal.samples / seconds
     part = np.ascontiguousarray(data[:, signal.start : signal.start + signal.samples])
     if part.shape[2] == 2:
@@ -162,7 +166,9 @@ def _onsets(
     for i in range(records):
         found = _ONSET.match(data[i, first.start : first.start + first.samples].tobytes())
         if found is None:
-            raise RecordError("unreadable", f"{where}: data record {i + 1} of an EDF+D file does not say when it starts")
+            raise RecordError(
+                "unreadable", f"{where}: data record {i + 1} of an EDF+D file does not say when it starts"
+            )
         out[i] = float(found[1])
     return out
 

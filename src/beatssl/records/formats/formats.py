@@ -13,7 +13,6 @@ from beatssl.records.formats.options import FileOptions
 from beatssl.records.formats.scp_repair import is_scp
 from beatssl.records.recording import Recording
 
-
 Read = Callable[[bytes, str, FileOptions], Recording]
 """From a file's content, what errors call it, and the user's options. Raises `RecordError`."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from beatssl.records.demographics import sex_of
+from beatssl.records.formats.content import kind_of_content
 from beatssl.records.formats.scp_repair import is_scp, repaired_scp
 from beatssl.records.record import RecordError
 from beatssl.records.recording import Channel, Person, Recording
@@ -81,7 +82,9 @@ def _check_mfer(content: bytes, where: str) -> None:
             wide = size & 0x7F
             size, at = int.from_bytes(content[at : at + wide], "big"), at + wide
         at += size
-    raise RecordError("unreadable", f"{where}: an MFER file that does not state its number of channels before its samples")
+    raise RecordError(
+        "unreadable", f"{where}: an MFER file that does not state its number of channels before its samples"
+    )
 
 
 def _ishne_as_stated(content: bytes, where: str) -> tuple[bytes, bool]:
@@ -166,24 +169,8 @@ def _unsupported(content: bytes, message: str) -> str:
         return "XML of no ECG format that is known; aECG, MUSE, Philips, Mortara and CardioSoft are read"
     return (
         "no file of any known ECG format: expected the first bytes of DICOM, SCP-ECG (a record size and section 0), ISHNE, "
-        f"EDF, MFER or XML, found {_known(head)}"
+        f"EDF, MFER or XML, found {kind_of_content(head)}"
     )
-
-
-_MAGIC = {
-    b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\x1f\x8b": "a gzip archive",
-    b"PK\3\4": "a zip archive", b"BM": "a bitmap", b"GIF8": "a GIF picture", b"II*\0": "a TIFF picture",
-}  # fmt: skip
-
-
-def _known(head: bytes) -> str:
-    """What the first bytes say, without quoting them: they may be a name."""
-    if not head:
-        return "an empty file"
-    for magic, kind in _MAGIC.items():
-        if head.startswith(magic):
-            return kind
-    return "text" if all(32 <= byte < 127 or byte in b"\r\n\t" for byte in head[:64]) else "other binary data"
 
 
 _FAILURES = (

@@ -46,7 +46,8 @@ def repaired_scp(content: bytes, where: str) -> tuple[bytes, tuple[int, ...]]:
     for number in needed:
         if not sections[number].whole:
             raise RecordError(
-                "checksum", f"{where}: the checksum of section {number}, which the samples need, is wrong; export it again"
+                "checksum",
+                f"{where}: the checksum of section {number}, which the samples need, is wrong; export it again",
             )
     kept = {number: section.content for number, section in sections.items() if number in needed}
     if _PERSON in sections and sections[_PERSON].whole:
@@ -59,7 +60,9 @@ def repaired_scp(content: bytes, where: str) -> tuple[bytes, tuple[int, ...]]:
 def _sections(content: bytes, where: str) -> dict[int, _Section]:
     (length,) = struct.unpack_from("<I", content, 10)
     if 6 + length > len(content):
-        raise RecordError("truncated", f"{where}: section 0 of an SCP file states {length} bytes, {len(content) - 6} follow")
+        raise RecordError(
+            "truncated", f"{where}: section 0 of an SCP file states {length} bytes, {len(content) - 6} follow"
+        )
     found: dict[int, _Section] = {}
     for at in range(22, 6 + length - 9, 10):
         number, size, index = struct.unpack_from("<HII", content, at)

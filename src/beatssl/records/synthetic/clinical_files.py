@@ -175,11 +175,11 @@ def dicom(uv: Uv) -> bytes:
     from pydicom.sequence import Sequence
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-    meta = FileMetaDataset()
+    meta: Any = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.9.1.1"
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    data: Any = FileDataset(io.BytesIO(), {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.PatientName, data.PatientID = f"{LAST}^{FIRST}", NUMBER
     data.PatientBirthDate, data.PatientSex, data.PatientAge = "19500314", "M", "070Y"

@@ -1,7 +1,7 @@
 """EDF+ (Kemp and Olivan 2003): continuous, 16 bits, in µV."""
 
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import product
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _LARGEST_BYTES = 61_440  # of a data record
 _NOTE_SAMPLES = 16  # of a data record's own annotation, its start
 _LEAST, _MOST = -(2**15), 2**15 - 1
 _DIGITS = 7  # characters of a bound in µV, beside its sign
-_TRIED, _TRIED_ENDS = 100, 12  # pairs of bounds, and ends of other pairs
+_TRIED, _TRIED_ENDS = 100, 12  # pairs of bounds alike but for their sign, and ends of other pairs
 _LABEL_SIZE, _PATIENT_SIZE = 16, 80
 _RATE_ERROR = 1e-6
 
@@ -153,15 +153,16 @@ def _bounds(found: Counts) -> Iterator[_Bounds]:
     """Bounds to try: those alike but for their sign first, as zero then stays zero, and of each kind those of fewest
     digits; the last are the nearest to the true ones, if not exact."""
     smallest, largest, span = int(found.counts.min()), int(found.counts.max()), _MOST - _LEAST
-    lows = _stated(np.arange(largest - span, smallest + 1), found)
-    highs = _stated(np.arange(max(largest, smallest + 1), smallest + span + 1), found)
-    alike = (count for count in highs if -count in lows and 2 * count <= span)
-    yield from (_Bounds(-count, count, -highs[count], highs[count]) for count in islice(alike, _TRIED))
-    for first, last in product(list(lows)[:_TRIED_ENDS], list(highs)[:_TRIED_ENDS]):
-        if last - first <= span and highs[last] > lows[first]:
-            yield _Bounds(first, last, lows[first], highs[last])
-    if (most := max(largest, -smallest, 1)) <= _MOST:
-        last, high_uv = _nearest(np.arange(most, _MOST + 1), found)
+    alike = np.arange(max(largest, -smallest, 1), _MOST + 1)
+    for count, uv in _stated(alike, found):
+        yield _Bounds(-count, count, -uv, uv)
+    lows = _stated(np.arange(largest - span, smallest + 1), found)[:_TRIED_ENDS]
+    highs = _stated(np.arange(max(largest, smallest + 1), smallest + span + 1), found)[:_TRIED_ENDS]
+    for (first, low_uv), (last, high_uv) in product(lows, highs):
+        if last - first <= span and high_uv > low_uv:
+            yield _Bounds(first, last, low_uv, high_uv)
+    if len(alike):
+        last, high_uv = _nearest(alike, found)
         yield _Bounds(-last, last, -high_uv, high_uv)
     else:
         free = (span - largest + smallest) // 2
@@ -170,8 +171,8 @@ def _bounds(found: Counts) -> Iterator[_Bounds]:
         yield _Bounds(first, last, low_uv, high_uv)
 
 
-def _stated(counts: Int64[np.ndarray, " count"], found: Counts) -> dict[int, float]:
-    """The counts whose µV, at a step that is exact, have room in a header field; those of fewest digits first."""
+def _stated(counts: Int64[np.ndarray, " count"], found: Counts) -> list[tuple[int, float]]:
+    """The counts whose µV, at a step that is exact, have room in a header field: some, those of fewest digits first."""
     least, most = np.sort(np.stack([counts * found.least_mv, counts * found.most_mv]) * 1000, axis=0)
     value = _in_field((least + most) / 2)
     slack = 1e-15 * np.abs(value)
@@ -179,8 +180,8 @@ def _stated(counts: Int64[np.ndarray, " count"], found: Counts) -> dict[int, flo
     counts, value = counts[good], value[good]
     whole = np.round(value * 10 ** _decimals(value))
     digits = np.stack([whole % 10**k != 0 for k in range(1, _DIGITS)]).sum(axis=0)
-    order = np.argsort(digits, kind="stable")
-    return dict(zip(counts[order].tolist(), value[order].tolist(), strict=True))
+    order = np.argsort(digits, kind="stable")[:_TRIED]
+    return list(zip(counts[order].tolist(), value[order].tolist(), strict=True))
 
 
 def _nearest(counts: Int64[np.ndarray, " count"], found: Counts) -> tuple[int, float]:

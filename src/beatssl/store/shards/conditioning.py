@@ -77,5 +77,8 @@ def _check_rate(r_times_s: Float64[np.ndarray, " beat"], record: Record, config:
             "impossible-rate",
             record,
             f"median rate {rate:.0f} per minute at {record.fs_hz:g} Hz, outside {config.min_rate:g}–{config.max_rate:g}"
-            + "".join(f"; at {hz:g} Hz it would be {rate * hz / record.fs_hz:.0f}: see fs_hz_override" for hz in likely_rates(rate, record.fs_hz)[:1]),
+            + "".join(
+                f"; at {hz:g} Hz it would be {rate * hz / record.fs_hz:.0f}: see fs_hz_override"
+                for hz in likely_rates(rate, record.fs_hz)[:1]
+            ),
         )
