@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import tyro
@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import likely_rates
 from beatssl.progress import track
-from beatssl.records.files import FilesReader, located
+from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
@@ -79,11 +79,7 @@ class InspectResult:
         for reason, count in Counter(one.reason for one in self.records if one.reason).most_common():
             first = next(one for one in self.records if one.reason == reason)
             lines.append(f"refused, {reason}: {count:,}, such as {first.file}")
-        endings = Counter(PurePosixPath(name).suffix or "no ending" for name in self.not_read)
-        for ending, count in endings.most_common():
-            first = next(name for name in self.not_read if (PurePosixPath(name).suffix or "no ending") == ending)
-            lines.append(f"not read, {ending}: {count:,}, such as {first}")
-        return lines
+        return lines + [f"not read: {line}" for line in by_ending(self.not_read)]
 
 
 def inspect_files(config: InspectConfig) -> InspectResult:

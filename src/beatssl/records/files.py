@@ -188,6 +188,14 @@ class FilesReader:
         raise RecordError("unreadable", f"{where}: holds no record")
 
 
+def by_ending(paths: Iterable[str]) -> list[str]:
+    """Counts of files by their ending, each with the first of them: "3 .txt, such as notes.txt"."""
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(PurePosixPath(path).suffix or "without ending", []).append(path)
+    return [f"{len(some):,} {ending}, such as {some[0]}" for ending, some in sorted(kinds.items(), key=lambda one: -len(one[1]))]
+
+
 def located(path: Path) -> Path:
     """The file that a user means by `path`: itself, or the header of a WFDB record named without its ending or by its
     signals. Raises FileNotFoundError."""

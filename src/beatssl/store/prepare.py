@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from beatssl.files import read_json, write_json
 from beatssl.progress import progress
+from beatssl.records.files import FilesReader, by_ending
 from beatssl.records.reader import Reader, Source
 from beatssl.store.beat_clusters import cluster_beats
 from beatssl.store.config import PrepareConfig
@@ -47,12 +48,15 @@ class PrepareSummary:
     rejects: dict[str, int]  # by reason
     shards: int
     shards_kept: int
+    not_read: tuple[str, ...] = ()
+    """Files below the source that are no ECG of a known format, nor part of one."""
 
     def __str__(self) -> str:
         aside = ", ".join(f"{count} {reason}" for reason, count in self.rejects.items()) or "none"
         return (
             f"{self.out}: {self.records:,} of {self.sources:,} records, {self.rows:,} rows, {self.beats:,} beats; "
             f"set aside: {aside}; {self.shards} shards ({self.shards_kept} kept from an earlier run)"
+            + "".join(f"; not read: {line}" for line in by_ending(self.not_read))
         )
 
 
@@ -71,6 +75,8 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
     ValueError where it holds no record, or two of one id.
     """
     summary = _prepare(config, reader)
+    if isinstance(reader, FilesReader) or config.kind == "files":
+        summary = replace(summary, not_read=tuple(FilesReader(skip=config.out).not_read(config.source)))
     if summary.records == 0:
         aside = pq.read_table(summary.out / shard_name(0) / "rejects.parquet").slice(0, 1).to_pylist()[0]
         raise StoreError(

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 Lead = Float32[np.ndarray, " time"]
 Values = Float64[np.ndarray, " time"]
 
-_PARTS = range(1, 9)  # of the smallest difference, tried as the step
+_PARTS = range(1, 65)  # of the smallest difference, tried as the step
 _ANCHORS = (1, 2, 3, 4, 5, 10)  # steps may stand off zero by such a part of a step
 _USUAL_MV = (1 / 200, 1 / 1000)  # for a lead of too few values to show its step
 _SLACK = 0.25  # of a step, between a value and its whole number while the step is measured
@@ -42,8 +42,6 @@ class Digital:
     samples: Int64[np.ndarray, " time"]
     offset: int
     scale: float
-    exact: bool  # every value comes back to the bit
-    missing: int  # the sample that stands for what was not measured
 
 
 Scales = Callable[[float, float], Iterator[float]]
@@ -63,20 +61,20 @@ def digitised(lead_mv: Lead, bits: int, scales: Scales, decoded: Decoded) -> Dig
     measured = np.isfinite(lead_mv)
     values = lead_mv[measured]
     if not len(values):
-        return Digital(samples, 0, next(scales(1e-3, 1e-3)), True, -limit - 1)
+        return Digital(samples, 0, next(scales(1e-3, 1e-3)))
     found = counted(values)
     if found is not None and (offset := found.fits(limit)) is not None:
         samples[measured] = found.counts - offset
         for scale in scales(found.least_mv, found.most_mv):
             if np.array_equal(decoded(samples[measured].astype(np.float64), offset, scale).astype(np.float32), values):
-                return Digital(samples, offset, scale, True, -limit - 1)
+                return Digital(samples, offset, scale)
     low, high = float(values.min()), float(values.max())
     finest = max((high - low) / (2 * limit - 1), max(abs(low), abs(high)) / 2**30)  # the offset needs bits too
     scale = next(scales(finest, finest * (1 + 2**-20)))
     step = float(decoded(np.ones(1), 0, scale)[0])
     offset = round((low + high) / 2 / step)
     samples[measured] = np.round(values.astype(np.float64) / step).astype(np.int64) - offset
-    return Digital(samples, offset, scale, False, -limit - 1)
+    return Digital(samples, offset, scale)
 
 
 def simplest(least: float, most: float) -> float:
@@ -113,7 +111,7 @@ def _step_bounds(unlike: Lead, counts: Values) -> tuple[float, float] | None:
     return (least, most) if least <= most else None
 
 
-def _steps(unlike: Float64[np.ndarray, " value"]) -> Iterator[float]:
+def _steps(unlike: Values) -> Iterator[float]:
     """Steps that may be right, the best supported first; of sorted values no two alike."""
     largest = float(np.abs(unlike[[0, -1]]).max())
     if len(unlike) == 1:
@@ -125,29 +123,33 @@ def _steps(unlike: Float64[np.ndarray, " value"]) -> Iterator[float]:
     yield from _USUAL_MV
 
 
-def _step_between(unlike: Float64[np.ndarray, " value"]) -> float | None:
+def _step_between(unlike: Values) -> float | None:
     """The step that all differences are multiples of: the smallest difference or a part of it, measured over ever
     longer spans, as a single difference is known to few digits."""
     gaps = np.diff(unlike)
     alike = np.flatnonzero(gaps <= 1.25 * gaps.min())
     smallest = float(np.median(gaps[alike]))
     away = unlike - unlike[alike[len(alike) // 2]]
+    ulp = float(np.spacing(np.abs(unlike[[0, -1]]).max().astype(np.float32)))
     for part in _PARTS:
-        if (step := _measured_step(away, smallest / part)) is not None:
+        if (step := _measured_step(away, smallest / part, ulp)) is not None:
             return step
     return None
 
 
-def _measured_step(away: Float64[np.ndarray, " value"], step: float) -> float | None:
-    reach, widest = 16.0 * step, float(max(-away[0], away[-1]))
+def _measured_step(away: Values, step: float, ulp: float) -> float | None:
+    """The step, from its first estimate: None where a value is further from a whole number of steps than a float32 and
+    what is not yet known of the step make it."""
+    reach, widest, known = 16.0 * step, float(max(-away[0], away[-1])), 1.0
     while True:
         first, last = np.searchsorted(away, (-reach, reach))
         near = away[first:last]
         counts = np.round(near / step)
-        if (np.abs(near - counts * step) > _SLACK * step).any():
+        farthest = float(np.abs(counts).max())
+        if (np.abs(near - counts * step) > min(_SLACK * step, 2 * ulp * (1 + farthest / known))).any():
             return None
-        if counts.any():
-            step = float(near @ counts / (counts @ counts))
+        if farthest:
+            step, known = float(near @ counts / (counts @ counts)), farthest
         if reach > widest:
             return step
         reach *= 8
