@@ -152,12 +152,11 @@ def _columns(body: list[str], separator: str, decimal: str, said: _Said, where: 
     counted = [cell.strip().strip('"') for cell in body[0].split(separator)] if separator != r"\s+" else []
     if header is None and len(counted) > 1 and counted == ["", *map(str, range(len(counted) - 1))]:
         header = 0  # DataFrame.to_csv of an array: numbered columns beside a numbered index
-    trailing = [line.endswith(separator) for line in body] if separator in ",;" else [False]
-    if header == 0 and all(trailing[1:]) and not trailing[0]:
-        body = [line.rstrip(separator) for line in body]  # a separator after the last number, but not after its title
     if header == 0 and separator != r"\s+" and len(body) > 1:
         titles, row = (len(next(csv.reader([line], delimiter=separator))) for line in body[:2])
-        if titles != row:
+        if titles == row - 1 and all(line.endswith(separator) for line in body[1:]):
+            body = [body[0], *(line[: -len(separator)] for line in body[1:])]  # a separator after the last number
+        elif titles != row:
             raise RecordError("unreadable", f"{where}: its first row holds {titles} titles, the next one {row} cells")
     try:
         with warnings.catch_warnings():

@@ -129,6 +129,9 @@ def _channel(
     data: np.ndarray, signal: _Signal, onsets: Float64[np.ndarray, " record"], seconds: float, where: str
 ) -> Channel:
     fs_hz = signal.samples / seconds
+    whole = max(round(fs_hz), 1)
+    if abs(signal.samples / whole - seconds) <= 1e-7 * seconds:
+        fs_hz = float(whole)  # the duration has eight characters
     part = np.ascontiguousarray(data[:, signal.start : signal.start + signal.samples])
     if part.shape[2] == 2:
         digital = part.view("<i2")[:, :, 0].astype(np.float64)
