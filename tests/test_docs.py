@@ -75,7 +75,8 @@ def test_examples_are_on_the_pages_that_are_run_here() -> None:
 
 
 def test_examples_run_as_shown_page_after_page(tmp_path: Path) -> None:
-    store, split = printed_by(REPO / "docs" / "data.md", tmp_path)
+    file, store, split = printed_by(REPO / "docs" / "data.md", tmp_path)
+    assert "12 leads (I II III" in file
     assert "(8, 12, 1000)" in store
     assert "qtc_fridericia_ms" in store
     assert re.search(r"\(\d+, 521\) \{'CD': \d+", split)

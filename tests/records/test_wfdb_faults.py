@@ -40,7 +40,8 @@ def test_no_unit_is_mv_and_no_gain_200_units_each(tmp_path: Path) -> None:
 
 
 def test_what_is_no_ecg_is_left_out_and_named(tmp_path: Path) -> None:
-    lines = "r.dat 16 200/mV 12 0 0 0 0 II # right arm\nr.dat 16 2000 12 0 0 0 0 RESP\nr.dat 16 10/mmHg 12 0 0 0 0 John\n"
+    lines = "r.dat 16 200/mV 12 0 0 0 0 II # right arm\nr.dat 16 2000 12 0 0 0 0 RESP\n"
+    lines += "r.dat 16 10/mmHg 12 0 0 0 0 John\n"
     record = read(_write(tmp_path, "r 3 250 1000\n" + lines, SAMPLES))
     assert record.leads == ("II",)
     assert record.metadata == {"format": "wfdb", "left_out": "RESP, signal 3"}
@@ -49,7 +50,8 @@ def test_what_is_no_ecg_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_a_record_without_any_ecg_says_so(tmp_path: Path) -> None:
     lines = "r.dat 16 200/mV 12 0 0 0 0 PLETH\nr.dat 16 200/mV 12 0 0 0 0 RESP\nr.dat 16 200/mV 12 0 0 0 0 ABP\n"
-    _refused(_write(tmp_path, "r 3 250 1000\n" + lines, SAMPLES), "no-ecg", "none of its 3 signals is called an ECG lead")
+    path = _write(tmp_path, "r 3 250 1000\n" + lines, SAMPLES)
+    _refused(path, "no-ecg", "none of its 3 signals is called an ECG lead")
 
 
 def test_ecg_of_a_higher_rate_than_the_frames(tmp_path: Path) -> None:
@@ -96,7 +98,9 @@ def test_a_segment_without_volts_is_a_gap(tmp_path: Path) -> None:
         read_wfdb(tmp_path, "m", UnitPolicy("error"))
 
 
-@pytest.mark.parametrize("damage", ["m/2 1 250 1000\na 500\nb\n", "m/2 1 0 1000\na 500\nb 500\n", "m/2 1 250 1000\na 500\nb x\n"])
+@pytest.mark.parametrize(
+    "damage", ["m/2 1 250 1000\na 500\nb\n", "m/2 1 0 1000\na 500\nb 500\n", "m/2 1 250 1000\na 500\nb x\n"]
+)
 def test_segments_of_a_broken_master_are_no_records_of_their_own(tmp_path: Path, damage: str) -> None:
     _segments(tmp_path, 1000)
     (tmp_path / "m.hea").write_text(damage)
@@ -152,13 +156,15 @@ def test_what_a_folder_holds_and_is_not_read_is_named(tmp_path: Path) -> None:
 
 
 def test_every_record_at_hand_is_read_as_wfdb_reads_it(data_root: Path) -> None:
-    for folder in ("clinical/wfdb/sample-data", "clinical/wfdb/egm", "mitdb", "qtdb", "ludb/data", "cinc2020", "incartdb", "ptbdb"):
+    clinical = ("clinical/wfdb/sample-data", "clinical/wfdb/egm")
+    for folder in (*clinical, "mitdb", "qtdb", "ludb/data", "cinc2020", "incartdb", "ptbdb"):
         for path in sorted((data_root / folder).rglob("*.hea"))[:3]:
             ours = read(path, implausible="flag")
             try:
                 theirs = wfdb.rdrecord(str(path.with_suffix("")), smooth_frames=False, physical=True)
             except Exception:
-                assert path.stem == "s0010_re" or path.parent.name.startswith("cinc"), path  # a file is missing; CinC's names
+                # One lacks a file, CinC's Georgia headers name their records with an ending.
+                assert path.stem == "s0010_re" or path.parent.name.startswith("cinc"), path
                 continue
             frames = dict(zip(theirs.sig_name, theirs.e_p_signal, strict=True))
             for name, signal in frames.items():

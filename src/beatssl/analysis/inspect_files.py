@@ -18,7 +18,8 @@ from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
 from beatssl.signals.filters import bandpass
 
-_SHOWN = 40  # lines of a long list
+_SHOWN = 40  # records of a long list
+_TITLES = ("file", "format", "leads", "Hz", "s", "/min")
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -50,12 +51,20 @@ class Inspected:
     reason: str = ""  # of a refusal
     message: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """File, format, leads, Hz, seconds and beats a minute as texts; "–" for what a refused file does not say."""
         if self.reason:
-            return f"{self.file}: refused ({self.reason}): {self.message}"
-        rate = "" if self.beats_per_min is None else f", {self.beats_per_min:.0f}/min"
-        what = f"{len(self.leads)} leads ({' '.join(self.leads)}), {self.fs_hz:g} Hz, {self.duration_s:.4g} s{rate}, {self.format}"
-        return "\n    ".join([f"{self.file}: {what}", *self.notes])
+            return (self.file, self.format, "refused", "–", "–", "–")
+        return (
+            self.file, self.format, f"{len(self.leads)}: {' '.join(self.leads)}", f"{self.fs_hz:g}", f"{self.duration_s:.4g}",
+            "–" if self.beats_per_min is None else f"{self.beats_per_min:.0f}",
+        )  # fmt: skip
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The notes, or the reason of a refusal."""
+        return (f"{self.reason}: {self.message}",) if self.reason else self.notes
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,16 @@ class InspectResult:
     not_read: tuple[str, ...]  # files of no ECG format
 
     def __str__(self) -> str:
-        lines = [str(one) for one in self.records[:_SHOWN]]
+        shown = self.records[:_SHOWN]
+        rows = [_TITLES, *(one.cells for one in shown)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_TITLES))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(rows[0], widths, strict=True)).rstrip()]
+        for one, row in zip(shown, rows[1:], strict=True):
+            lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            lines += [f"    {note}" for note in one.said]
         if len(self.records) > _SHOWN:
             lines.append(f"… and {len(self.records) - _SHOWN:,} more; --out FILE writes all")
-        if len(self.records) > 1:
+        if len(self.records) > 1 or self.not_read:
             lines += ["", *self._summary()]
         return "\n".join(lines)
 

@@ -21,7 +21,7 @@ class BenchConfig:
     prepare: a whole data set into a scratch store that is removed afterwards: wall time, records a second, memory.
     NeuroKit2 measures some of the same records lead by lead in the same run, for comparison (extra: bench).
     step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
-    fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change a sample unseen.
+    fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change samples unseen.
     """
 
     what: tyro.conf.Positional[Literal["prepare", "step", "fuzz"]]

@@ -15,8 +15,9 @@ from beatssl.results import to_json
 from beatssl.store.store import Store
 
 What = Literal[
-    "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points"
-]
+    "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
+    "electrodes",
+]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
 
@@ -40,6 +41,7 @@ class CheckConfig:
     - targets: whether records of high target similarity share a diagnosis (PTB-XL).
     - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
+    - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
     """
 
     store: tyro.conf.Positional[Path]

@@ -67,7 +67,7 @@ def choose(
             at = f", and their rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz)" if kept else ""
             raise RecordError(
                 "no-ecg",
-                f"none of its {len(names)} signals is called an ECG lead{at}; rename the ECG's as a lead (I, V1, ECG 1)",
+                f"none of its {len(names)} signals is called an ECG lead{at}; rename the ECG's (I, V1, ECG 1)",
             )
     unstated = [i for i in kept if units[i] is None]
     if unstated and not assume:
@@ -102,8 +102,8 @@ def stack_mv(
 ) -> tuple[Float32[np.ndarray, "lead time"], tuple[str, ...], float, Choice]:
     """The ECG of a file in mV with lead names no two alike, its rate, and what was left out; see `choose`.
 
-    `unit` stands for the unit of channels that state none. Channels that the user named are all leads. Raises `RecordError` as `choose`, with `where`, and
-    "unreadable" where leads of one rate differ in length.
+    `unit` stands for the unit of channels that state none. Channels that the user named are all leads. Raises
+    `RecordError` as `choose`, with `where`, and "unreadable" where leads of one rate differ in length.
     """
     channels = recording.channels
     names = tuple("ECG" if recording.told else channel.name for channel in channels)

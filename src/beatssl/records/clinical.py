@@ -39,6 +39,9 @@ class Privacy:
 HASHED = Privacy()
 """The default: identifiers hashed with the user's own salt."""
 
+AS_STATED = FileOptions()
+"""Nothing is said of files beside what they state."""
+
 
 def hashed_path(path: str, salt: bytes) -> str:
     """What stands for the path of a clinical file: 32 digits of a salted hash, and the extension if it is a usual one.
@@ -58,7 +61,7 @@ HASHED_EXTENSIONS = frozenset(
 
 
 def read_clinical(
-    root: Path, name: str, record_id: str, privacy: Privacy = HASHED, options: FileOptions = FileOptions()
+    root: Path, name: str, record_id: str, privacy: Privacy = HASHED, options: FileOptions = AS_STATED
 ) -> Record:
     """The ECG of the file `name` below `root`, as recorded, in mV.
 

@@ -193,7 +193,8 @@ def by_ending(paths: Iterable[str]) -> list[str]:
     kinds: dict[str, list[str]] = {}
     for path in paths:
         kinds.setdefault(PurePosixPath(path).suffix or "without ending", []).append(path)
-    return [f"{len(some):,} {ending}, such as {some[0]}" for ending, some in sorted(kinds.items(), key=lambda one: -len(one[1]))]
+    most_first = sorted(kinds.items(), key=lambda one: -len(one[1]))
+    return [f"{len(some):,} {ending}, such as {some[0]}" for ending, some in most_first]
 
 
 def located(path: Path) -> Path:

@@ -23,12 +23,12 @@ def read(
         record = beatssl.read("ward7/ecg.dcm")
         record = beatssl.read("export.csv", fs_hz=500, unit="uV")
 
-    WFDB (with or without its ending; a zip too), DICOM, aECG, MUSE, Philips, SCP-ECG, ISHNE, MFER, EDF, BDF, CardioSoft,
-    Contec, Kardia, CSV, `.npy`, `.npz`, `.mat` and HDF5 are recognised by content. `fs_hz`, `unit` and `leads` stand for
-    what tables and arrays do not say; `fs_hz_override` for a rate that a file states wrongly. `no_unit="error"` refuses
-    a file without unit also where its format's specification has a default, "assume" takes mV everywhere.
-    `implausible="flag"` keeps an amplitude that no ECG has. Patient numbers are hashed, and names, birth dates and paths
-    that may hold them left out, unless `keep_identifiers`.
+    WFDB (with or without its ending; a zip too), DICOM, aECG, MUSE, Philips, SCP-ECG, ISHNE, MFER, EDF, BDF,
+    CardioSoft, Contec, Kardia, CSV, `.npy`, `.npz`, `.mat` and HDF5 are recognised by content. `fs_hz`, `unit` and
+    `leads` stand for what tables and arrays do not say; `fs_hz_override` for a rate that a file states wrongly.
+    `no_unit="error"` refuses a file without unit also where its format's specification has a default, "assume" takes mV
+    everywhere. `implausible="flag"` keeps an amplitude that no ECG has. Patient numbers are hashed, and names, birth
+    dates and paths that may hold them left out, unless `keep_identifiers`.
 
     Raises `RecordError` where the file cannot be used, with its `reason`; FileNotFoundError; ValueError where it holds
     several records (`read_all` reads them).

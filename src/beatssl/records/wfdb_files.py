@@ -241,8 +241,8 @@ def _read_other(
 def _check_files(at: _Place, header: Header) -> set[str]:
     """That each signal file is in the folder, and, if uncompressed, as long as the header says; those that are absent.
 
-    wfdb does not tell a short file from a bad one, and follows a link wherever it leads. Where some files are there, the
-    leads of the others are missing; where none is, that is an error.
+    wfdb does not tell a short file from a bad one, and follows a link wherever it leads. Where some files are there,
+    the leads of the others are missing; where none is, that is an error.
     """
     samples = _samples(header, at.where)
     absent: set[str] = set()

@@ -37,8 +37,8 @@ _OTHER_LEAD = re.compile(
 )
 
 _NO_ECG = re.compile(
-    r"(?:edf |bdf )?annotations?|pleth\w*|ppg\w*|s[pa]o2\w*|osat|pulse|resp\w*|imp(?:edance)?|thor(?:ax|acic)?|abd(?:o|omen|ominal)?"
-    r"|chest|(?:air)?flow|nasal\w*|snore|co2|etco2|body|pos(?:ition)?|abp\w*|n?ibp\w*|bp|art\w*|ao|cvp\w*|pap\w*|pcwp|icp\w*|rap|lap"
+    r"(?:edf |bdf )?annotations?|pleth\w*|ppg\w*|s[pa]o2\w*|osat|pulse|resp\w*|imp(?:edance)?|thor(?:ax|acic)?"
+    r"|abd(?:o|omen|ominal)?|chest|(?:air)?flow|nasal\w*|snore|co2|etco2|body|pos(?:ition)?|abp\w*|n?ibp\w*|bp|art\w*|ao|cvp\w*|pap\w*|pcwp|icp\w*|rap|lap"
     r"|uap|uvp|p[1-9]|press\w*|temp\w*|t[1-4]|acc\w*|gyro\w*|mark(?:er)?s?|events?|trig\w*|status|stim\w*|battery|light"
     r"|e[em]g.*|eo[gm].*|[lr]oc|eda|gsr|hr|fhr|uc|ibi.*|bursts?.*|suppr.*|photic.*|dc[\s_]?\d+|rr|pace(?:r|maker)?"
     r"|time\w*|samples?|index|t"
@@ -60,8 +60,8 @@ def canonical_lead(name: str) -> str:
 
     Case, blanks, underscores and the words "lead" and "ECG" in front do not count: "MLII", "ML2", "ECG Lead II", "DII"
     and "ecg_ii" are II, "AVR" and "VR" are aVR, "C3" is V3; nor does what recorders write around a name: "II # right
-    arm", "Ch1 (II)" and "II (mV)" are II, "EEG EKG1-REF" is EKG1. Names of no standard place ("ECG1", "V", "CM5", "V3R",
-    "I-II") keep their spelling, and so does "-aVR", whose sign is turned.
+    arm", "Ch1 (II)" and "II (mV)" are II, "EEG EKG1-REF" is EKG1. Names of no standard place ("ECG1", "V", "CM5",
+    "V3R", "I-II") keep their spelling, and so does "-aVR", whose sign is turned.
 
     "D3" deserves a word: Latin systems write DIII for III, while QTDB's D3 is a chest lead of another kind, so a D
     with a digit keeps its name too.
@@ -107,7 +107,7 @@ def without_free_text(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names that are surely those of leads; "" for any other text, which may be anything, a patient's name too.
 
     Kept are the twelve under all their aliases, numbered channels ("ECG1", "CH 3", "V3R", "CM5", "MCL1", "D3"), "V", X,
-    Y and Z, the leads of EASI and of catheters. `canonical_leads` calls the others "lead 1", "lead 2", … by their place.
+    Y and Z, the leads of EASI and of catheters. `canonical_leads` calls the others "lead 1", "lead 2", … by place.
     """
     return tuple(name if lead_kind(name) in ("twelve", "lead") else "" for name in names)
 

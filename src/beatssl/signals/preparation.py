@@ -45,8 +45,8 @@ class Preparation:
         ordered = self.in_order(np.asarray(ecg_mv, np.float32), leads)
         if self.leads == LEADS and not any(canonical_lead(name) in LEADS for name in leads):
             raise ValueError(
-                f"none of the leads given ({', '.join(leads)}) is one of the twelve; name each as the lead it was recorded "
-                f"at ({', '.join(LEADS)}), or use a model that takes any lead"
+                f"none of the leads given ({', '.join(leads)}) is one of the twelve; name each as the lead it was "
+                f"recorded at ({', '.join(LEADS)}), or use a model that takes any lead"
             )
         return resample(ordered, fs_hz, self.fs_hz) if already_filtered else self.filtered(ordered, fs_hz)
 

@@ -165,7 +165,8 @@ def test_ecg_at_its_own_rate_beside_other_signals(tmp_path: Path) -> None:
     labels = ["EEG Fp1-REF", "ECG I", "ECG II", "RESP", "Marker", "C3-REF"]
     rates = [250, 500, 500, 25, 500, 250]
     t = np.arange(1000) / 500
-    signals = [np.round(1000 * np.sin(2 * np.pi * (k + 1) * t[: 2 * rate])).astype("<i2") for k, rate in enumerate(rates)]
+    waves = [1000 * np.sin(2 * np.pi * (k + 1) * t[: 2 * rate]) for k, rate in enumerate(rates)]
+    signals = [np.round(wave).astype("<i2") for wave in waves]
     n = len(labels)
     fields: list[tuple[list[Any], int]] = [
         (labels, 16), ([""] * n, 80), (["uV", "uV", "uV", "", "", "uV"], 8), ([-32768] * n, 8), ([32767] * n, 8),
@@ -200,7 +201,8 @@ def test_gaps_of_edf_d_are_not_measured(tmp_path: Path) -> None:
     head += text(768, 8) + text("EDF+D", 44) + text(2, 8) + text(1, 8) + text(2, 4)
     head += b"".join(text(value, size) for values, size in fields for value in values)
     body = b"".join(
-        uv[0, 500 * k : 500 * (k + 1)].tobytes() + f"+{at}\x14\x14".encode().ljust(16, b"\0") for k, at in enumerate((0, 3))
+        uv[0, 500 * k : 500 * (k + 1)].tobytes() + f"+{at}\x14\x14".encode().ljust(16, b"\0")
+        for k, at in enumerate((0, 3))
     )
     record = read(_put(tmp_path, "a.edf", head + body))
     assert record.ecg_mv.shape == (1, 2000)
@@ -327,4 +329,4 @@ def test_a_gain_five_times_too_large_is_flagged(tmp_path: Path) -> None:
     assert "implausible_amplitude" not in read(_put(tmp_path, "a.ecg", ishne(high))).metadata
     record = read(_put(tmp_path, "b.ecg", ishne((ecg_uv() * 15).astype("<i2"))))
     assert record.metadata["implausible_amplitude"]
-    assert FS_HZ == record.fs_hz
+    assert record.fs_hz == FS_HZ

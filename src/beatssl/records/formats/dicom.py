@@ -124,9 +124,9 @@ def _channel(definition: Any, stored: Any, padding: int | None, fs_hz: float) ->
     if padding is not None:
         values[_padded(stored.astype(np.int64), padding, fs_hz)] = np.nan
     skew = float(definition.get("ChannelSampleSkew") or 0.0) + float(definition.get("ChannelTimeSkew") or 0.0) * fs_hz
-    # A sensitivity of no unit is no voltage: "counts" is none that `choose` takes for one.
+    # A sensitivity of no unit is no voltage: "no unit" is none that `choose` takes for one.
     return Channel(
-        _name(definition), _shifted(values, round(skew)), fs_hz, unit if sensitivity is not None and unit else "counts"
+        _name(definition), _shifted(values, round(skew)), fs_hz, unit if sensitivity is not None and unit else "no unit"
     )
 
 

@@ -50,7 +50,7 @@ def read_edf(content: bytes, where: str) -> Recording:
     if begin != 256 * (count + 1) or frame < 1 or seconds < 0:
         raise RecordError(
             "unreadable",
-            f"{where}: states a header of {begin} bytes, {frame} samples a data record and {seconds:g} s a data record; "
+            f"{where}: states a header of {begin} bytes, and {frame} samples and {seconds:g} s a data record; "
             f"{count} signals need a header of {256 * (count + 1)} bytes and some samples",
         )
     held = (len(content) - begin) // (frame * size)

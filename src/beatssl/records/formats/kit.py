@@ -126,8 +126,8 @@ def _check_rate(stated_hz: float, where: str) -> None:
         meant = f"; were ms meant, it is {1000 * stated_hz:g} Hz" if stated_hz < _RATES_HZ[0] else ""
         raise RecordError(
             "sampling-rate",
-            f"{where}: states a time increment of {1 / stated_hz:g} s ({stated_hz:g} Hz), which no ECG has{meant}; pass the "
-            "true rate as fs_hz_override=",
+            f"{where}: states a time increment of {1 / stated_hz:g} s ({stated_hz:g} Hz), which no ECG has{meant}; "
+            "pass the true rate as fs_hz_override=",
         )
 
 
@@ -168,8 +168,8 @@ def _unsupported(content: bytes, message: str) -> str:
     if b"<" in head and re.match(rb"\s*(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*<", head):
         return "XML of no ECG format that is known; aECG, MUSE, Philips, Mortara and CardioSoft are read"
     return (
-        "no file of any known ECG format: expected the first bytes of DICOM, SCP-ECG (a record size and section 0), ISHNE, "
-        f"EDF, MFER or XML, found {kind_of_content(head)}"
+        "no file of any known ECG format: expected the first bytes of DICOM, SCP-ECG (a record size and section 0), "
+        f"ISHNE, EDF, MFER or XML, found {kind_of_content(head)}"
     )
 
 
@@ -201,7 +201,7 @@ def _channels(parsed: Any, where: str) -> tuple[Channel, ...]:
             lead.label,
             _without_fault(lead) if fault else np.asarray(lead.samples),
             _rate(parsed.raw_metadata, lead),
-            "mV" if lead.units == "mV" and not lead.is_raw else lead.units or "counts",
+            "mV" if lead.units == "mV" and not lead.is_raw else lead.units or "no unit",
         )
         for lead in leads
     )

@@ -10,11 +10,14 @@ from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import RecordError
 
 _LEAST_HZ, _MOST_HZ = 20.0, 5000.0  # of a rate that is taken from a column of times of no unit
-_SECONDS_IN = {"s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
-               "millisecond": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9}  # fmt: skip
+_SECONDS_IN = {
+    "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
+    "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9,
+}  # fmt: skip
 _HERTZ = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:hz|hertz|hercios|hercio)\b", re.IGNORECASE)
 _RATE_NAME = re.compile(
-    r"\b(?:fs|sf|sampling[ _]?(?:rate|frequency)|sample[ _]?rate|srate|frequency|freq)(?:[ _]?hz)?\s*[=:,;\t]\s*\"?(\d+(?:[.,]\d+)?)",
+    r"\b(?:fs|sf|sampling[ _]?(?:rate|frequency)|sample[ _]?rate|srate|frequency|freq)(?:[ _]?hz)?"
+    r"\s*[=:,;\t]\s*\"?(\d+(?:[.,]\d+)?)",
     re.IGNORECASE,
 )
 
@@ -57,8 +60,8 @@ def rate(stated_hz: float | None, where: str, kind: str, options: FileOptions) -
     if stated_hz is not None and given is not None and abs(stated_hz - given) > 0.01 * given:
         raise RecordError(
             "sampling-rate",
-            f"{where}: states {stated_hz:g} Hz itself, but csv_fs_hz={given:g} is passed; leave it out, or overrule the "
-            f"file with fs_hz_override={given:g}",
+            f"{where}: states {stated_hz:g} Hz itself, but csv_fs_hz={given:g} is passed; leave it out, or overrule "
+            f"the file with fs_hz_override={given:g}",
         )
     found = stated_hz or given or options.fs_hz_override
     assert found is not None
@@ -76,7 +79,7 @@ def in_leads(
     if squeezed.ndim != 2 or len(fits) != 1:
         raise RecordError(
             "unreadable",
-            f"{where}: a .{kind} array of shape {values.shape} for {len(names)} lead names ({', '.join(names)}); leads= needs "
-            "as many names as one of its two axes is long, and as the other is not",
+            f"{where}: a .{kind} array of shape {values.shape} for {len(names)} lead names ({', '.join(names)}); "
+            "leads= needs as many names as one of its two axes is long, and as the other is not",
         )
     return squeezed if fits == [0] else squeezed.T

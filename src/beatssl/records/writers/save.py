@@ -1,6 +1,3 @@
-# HELPER, READ THIS: the main engineer has written this meanwhile (helpers started late). Do not rewrite it: review it,
-# try it on odd inputs, add tests in NEW test files (tests/records/formats/test_*.py, tests/records/writers/test_*.py), mend
-# small faults in place, and report. This comment goes away.
 """`Record.save`: which writer, and a file that is there whole or not at all."""
 
 from collections.abc import Callable

@@ -100,8 +100,8 @@ def _check_missing(
         set_aside(
             "missing-leads",
             record,
-            f"{missing} of the twelve leads missing (it has {', '.join(found)}), {allowed} allowed; a store of leads as "
-            "they were recorded takes it (leads='as-recorded'), or one with more missing (max_missing_leads=11)",
+            f"{missing} of the twelve leads missing (it has {', '.join(found)}), {allowed} allowed; a store of leads "
+            "as they were recorded takes it (leads='as-recorded'), or one with more missing (max_missing_leads=11)",
         )
     share = float(np.mean(~np.isfinite(ecg_mv[present])))
     if share > limits.max_missing_share:

@@ -1,0 +1,68 @@
+"""What `inspect` says of files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beatssl import InspectConfig, inspect_files
+from beatssl.cli import main
+from beatssl.records.formats.options import FileOptions
+from beatssl.records.synthetic import synthetic_record
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good record, one at a rate that is stated wrongly, a table that says too little, and two files of no ECG."""
+    record = synthetic_record(0)
+    record.save(tmp_path / "ecg/good.hea")
+    record.replace(fs_hz=record.fs_hz / 8).save(tmp_path / "ecg/slow.hea")
+    (tmp_path / "ecg/table.csv").write_text("1,2\n3,4\n")
+    for name in ("notes.txt", "more.txt"):
+        (tmp_path / "ecg" / name).write_text("nothing")
+    return tmp_path / "ecg"
+
+
+def test_every_file_has_a_line_or_a_count(folder: Path, tmp_path: Path) -> None:
+    result = inspect_files(InspectConfig((folder,), tmp_path / "all.json"))
+    found = {one.file: one for one in result.records}
+    assert set(found) == {"good", "slow", "table.csv"}
+    assert found["good"].leads == synthetic_record(0).leads
+    assert found["good"].beats_per_min is not None
+    assert any("is no person's" in note and "--files.fs-hz-override" in note for note in found["slow"].notes)
+    assert found["table.csv"].reason == "unreadable"
+    assert result.not_read == ("more.txt", "notes.txt")
+    text = str(result)
+    for said in ("file  ", "refused, unreadable: 1, such as table.csv", "not read: 2 .txt, such as more.txt", "2 read"):
+        assert said in text
+    assert json.loads((tmp_path / "all.json").read_text())["records"][0]["file"] == "good"
+
+
+def test_a_rate_given_by_the_user_is_taken_and_said(folder: Path) -> None:
+    true_hz = synthetic_record(0).fs_hz
+    (one,) = inspect_files(InspectConfig((folder / "slow",), files=FileOptions(fs_hz_override=true_hz))).records
+    assert (one.fs_hz, one.beats_per_min) == (true_hz, pytest.approx(_good(folder), rel=0.02))
+    assert any("given by the user" in note for note in one.notes)
+
+
+def _good(folder: Path) -> float:
+    (one,) = inspect_files(InspectConfig((folder / "good.dat",))).records
+    assert one.beats_per_min is not None
+    return one.beats_per_min
+
+
+def test_noise_has_no_rate(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(0, 0.02, (1, 2000)))
+    options = FileOptions(csv_fs_hz=250.0, unit="mV")
+    (one,) = inspect_files(InspectConfig((tmp_path / "a.npy",), files=options)).records
+    assert one.beats_per_min is None or one.beats_per_min > 20
+    assert one.leads == ("ECG",)
+
+
+def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inspect", str(folder / "good")])
+    assert capsys.readouterr().out.splitlines()[0].split() == ["file", "format", "leads", "Hz", "s", "/min"]
+    with pytest.raises(SystemExit):
+        main(["inspect", str(folder / "gone")])
+    assert "there is no file or folder" in capsys.readouterr().err
