@@ -51,7 +51,7 @@ def test_units() -> None:
     with pytest.raises(RecordError, match=r"none of its 2 signals is in volts; their units are \['NU', 'mmHg'\]"):
         _kept(["II", "ABP"], ["NU", "mmHg"])
     assert choose(("II",), (None,), (250.0,), True).assumed
-    with pytest.raises(RecordError, match="signal 'II' states no unit or gain; .*pass unit='mV'") as error:
+    with pytest.raises(RecordError, match=r"signal 'II' states no unit or gain; .*pass unit='mV'") as error:
         choose(("II",), (None,), (250.0,), False, "unit='mV'")
     assert error.value.reason == "unit"
     with pytest.raises(RecordError, match="signal 'signal 1' states"):  # a name that may be any text is not shown

@@ -57,8 +57,8 @@ class Inspected:
         if self.reason:
             return (self.file, self.format, "refused", "–", "–", "–")
         return (
-            self.file, self.format, f"{len(self.leads)}: {' '.join(self.leads)}", f"{self.fs_hz:g}", f"{self.duration_s:.4g}",
-            "–" if self.beats_per_min is None else f"{self.beats_per_min:.0f}",
+            self.file, self.format, f"{len(self.leads)}: {' '.join(self.leads)}", f"{self.fs_hz:g}",
+            f"{self.duration_s:.4g}", "–" if self.beats_per_min is None else f"{self.beats_per_min:.0f}",
         )  # fmt: skip
 
     @property

@@ -1,4 +1,4 @@
-"""Thousands of damaged files through the readers: none may crash, hang, ask for much memory, or change samples unseen."""
+"""Thousands of damaged files through the readers: none may crash, hang, need much memory, or change samples unseen."""
 
 import io
 import os

@@ -195,10 +195,10 @@ def misplaced(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs
 def mean_beat(
     ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs_hz: float
 ) -> Float32[np.ndarray, "8 67"] | None:
-    """Mean beat of I, II, V1–V6 from 250 ms before to 410 ms after the steepest point of QRS, a sample every 10 ms, zero on average.
+    """Mean beat of I, II, V1–V6 from 250 ms before to 410 ms after the steepest point of QRS, a sample every 10 ms.
 
-    A chest lead without a sample is zero. None without two limb leads or two beats. One beat is taken from each second,
-    so that a fast rhythm costs no more than a slow one.
+    Each lead is zero on average. A chest lead without a sample is zero. None without two limb leads or two beats. One
+    beat is taken from each second: a fast rhythm costs no more than a slow one.
     """
     eight = _eight(ecg_mv, leads)
     if eight is None:

@@ -1,4 +1,4 @@
-"""Quality flags of a raw record: what is wrong with a lead, and whether the limb electrodes were swapped.
+"""Quality flags of a raw record: what is wrong with a lead, and whether electrodes were exchanged.
 
 The thresholds were set on PTB-XL's folds 1–9 by looking at what they pick out; the tests say how much that is.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from beatssl.signals.electrodes import LIMB_EXCHANGES, misplaced
 from beatssl.signals.leads import canonical_leads
 
 _WINDOW_S = 1.0  # long enough for a beat at 60/min, and for a wave of any beat
@@ -26,9 +27,6 @@ _NOISE_MV = 0.03  # SD of the noise between QRS complexes
 _NOISE_SHARE = 0.05  # of the median range of a window, which is that of its QRS
 
 _IDENTITY_MV = 0.02  # RMS of II − I − III and its like; rounding leaves 0.0005
-_OPPOSED = -0.4  # correlation of I with V6, which normally agree (median .89 in PTB-XL)
-_AVR_NOT_OPPOSED = -0.3  # correlation of aVR with V6, normally −.93
-_FLAT_LIMB = 0.1  # range of one of I, II, III relative to the smaller of the other two
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,8 @@ class Quality:
     clipped: Bool[np.ndarray, " lead"]  # rests at its extreme value
     lead_off: Bool[np.ndarray, " lead"]  # saturated offset, or a baseline that jumps by an input range
     noisy: Bool[np.ndarray, " lead"]  # high frequencies, absolutely and against its QRS
-    swapped_limb_leads: bool  # arms swapped, or an electrode swapped with the right leg's
+    swapped_limb_leads: bool  # limb electrodes exchanged
+    reversed_chest_leads: bool  # chest electrodes exchanged
     identities_violated: bool  # I, II, III, aVR, aVL, aVF do not belong to one recording
 
     def record_flags(self) -> dict[str, bool]:
@@ -48,6 +47,7 @@ class Quality:
         per_lead = {name: bool(getattr(self, name).any()) for name in _PER_LEAD}
         return per_lead | {
             "swapped_limb_leads": self.swapped_limb_leads,
+            "reversed_chest_leads": self.reversed_chest_leads,
             "identities_violated": self.identities_violated,
         }
 
@@ -56,7 +56,7 @@ _PER_LEAD = ("missing", "flat", "clipped", "lead_off", "noisy")
 
 
 def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs_hz: float) -> Quality:
-    """Flags of a raw signal: unfiltered, as recorded, NaN where not measured. About 0.4 ms for 10 s at 100 Hz.
+    """Flags of a raw signal: unfiltered, as recorded, NaN where not measured. About 0.5 ms for 10 s at 100 Hz.
 
     - flat: range under 0.015 mV in half of the 1 s windows.
     - clipped: at the lead's highest or lowest value, 0.5 mV or more from its mean, for 40 ms at a stretch, and twice so
@@ -65,9 +65,8 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     - noisy: SD of the noise above 0.03 mV and above 5 % of the median range of a window. The noise is the median of
       |x(t−10 ms) − 2x(t) + x(t+10 ms)|, a high pass with its maximum at 50 Hz, over 0.6745·√6, its value for white
       noise. The median passes over QRS complexes, which fill a tenth of a record.
-    - swapped limb leads: arms (lead I opposed to V6 and pointing down, V6 up, aVR not opposed to V6), or one of I, II,
-      III nearly flat, as when the right leg's electrode stands for another (Kligfield et al., Circulation
-      2007;115:1306). Finds 84 % of arm swaps made on PTB-XL. Left arm and left leg swapped is not found.
+    - swapped limb leads, reversed chest leads: an exchange of limb or of chest electrodes that `electrodes.misplaced`
+      finds. Left arm and left leg exchanged is not found, nor V5 and V6.
     - identities: RMS of II − I − III, or of the augmented leads' relations, above 0.02 mV.
     """
     measured = np.isfinite(ecg_mv)
@@ -83,6 +82,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
     level = means.mean(axis=1)
     noise = _noise_mv(x, fs_hz)
     lead_off = (np.abs(level) > _OFF_LEVEL_MV) | (np.ptp(means, axis=1) > _OFF_JUMP_MV)
+    exchange = misplaced(ecg_mv, leads, fs_hz)
     row = {lead: i for i, lead in enumerate(canonical_leads(tuple(leads))) if not missing[i]}
     return Quality(
         missing=missing,
@@ -90,7 +90,8 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
         clipped=alive & _clipped(x, level, fs_hz),
         lead_off=~missing & lead_off,
         noisy=alive & (noise > _NOISE_MV) & (noise > _NOISE_SHARE * size),
-        swapped_limb_leads=_arms_swapped(windows, row) or _one_limb_flat(size, row),
+        swapped_limb_leads=exchange in LIMB_EXCHANGES,
+        reversed_chest_leads=exchange is not None and exchange not in LIMB_EXCHANGES,
         identities_violated=_identities_violated(ecg_mv, row),
     )
 
@@ -133,26 +134,6 @@ def _clipped(
             runs = runs[runs >= shortest]
             out[lead] |= len(runs) >= 2 or runs.sum() >= _CLIP_TOTAL_S * fs_hz
     return out
-
-
-def _arms_swapped(windows: Float32[np.ndarray, "lead window time"], row: dict[str, int]) -> bool:
-    if not {"I", "aVR", "V6"} <= row.keys():
-        return False
-    three = windows[[row["I"], row["aVR"], row["V6"]]]
-    three = three - three.mean(axis=2, keepdims=True)  # without the baseline
-    polarity = _middle(three.max(axis=2) + three.min(axis=2))
-    flat = three.reshape(3, -1)
-    products = flat @ flat.T
-    norms = np.sqrt(np.diag(products)) + 1e-9
-    with_v6 = products[2] / (norms * norms[2])
-    return bool(with_v6[0] < _OPPOSED and with_v6[1] > _AVR_NOT_OPPOSED and polarity[0] < 0 < polarity[2])
-
-
-def _one_limb_flat(size: Float[np.ndarray, " lead"], row: dict[str, int]) -> bool:
-    if not {"I", "II", "III"} <= row.keys():
-        return False
-    smallest, second, _ = sorted(float(size[row[lead]]) for lead in ("I", "II", "III"))
-    return smallest < _FLAT_LIMB * second
 
 
 def _identities_violated(ecg_mv: Float32[np.ndarray, "lead time"], row: dict[str, int]) -> bool:

@@ -1,9 +1,15 @@
 """What a file that is no ECG is instead, for the message that refuses it."""
 
 _MAGIC = {
-    b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document",
-    b"\x1f\x8b": "a gzip archive", b"PK\3\4": "a zip archive", b"BM": "a bitmap", b"GIF8": "a GIF picture", b"II*\0": "a TIFF picture",
-}  # fmt: skip
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89PNG": "a PNG picture",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"PK\3\4": "a zip archive",
+    b"BM": "a bitmap",
+    b"GIF8": "a GIF picture",
+    b"II*\0": "a TIFF picture",
+}
 
 
 def kind_of_content(head: bytes) -> str:

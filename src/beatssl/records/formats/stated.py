@@ -14,33 +14,63 @@ _SECONDS_IN = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
     "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9,
 }  # fmt: skip
-_HERTZ = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:hz|hertz|hercios|hercio)\b", re.IGNORECASE)
+_NUMBER = r"(\d{1,9}(?:[.,]\d{1,9})?)"
+_HERTZ = r"\s*(k?)(?:hz|hertz|hercios?|герц|赫[兹茲]|ヘルツ|헤르츠)(?!\w)"
 _RATE_NAME = re.compile(
-    r"\b(?:fs|sf|sampling[ _]?(?:rate|frequency)|sample[ _]?rate|srate|frequency|freq)(?:[ _]?hz)?"
-    r"\s*[=:,;\t]\s*\"?(\d+(?:[.,]\d+)?)",
+    r"(?<![a-z])(?:fs|sf|s[ae]mpl\w*[ _]?(?:rate|frequency|freq)|srate)(?:[ _]?[\[(]?hz[\])]?)?\s*[=:,;\s]\s*\"?"
+    rf"{_NUMBER}(?:{_HERTZ})?",
     re.IGNORECASE,
+)
+_RATE_ALONE = re.compile(rf"(?P<key>.*?)(?:^|[=:,;\t]\s*|#\s*)\"?{_NUMBER}{_HERTZ}\"?[\s,;]*", re.IGNORECASE)
+_FREQUENCY = re.compile(rf"\W*(?:frequency|freq)\s*[=:,;\t]\s*\"?{_NUMBER}(?:{_HERTZ})?\W*", re.IGNORECASE)
+_OTHER_RATE = re.compile(
+    r"filt|pass|pass[eé]|cut|notch|mains|line|netz|hoch|tief|band|heart|puls|beat|refresh|date|\b[hl]p\b", re.IGNORECASE
 )
 
 
 def hz_in(text: str) -> float | None:
-    """The rate that a line of text states ("Sample Rate,512 hertz", "fs = 500"), or None."""
-    match = _HERTZ.search(text) or _RATE_NAME.search(text)
-    hz = float(match[1].replace(",", ".")) if match else 0.0
-    return hz if hz > 0 else None
+    """The rate that a line of text states ("Sample Rate,512 hertz", "fs = 500"), or None.
+
+    A number of hertz under any other name is a rate too, but for those of filters and of the heart.
+    """
+    if match := _RATE_NAME.search(text):
+        return _hertz(match[1], match[2])
+    if _OTHER_RATE.search(text):
+        return None
+    match = _RATE_ALONE.fullmatch(text.strip()) or _FREQUENCY.fullmatch(text.strip())
+    return _hertz(*match.groups()[-2:]) if match else None
+
+
+def _hertz(number: str, kilo: str | None) -> float | None:
+    value = float(number.replace(",", "."))
+    if value < _LEAST_HZ and re.fullmatch(r"\d,\d{3}", number):
+        value *= 1000  # 1,000: a comma between thousands
+    value *= 1000 if kilo else 1
+    return value if value > 0 else None
 
 
 def hz_of_times(times: Float[np.ndarray, " time"], title: str) -> float | None:
     """The rate of a column of times of constant step, by the unit in its title ("time (ms)", "t_s"), else by its step.
 
-    None where the step tells nothing: 1 may be a counter or a millisecond.
+    Times may be rounded: the rate is a whole number of hertz where their rounding leaves room for one. None where the
+    step tells nothing: 1 may be a counter or a millisecond.
     """
-    step = float(times[-1] - times[0]) / (len(times) - 1)
+    span = float(times[-1] - times[0])
+    step = span / (len(times) - 1)
     words = re.findall(r"[a-zµ]+", title.lower())
     units = [_SECONDS_IN[word] for word in words if word in _SECONDS_IN]
     if units:
-        return 1 / (step * units[-1])
-    fits = [hz for hz in (1 / step, 1000 / step) if _LEAST_HZ <= hz <= _MOST_HZ]
-    return fits[0] if len(fits) == 1 and step != 1 else None
+        hz = 1 / (step * units[-1])
+    elif step <= 1 / _LEAST_HZ:
+        hz = 1 / step
+    elif step > 1:
+        hz = 1000 / step
+    else:
+        return None
+    if not units and not _LEAST_HZ <= hz <= _MOST_HZ:
+        return None
+    rounding = 2 * float(np.abs(times - (times[0] + step * np.arange(len(times)))).max()) / span
+    return float(round(hz)) if abs(round(hz) - hz) <= max(rounding, 1e-6) * hz and round(hz) > 0 else hz
 
 
 def has_constant_step(column: Float[np.ndarray, " time"]) -> bool:
@@ -49,7 +79,13 @@ def has_constant_step(column: Float[np.ndarray, " time"]) -> bool:
         return False
     step = (column[-1] - column[0]) / (len(column) - 1)
     ideal = column[0] + step * np.arange(len(column))
-    return bool(step > 0 and np.abs(column - ideal).max() <= 0.5 * step)
+    steps = np.diff(column)
+    return bool(
+        step > 0
+        and np.abs(column - ideal).max() <= 0.5 * step
+        and steps.min() > 0.25 * step
+        and steps.max() < 1.75 * step
+    )
 
 
 def rate(stated_hz: float | None, where: str, kind: str, options: FileOptions) -> float:
