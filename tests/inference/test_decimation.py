@@ -98,9 +98,9 @@ def test_saved_and_loaded_it_says_the_same_at_its_own_rate(segmenter, fine, tmp_
     again = EcgSegmenter.from_pretrained(tmp_path / "kept")
     assert again.preparation.fs_hz == 200
     ecg_mv = fine.ecg_mv([5])[0]
-    probability = again.probabilities(ecg_mv, fine.leads)
+    probability = again.of_prepared(ecg_mv, fine.leads, fine.preparation)
     assert probability.shape == (12, 4, 2000)
-    np.testing.assert_array_equal(probability, segmenter.probabilities(ecg_mv, fine.leads))
+    np.testing.assert_array_equal(probability, segmenter.of_prepared(ecg_mv, fine.leads, fine.preparation))
 
 
 def test_a_store_as_the_encoder_takes_it_is_resampled(segmenter, store, fine):

@@ -31,7 +31,7 @@ def test_saved_and_loaded_it_says_the_same(segmenter, store, tmp_path):
     segmenter.save_pretrained(tmp_path / "kept")
     again = EcgSegmenter.from_pretrained(tmp_path / "kept")
     ecg_mv = recorded(segmenter, store, [20])
-    found, expected = (model.probabilities(ecg_mv, store.leads) for model in (again, segmenter))
+    found, expected = (model.of_prepared(ecg_mv, store.leads, segmenter.preparation) for model in (again, segmenter))
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     with pytest.raises(CheckpointError, match="saved segmenter"):
@@ -41,8 +41,8 @@ def test_saved_and_loaded_it_says_the_same(segmenter, store, tmp_path):
 def test_a_long_record_has_no_seam(segmenter, store):
     """Two cuts of one long record, so that windows join elsewhere, agree inside; and so does a cut with the whole."""
     long_mv = recorded(segmenter, store, [18, 19, 20, 21])
-    whole = segmenter.probabilities(long_mv, store.leads)
-    later = segmenter.probabilities(long_mv[:, 640:], store.leads)
+    whole = segmenter.of_prepared(long_mv, store.leads, segmenter.takes)
+    later = segmenter.of_prepared(long_mv[:, 640:], store.leads, segmenter.takes)
     assert whole.shape == (12, 4, long_mv.shape[1])
     inside = slice(2000, -2000)
     apart = np.abs(whole[:, :, 640:] - later)[:, :, inside]
@@ -54,7 +54,7 @@ def test_a_long_record_has_no_seam(segmenter, store):
 @pytest.mark.parametrize("samples", [600, 2000, 8000])
 def test_a_flat_line_has_no_wave_and_a_flat_lead_beside_others_neither(segmenter, store, samples):
     flat = np.zeros((2, samples), np.float32)
-    assert (segmenter.probabilities(flat, ("II", "ECG7"))[:, 0] == 1).all()
+    assert (segmenter.of_prepared(flat, ("II", "ECG7"), segmenter.takes)[:, 0] == 1).all()
     ecg_mv = np.tile(recorded(segmenter, store, [19]), (1, 4))[:, :samples].copy()
     ecg_mv[4] = 0
     ecg_mv[5] = np.nan

@@ -1,7 +1,7 @@
 """Waves and intervals of records by a segmenter: of an array, of files of any kind that can be read, of a store."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ import pandas as pd
 from jaxtyping import Float, Float32, Int64
 
 from beatssl.features.wave_intervals import wave_intervals
-from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import WAVE_TIMES, EcgSegmenter, slots, waves_of
 from beatssl.progress import track
 from beatssl.records.files import FilesReader, located
@@ -18,8 +17,7 @@ from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import canonical_leads, present_leads
-from beatssl.signals.preparation import as_batch, resample_rows
-from beatssl.store.manifest import differences
+from beatssl.signals.preparation import Preparation, as_batch, resample_rows
 from beatssl.store.shards.reading import PreparedRecord, Reject, prepare_record, read_record
 from beatssl.store.store import Store
 
@@ -47,7 +45,8 @@ def of_array(
 ) -> Found:
     """Waves and intervals of one record of any length and any leads, in mV, NaN where not measured.
 
-    Raises ValueError where shape, lead names and rate do not fit together, or no lead is measured.
+    Raises RecordError, a ValueError, where shape, lead names and rate do not fit together, or the input cannot be an
+    ECG; see `EcgSegmenter.predict`.
     """
     ready = segmenter.prepared(as_batch(ecg_mv), leads, fs_hz)[0]
     return _of_prepared(segmenter, record_id, ready, _names(leads, ready))
@@ -98,7 +97,7 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
         ecg_mv, about = resample_rows(store.ecg_mv(rows), store.fs_hz, fs_hz), store.records.iloc[rows]
         names = _lead_names(store, rows)
         slot = np.stack([slots(of_row) for of_row in names])
-        waves = _of_records(about, waves_of(segmenter.of_batch(ecg_mv, slot), ecg_mv, names, fs_hz))
+        waves = _of_records(about, waves_of(segmenter.of_batch(ecg_mv, slot, segmenter.takes), ecg_mv, names, fs_hz))
         measured = [
             _intervals(waves, record_id, signal, of_row, fs_hz, start_s)
             for record_id, signal, of_row, start_s in zip(ids[rows], ecg_mv, names, about["start_s"], strict=True)
@@ -120,15 +119,11 @@ def _lead_names(store: Store, rows: Int64[np.ndarray, " row"]) -> list[list[str]
 
 def _check_store(segmenter: EcgSegmenter, store: Store) -> None:
     mine = segmenter.preparation
-    theirs = replace(store.preparation, leads=mine.leads)
+    theirs = store.preparation
     rate = segmenter.decoder.config.rate
     if rate > 1 and theirs.fs_hz * rate == mine.fs_hz and theirs.high_hz <= mine.high_hz:
         theirs = replace(theirs, fs_hz=mine.fs_hz, high_hz=mine.high_hz)
-    if lines := differences(asdict(theirs), asdict(mine)):
-        raise CheckpointError(
-            f"store {store.path} was prepared otherwise than the signals this segmenter was trained on (store against "
-            f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings"
-        )
+    segmenter.check_preparation(theirs, f"store {store.path}")
 
 
 def waves_of_record(
@@ -136,13 +131,14 @@ def waves_of_record(
     record_id: str,
     ecg_mv: Float32[np.ndarray, "lead time"],
     leads: Sequence[str],
+    preparation: Preparation,
     start_s: float = 0.0,
 ) -> pd.DataFrame:
-    """Waves of one record of any length, prepared as the segmenter expects, NaN where not measured.
+    """Waves of one record of any length that was prepared as `preparation` says, NaN where not measured.
 
-    See `Found.waves` for its columns.
+    See `Found.waves` for its columns. Raises CheckpointError where the segmenter expects another preparation.
     """
-    probability = segmenter.probabilities(ecg_mv, leads)
+    probability = segmenter.of_prepared(ecg_mv, leads, preparation)
     about = pd.DataFrame({"record_id": [record_id], "start_s": start_s})
     return _of_records(about, waves_of(probability[None], ecg_mv[None], [leads], segmenter.preparation.fs_hz))
 
@@ -175,7 +171,7 @@ def _of_prepared(
     leads: Sequence[str],
     start_s: float = 0.0,
 ) -> Found:
-    waves = waves_of_record(segmenter, record_id, ecg_mv, leads, start_s)
+    waves = waves_of_record(segmenter, record_id, ecg_mv, leads, segmenter.takes, start_s)
     return Found(1, waves, _intervals(waves, record_id, ecg_mv, leads, segmenter.preparation.fs_hz, start_s))
 
 

@@ -50,7 +50,7 @@ def segment_demo(store: Store, run: FinishedRun, out: Path, updates: int, say: C
     ids = store.records["record_id"].astype(str).to_numpy()
     waves = pd.concat(
         [
-            waves_of_record(fitted.segmenter, str(ids[row]), store.ecg_mv([row])[0], store.leads)
+            waves_of_record(fitted.segmenter, str(ids[row]), store.ecg_mv([row])[0], store.leads, store.preparation)
             for row in track(test.tolist(), "Segmenting")
         ],
         ignore_index=True,

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
 from beatssl.models.encoder import Encoder, build_encoder
@@ -152,14 +153,18 @@ probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, t
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> dict[str, float]:
         """Probability of every label for one record, calibrated.
 
         The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
 
-        Raises ValueError where shape, lead names and rate do not fit together, or no lead of the network is measured.
+        `check`: "error" refuses what cannot be an ECG (all zeros, microvolts, no beats, another rate than stated),
+        "warn" answers all the same, "off" asks nothing beyond shape, names and rate.
+
+        Raises RecordError, a ValueError, with its `reason`; warns (InputWarning) of what is doubtful.
         """
-        found = self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered)
+        found = self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered, check)
         return {name: float(found[name].iloc[0]) for name in self.labels}
 
     def predict_batch(
@@ -168,9 +173,10 @@ probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, t
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> pd.DataFrame:
         """As `predict`, several records of one length and the same leads: a line a record, a column a label."""
-        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered))
+        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered, check))
         parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)
         found = np.concatenate([self.probabilities(*part).cpu().numpy() for part in parts])
         return pd.DataFrame(found, columns=list(self.labels))

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
+from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Kind
 from beatssl.inference.model_folder import SavedModel
 from beatssl.models.encoder import Encoded, Encoder, build_encoder
@@ -44,14 +45,18 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> Float32[np.ndarray, " embedding"]:
         """One record's embedding. Records with embeddings alike are alike in what was measured.
 
         The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
 
-        Raises ValueError where shape, lead names and rate do not fit together, or no lead of the network is measured.
+        `check`: "error" refuses what cannot be an ECG (all zeros, microvolts, no beats, another rate than stated),
+        "warn" answers all the same, "off" asks nothing beyond shape, names and rate.
+
+        Raises RecordError, a ValueError, with its `reason`; warns (InputWarning) of what is doubtful.
         """
-        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered)[0]
+        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered, check)[0]
 
     @torch.inference_mode()
     def predict_batch(
@@ -60,9 +65,10 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> Float32[np.ndarray, "record embedding"]:
         """As `predict`, several records of one length and the same leads."""
-        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered))
+        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered, check))
         parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)
         return np.concatenate([self.encoder.embed(self.encoder(*part)).float().cpu().numpy() for part in parts])
 
@@ -73,9 +79,10 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> Encoded:
         """One record's feature map and stages; arguments and errors as those of `predict`."""
-        return self.encoder(*self.on_device(self.prepared(as_batch(ecg_mv), leads, fs_hz, already_filtered)))
+        return self.encoder(*self.on_device(self.prepared(as_batch(ecg_mv), leads, fs_hz, already_filtered, check)))
 
     @classmethod
     def build(cls, contents: Contents) -> "BeatEncoder":

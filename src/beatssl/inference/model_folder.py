@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from beatssl._version import __version__
 from beatssl.files import sha256_of, write_json
+from beatssl.inference.input_checks import Check, InputChecks
 from beatssl.inference.model_config import (
     CARD,
     CONFIG,
@@ -98,12 +99,18 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> Float32[np.ndarray, "record known_lead known_time"]:
         """Records of one length as files give them, in mV, NaN where not measured, prepared for the network.
 
-        Raises ValueError where shape, lead names and rate do not fit together, the leads cannot be those that the
-        network knows, or a record has no measured lead among them.
+        `check`: what becomes of input that cannot be an ECG; see `input_checks`.
+
+        Raises RecordError, a ValueError, with its `reason`: where shape, lead names and rate do not fit together, and
+        with check="error" where the input cannot be an ECG. ValueError where the leads cannot be those that the network
+        knows, or a record has no measured lead among them. Warns (InputWarning) of what is doubtful.
         """
+        checks = InputChecks(self.takes, leads, fs_hz, check)
+        checks.recorded(ecg_mv)
         ready = self.takes.apply_batch(ecg_mv, leads, fs_hz, already_filtered)
         if not self.preparation.leads and len(leads) != (known := self.encoder.config.leads):
             raise ValueError(f"{len(leads)} leads given ({', '.join(leads)}); the network takes {known}, pass as many")
@@ -113,6 +120,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
                 f"none of the leads {', '.join(leads)}{which} holds a signal that the network can use; pass a record "
                 f"with a measured lead of {', '.join(self.takes.leads) or 'any name'}"
             )
+        checks.prepared(ready, ecg_mv)
         return ready
 
     def on_device(

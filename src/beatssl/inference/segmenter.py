@@ -13,6 +13,7 @@ from torch import Tensor
 
 from beatssl.beats.decoding.wave_decoding import decode_waves, silent
 from beatssl.inference.decimation import Decimation
+from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.sliding_windows import blended
@@ -21,6 +22,7 @@ from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.leads import LEADS, canonical_lead
 from beatssl.signals.preparation import Preparation, as_batch
 from beatssl.signals.waves import WAVE_CLASSES
+from beatssl.store.manifest import differences
 
 _BATCH_WINDOWS = 16
 
@@ -84,6 +86,16 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
     def head_settings(self) -> dict[str, Any]:
         return asdict(self.decoder.config)
 
+    def check_preparation(self, preparation: Preparation, what: str) -> None:
+        """Raises CheckpointError, naming every difference, where `what` was prepared otherwise; leads may be any."""
+        theirs, mine = replace(preparation, leads=()), self.takes
+        if lines := differences(asdict(theirs), asdict(mine)):
+            raise CheckpointError(
+                f"{what} was prepared otherwise than the signals this segmenter was trained on ({what} against "
+                f"segmenter): {'; '.join(lines)}; prepare it again with the segmenter's settings, or pass it as "
+                "recorded to `predict`, with its rate"
+            )
+
     def forward(
         self,
         ecg_mv: Float[Tensor, "record lead time"],
@@ -111,6 +123,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> pd.DataFrame:
         """Waves of one record of any length and any leads, those of no standard place too.
 
@@ -119,9 +132,12 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         Returns a line a wave, in order of lead and time: `lead` (its name), `wave` (P, QRS or T), `onset_s`, `peak_s`,
         `offset_s`, `onset_confidence` and `offset_confidence`, as `decode_waves` gives them.
 
-        Raises ValueError where shape, lead names and rate do not fit together, or no lead is measured.
+        `check`: "error" refuses what cannot be an ECG (all zeros, microvolts, no beats, another rate than stated),
+        "warn" answers all the same, "off" asks nothing beyond shape, names and rate.
+
+        Raises RecordError, a ValueError, with its `reason`; warns (InputWarning) of what is doubtful.
         """
-        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered).drop(columns="record")
+        return self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered, check).drop(columns="record")
 
     def predict_batch(
         self,
@@ -129,27 +145,46 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
+        check: Check = "error",
     ) -> pd.DataFrame:
         """As `predict`, several records of one length and the same leads; `record` is the number of each wave's."""
-        ready = self.prepared(ecg_mv, leads, fs_hz, already_filtered)
-        probability = np.stack([self.probabilities(one, leads) for one in ready])
+        ready = self.prepared(ecg_mv, leads, fs_hz, already_filtered, check)
+        probability = np.stack([self.of_prepared(one, leads, self.takes) for one in ready])
         return waves_of(probability, ready, [leads] * len(ready), self.preparation.fs_hz)
 
-    @torch.inference_mode()
     def probabilities(
-        self, ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
-    ) -> Float32[np.ndarray, "lead 4 time"]:
-        """One record of any length, prepared as `preparation` says, NaN where not measured.
+        self,
+        ecg_mv: Float[np.ndarray, "lead time"],
+        leads: Sequence[str],
+        fs_hz: float,
+        already_filtered: bool = False,
+        check: Check = "error",
+    ) -> Float32[np.ndarray, "lead 4 some_time"]:
+        """Probability of no wave, P, QRS and T in every lead, at the samples of `preparation.fs_hz`.
 
-        A lead with a name that is none of the twelve is segmented too. Long records go through in windows that blend.
-        What is not measured, and where a lead is silent, there is no wave.
+        Arguments, errors and warnings as those of `predict`. A lead with a name that is none of the twelve is segmented
+        too. What is not measured, and where a lead is silent, there is no wave.
         """
+        ready = self.prepared(as_batch(ecg_mv), leads, fs_hz, already_filtered, check)[0]
+        return self.of_prepared(ready, leads, self.takes)
+
+    @torch.inference_mode()
+    def of_prepared(
+        self, ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], preparation: Preparation
+    ) -> Float32[np.ndarray, "lead 4 time"]:
+        """As `probabilities`, of one record of any length that was prepared already, NaN where not measured.
+
+        Long records go through in windows that blend. Raises CheckpointError where `preparation`, that of the record,
+        is another than the segmenter's; its leads may be any.
+        """
+        self.check_preparation(preparation, "the record")
         slot = slots(leads)
         windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1])
         parts = [
             self.of_batch(
                 np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
                 np.broadcast_to(slot, (len(windows[start : start + _BATCH_WINDOWS]), len(slot))),
+                preparation,
             )
             for start in range(0, len(windows), _BATCH_WINDOWS)
         ]
@@ -157,9 +192,13 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
     @torch.inference_mode()
     def of_batch(
-        self, ecg_mv: Float32[np.ndarray, "record lead time"], slot: Int[np.ndarray, "record lead"]
+        self,
+        ecg_mv: Float32[np.ndarray, "record lead time"],
+        slot: Int[np.ndarray, "record lead"],
+        preparation: Preparation,
     ) -> Float32[np.ndarray, "record lead 4 time"]:
-        """As `probabilities`, of records of one length."""
+        """As `of_prepared`, of records of one length, with each lead's place among the twelve or −1 (`slots`)."""
+        self.check_preparation(preparation, "the records")
         device = next(self.parameters()).device
         measured = np.isfinite(ecg_mv)
         signal = torch.from_numpy(np.where(measured, ecg_mv, np.float32(0))).to(device)

@@ -64,7 +64,12 @@ def mv_per(unit: str) -> float | None:
 
 
 def check_amplitude(
-    ecg_mv: Float32[np.ndarray, "lead time"], leads: tuple[str, ...], fs_hz: float, where: str, policy: UnitPolicy
+    ecg_mv: Float32[np.ndarray, "lead time"],
+    leads: tuple[str, ...],
+    fs_hz: float,
+    where: str,
+    policy: UnitPolicy,
+    remedy: str = "correct it, or pass implausible='flag' to keep and flag it",
 ) -> dict[str, Any]:
     """Metadata to add: empty, or the flag of an implausible amplitude.
 
@@ -95,7 +100,7 @@ def check_amplitude(
         "amplitude",
         f"{where}: lead {leads[worst]} ranges over {largest:.4g} mV and reaches {level:.4g} mV, an ECG ranges over "
         f"{SMALLEST_MV} to {LARGEST_MV:g} mV and reaches at most {LARGEST_LEVEL_MV:g}; "
-        "the stated unit or gain is probably wrong: correct it, or pass implausible='flag' to keep and flag it",
+        f"the stated unit or gain is probably wrong: {remedy}",
     )
 
 

@@ -41,7 +41,7 @@ class Preparation:
 
         Raises ValueError where shape, lead names and rate do not fit together, or the leads cannot be those wanted.
         """
-        _check(ecg_mv.shape, leads, fs_hz)
+        check_record(ecg_mv.shape, leads, fs_hz)
         ordered = self.in_order(np.asarray(ecg_mv, np.float32), leads)
         if self.leads == LEADS and not any(canonical_lead(name) in LEADS for name in leads):
             raise ValueError(
@@ -100,7 +100,7 @@ def resample_rows(
     return resample(ecg_mv.reshape(-1, ecg_mv.shape[2]), fs_hz, to_hz).reshape(*ecg_mv.shape[:2], -1)
 
 
-def _check(shape: tuple[int, ...], leads: Sequence[str], fs_hz: float) -> None:
+def check_record(shape: tuple[int, ...], leads: Sequence[str], fs_hz: float) -> None:
     """Raises ValueError, naming what is wrong and what to pass, for a record that is not (lead, time) at a rate."""
     if isinstance(leads, str):
         raise ValueError(f"leads={leads!r} is one text; pass a name for each lead, such as ('I', 'II')")

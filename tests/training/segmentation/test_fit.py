@@ -46,9 +46,9 @@ def test_it_learns_waves_and_one_nameless_lead_will_do(store, learnt):
     rows = np.arange(18, 24)
     ecg_mv = store.ecg_mv(rows)
     classes = classes_of(store, rows)
-    together = learnt.of_batch(ecg_mv, np.broadcast_to(np.arange(12), (6, 12)))
+    together = learnt.of_batch(ecg_mv, np.broadcast_to(np.arange(12), (6, 12)), learnt.takes)
     assert sample_f1(together, classes, store.fs_hz)["QRS"] > 0.8
-    alone = learnt.of_batch(ecg_mv[:, 1:2], np.full((6, 1), -1))
+    alone = learnt.of_batch(ecg_mv[:, 1:2], np.full((6, 1), -1), learnt.takes)
     assert sample_f1(alone, classes[:, 1:2], store.fs_hz)["QRS"] > 0.7
 
 

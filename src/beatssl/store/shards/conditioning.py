@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
-from beatssl.beats.rate_check import likely_rates
+from beatssl.beats.rate_check import check_heart_rate
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
 from beatssl.signals.quality import quality_flags
 from beatssl.store.config import PrepareConfig
-from beatssl.store.shards.reading import Limits, Reject, prepare_record, read_record, set_aside
+from beatssl.store.shards.reading import Limits, Reject, prepare_record, read_record
 
 _FLAGS_OF_READERS = ("unit_assumed", "implausible_amplitude")
 
@@ -43,7 +43,10 @@ def _with_beats(record: Record, config: PrepareConfig) -> Conditioned:
     limits = Limits(config.max_missing_leads, config.max_missing_share)
     ready = prepare_record(record, config.preparation, limits)
     r_times_s = find_r_peaks(ready.ecg_mv, config.fs_hz)
-    _check_rate(r_times_s, record, config)
+    limits_bpm = (config.min_rate, config.max_rate)
+    check_heart_rate(
+        r_times_s, record.duration_s, record.fs_hz, f"record {record.id}", "see fs_hz_override", limits_bpm
+    )
     rows = row_count(ready.ecg_mv.shape[1], r_times_s, config)
     flags = row_flags(ready.raw_mv, ready.leads, record, rows, config.duration_s)
     return Conditioned(ready.record, ready.ecg_mv, ready.lead_names, flags, r_times_s)
@@ -64,21 +67,3 @@ def row_flags(
     edges = [round(row * duration_s * record.fs_hz) for row in range(rows + 1)]
     parts = [quality_flags(raw_mv[:, start:end], leads, record.fs_hz) for start, end in pairwise(edges)]
     return tuple({f"flag_{name}": on for name, on in part.record_flags().items()} | of_reader for part in parts)
-
-
-def _check_rate(r_times_s: Float64[np.ndarray, " beat"], record: Record, config: PrepareConfig) -> None:
-    if r_times_s.size == 0:
-        set_aside("no-beats", record, "no R peak found")
-    # One beat alone has no interval: the longest that the record leaves room for stands in.
-    interval_s = float(np.median(np.diff(r_times_s))) if r_times_s.size > 1 else record.duration_s
-    rate = 60.0 / interval_s
-    if not config.min_rate <= rate <= config.max_rate:
-        set_aside(
-            "impossible-rate",
-            record,
-            f"median rate {rate:.0f} per minute at {record.fs_hz:g} Hz, outside {config.min_rate:g}–{config.max_rate:g}"
-            + "".join(
-                f"; at {hz:g} Hz it would be {rate * hz / record.fs_hz:.0f}: see fs_hz_override"
-                for hz in likely_rates(rate, record.fs_hz)[:1]
-            ),
-        )

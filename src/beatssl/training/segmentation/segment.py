@@ -240,4 +240,4 @@ def _probabilities(
     place = np.arange(len(store.leads))
     for start in range(0, len(rows), batch):
         some = rows[start : start + batch]
-        yield segmenter.of_batch(store.ecg_mv(some), np.broadcast_to(place, (len(some), len(place))))
+        yield segmenter.of_batch(store.ecg_mv(some), np.broadcast_to(place, (len(some), len(place))), store.preparation)
