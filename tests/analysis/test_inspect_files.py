@@ -60,3 +60,14 @@ def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["inspect", str(folder / "gone")])
     assert "there is no file or folder" in capsys.readouterr().err
+
+
+def test_a_rate_that_the_widths_contradict_is_noted(tmp_path: Path) -> None:
+    record = synthetic_record(0)
+    halved = Record(record.ecg_mv, record.leads, record.fs_hz / 2, "halved", "test")
+    halved.save(tmp_path / "halved.hea")
+    (one,) = inspect_files(InspectConfig((tmp_path / "halved",))).records
+    assert any("at 250 Hz are hardly a person's; at 500 Hz they are" in note for note in one.notes)
+    record.save(tmp_path / "whole.hea")
+    (one,) = inspect_files(InspectConfig((tmp_path / "whole",))).records
+    assert not any("hardly a person's" in note for note in one.notes)

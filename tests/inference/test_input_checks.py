@@ -88,7 +88,7 @@ def test_with_warn_it_answers_and_says_why_not(model: Any, record: Record, name:
 
 def test_the_record_of_a_batch_is_named(model: Any, record: Record) -> None:
     batch = np.stack([record.ecg_mv, record.ecg_mv, 1000 * record.ecg_mv])
-    with pytest.raises(RecordError, match="record 2: lead .* ranges over"):
+    with pytest.raises(RecordError, match=r"record 2: lead .* ranges over"):
         model.predict_batch(batch, LEADS, 500.0)
 
 

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import likely_rates
+from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
 from beatssl.progress import track
 from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.formats.options import FileOptions
@@ -140,13 +141,16 @@ def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:
     """Median heart rate, and what is odd about it."""
     if record.fs_hz < 50:
         return None, ("no beats are looked for below 50 Hz",)
-    times_s = find_r_peaks(bandpass(record.ecg_mv, record.fs_hz, 0.5, 40.0), record.fs_hz)
+    ecg_mv = bandpass(record.ecg_mv, record.fs_hz, 0.5, 40.0)
+    times_s = find_r_peaks(ecg_mv, record.fs_hz)
     if len(times_s) < 2:
         return None, (f"{len(times_s)} beats found in {record.duration_s:.3g} s",)
     beats_per_min = 60 / float(np.median(np.diff(times_s)))
     rates = likely_rates(beats_per_min, record.fs_hz)
     if not rates:
-        return beats_per_min, ()
+        stated = widths_of([ecg_mv], record.fs_hz, [times_s])[0]
+        doubt = doubt_of_rate(stated, record.ecg_mv, record.fs_hz, record.fs_hz)
+        return beats_per_min, () if doubt is None else (f"{doubt}? --files.fs-hz-override takes that rate",)
     others = " or ".join(f"{beats_per_min * hz / record.fs_hz:.0f}/min at {hz:g} Hz" for hz in rates)
     return beats_per_min, (
         f"a heart rate of {beats_per_min:.0f}/min is no person's: {others}? --files.fs-hz-override takes that rate",
