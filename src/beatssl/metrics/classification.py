@@ -29,7 +29,9 @@ class LabelFigures:
     auprc_ci95: Interval = _UNKNOWN
     f1_ci95: Interval = _UNKNOWN
     threshold: Number = math.nan
-    """Of the scores; NaN in a file where it is infinite: nothing is called positive."""
+    """Of the scores that were reported on; NaN in a file where it is infinite: nothing is called positive. `probe`,
+    `finetune` and `transfer` give the threshold of the calibrated probability, 1 where nothing is called; files
+    written by 0.1 hold log odds before the temperature."""
     positives: int
 
 

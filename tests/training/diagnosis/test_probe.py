@@ -10,6 +10,7 @@ from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
+from beatssl.metrics.classification import f1
 from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json
@@ -61,6 +62,22 @@ def test_leads_are_withheld_from_validation_and_test_records(folded, tmp_path):
     probe(whole)
     scale = EcgClassifier.from_pretrained(tmp_path / "all").state_dict()  # training saw every lead in both
     assert all(torch.equal(value, head.state_dict()[name]) for name, value in scale.items() if "scale" in name)
+
+
+def test_thresholds_are_probabilities_in_figures_file_and_head(folded, tmp_path):
+    figures = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", **FOLDS))
+    head = EcgClassifier.from_pretrained(tmp_path / "head")
+    found = [figures.per_class[name].threshold for name in head.labels]
+    assert found == pytest.approx(head.thresholds.tolist(), abs=1e-6)
+    assert all(0 <= value <= 1 for value in found)
+    written = json.loads((tmp_path / "metrics.json").read_text())["per_class"]
+    assert [written[name]["threshold"] for name in head.labels] == pytest.approx(found)
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    test = table[table["fold"] == FOLDS["test_fold"]]
+    name = head.labels[0]
+    assert figures.per_class[name].f1 == pytest.approx(
+        f1(test[f"true_{name}"].to_numpy(bool), test[f"p_{name}"].to_numpy() >= found[0])
+    )
 
 
 def test_embedding_leaves_the_encoder_in_training_or_not(store):

@@ -1,7 +1,7 @@
 """Figures of a probe or fine-tuning on the test fold: of one set of scores, or means over draws of labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -177,12 +177,16 @@ def macro_auroc(
 
 def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int) -> CohortFigures:
     labels, test, known = group.labels, group.test, group.known
-    thresholds = choose(group, scores).thresholds
+    chosen = choose(group, scores)
+    thresholds = chosen.thresholds
     rng = np.random.default_rng(seed)
     figures = report(
         labels[test], scores[test], thresholds, group.patient[test], group.names, rng, bootstrap_draws, known[test]
     )
-    return CohortFigures(**vars(figures), by_group=_by_group(group, people, scores, thresholds))
+    of_chances = zip(figures.per_class.items(), chosen.threshold_chances.tolist(), strict=True)
+    per_class = {name: replace(line, threshold=chance) for (name, line), chance in of_chances}
+    by_group = _by_group(group, people, scores, thresholds)
+    return CohortFigures(**vars(figures) | {"per_class": per_class, "by_group": by_group})
 
 
 def _by_group(
