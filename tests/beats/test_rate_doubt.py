@@ -1,15 +1,10 @@
 """Sampling rates that heart rate, QRS and QT contradict together."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from beatssl.beats.peaks import find_r_peaks
-from beatssl.beats.rate_check import check_heart_rate
 from beatssl.beats.rate_doubt import RateDoubt, Widths, doubt_of_rate, log_likelihood, widths_of
-from beatssl.records.read import read
-from beatssl.records.record import RecordError
 from beatssl.records.synthetic import synthetic_record
 from beatssl.signals.preparation import Preparation
 
@@ -54,29 +49,3 @@ def test_widths_together_are_those_of_each_alone() -> None:
         )
     assert widths_of([], 100.0, []) == []
     assert np.isnan(widths_of(ready[:1], 100.0, [np.array([1.0])])[0].rr_s)
-
-
-def found_wrong(ecg_mv: np.ndarray, leads: tuple[str, ...], fs_hz: float) -> bool:
-    """Whether a record is refused for its beats, or its rate doubted."""
-    ready = USUAL.apply(ecg_mv, leads, fs_hz)
-    times_s = find_r_peaks(ready, 100.0)
-    try:
-        check_heart_rate(times_s, ecg_mv.shape[1] / fs_hz, fs_hz, "", "")
-    except RecordError:
-        return True
-    return doubt_of_rate(widths_of([ready], 100.0, [times_s])[0], ecg_mv, fs_hz, fs_hz) is not None
-
-
-LEAST = {1 / 10: 0.9, 1 / 5: 0.9, 1 / 2.5: 0.85, 1 / 2: 0.7, 2: 0.6, 2.5: 0.75, 5: 0.9, 10: 0.9}
-"""Share of wrong rates that is found at least, by factor."""
-
-
-def test_wrong_rates_of_ludb_are_found_and_true_ones_are_not(data_root: Path) -> None:
-    records = [read(path) for path in sorted((data_root / "ludb" / "data").glob("*.hea"))[::4]]
-    assert len(records) == 50
-    alarms = [found_wrong(one.ecg_mv, one.leads, one.fs_hz) for one in records]
-    assert sum(alarms) == 0
-    shares = {
-        factor: np.mean([found_wrong(one.ecg_mv, one.leads, one.fs_hz * factor) for one in records]) for factor in LEAST
-    }
-    assert {factor: share for factor, share in shares.items() if share < LEAST[factor]} == {}

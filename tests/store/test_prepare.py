@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from beatssl.records.reader import Source
+from beatssl.records.record import Record
+from beatssl.records.synthetic import synthetic_record
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import StoreError
 from beatssl.store.prepare import prepare
@@ -42,7 +44,7 @@ def test_a_store_holds_what_its_records_hold(prepared, fake_reader):
     assert store.waves["record_id"].nunique() == 12
     assert store.reference_beats.query("record_id == 'r011'")["symbol"].tolist() == ["N", "V"]
     assert store.rejects.empty
-    assert {"flag_flat", "flag_noisy", "flag_swapped_limb_leads", "flag_out_of_range"} <= set(store.records.columns)
+    assert {"flag_flat", "flag_noisy", "flag_swapped_limb_leads", "flag_rate_doubted"} <= set(store.records.columns)
 
 
 def test_rejects_are_set_aside_and_counted_and_the_run_goes_on(tmp_path, fake_reader):
@@ -72,6 +74,15 @@ def test_that_nothing_was_kept_is_an_error_and_the_store_has_all_its_columns(tmp
         assert getattr(store, name).dtypes.to_dict() == getattr(whole, name).dtypes.to_dict(), name
     assert len(store) == len(store.records) == len(store.beats) == len(store.features) == 0
     assert len(store.rejects) == 3
+
+
+def test_a_rate_that_the_beats_contradict_is_flagged(tmp_path):
+    record = synthetic_record(0)
+    for name, fs_hz in (("true", record.fs_hz), ("halved", record.fs_hz / 2)):
+        Record(record.ecg_mv, record.leads, fs_hz, name, "test").save(tmp_path / "ecg" / f"{name}.hea")
+    prepare(PrepareConfig("files", tmp_path / "ecg", tmp_path / "store", workers=1, clusters=2))
+    flagged = Store(tmp_path / "store").records.groupby("record_id")["flag_rate_doubted"].any()
+    assert flagged.tolist() == [True, False]
 
 
 def test_amplitudes_beyond_the_range_are_clipped_and_flagged(prepared, fake_reader):

@@ -6,8 +6,9 @@ and 195 ms for 64, 90 and 390. Each alone is found in some patient, all three to
 RR, QRS and QT of true rates follow a Student t distribution of their logarithms (4 degrees of freedom), fitted to every
 other record of PTB-XL (1,000), LUDB, MIT-BIH (8 × 10 s of each) and CinC 2021, each set with the same weight. A record
 is doubtful where it is `_LEAST_GAIN` (in natural logarithms of likelihood) likelier at another usual rate, at which it
-is prepared and measured anew: widths at a rate that is ten times wrong are no widths. `checks/sampling_rates.py`
-measures how often true rates are doubted and wrong ones found.
+is prepared and measured anew: widths at a rate that is ten times wrong are no widths. `check --what sampling-rates`
+measures how often true rates are doubted and wrong ones found. Of a third of PTB-XL (6,534 records) 0.06 %
+are doubted; of QTDB, which the fit has not seen, 1.3 % of the rows, all long QT with a wide QRS.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from jaxtyping import Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import DIGITS, USUAL_HZ
-from beatssl.beats.rules.fiducials import find_fiducials
+from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import beats_of_rows, median_beats
 from beatssl.signals.filters import bandpass, resample
 
@@ -55,7 +56,7 @@ class RateDoubt:
 
     @property
     def gross(self) -> bool:
-        """Whether the likely rate is four times another, or more: no true rate of the sets looked at is taken so."""
+        """Whether the likely rate is four times another, or more: so 1 of the 6,534 records of PTB-XL is taken."""
         return max(self.fs_hz / self.likely_hz, self.likely_hz / self.fs_hz) >= _GROSS
 
     def __str__(self) -> str:
@@ -99,7 +100,13 @@ def widths_of(
     median_mv = median_beats(beats, len(ecg_mv), np.ones(len(beats), bool))
     rr_s = np.array([np.median(np.diff(times)) if len(times) > 1 else np.nan for times in r_times_s], np.float32)
     found = find_fiducials(median_mv, fs_hz, beats.r_index, rr_s, rr_s)
-    qrs_s, qt_s = found.qrs_offset_s - found.qrs_onset_s, found.t_offset_s - found.qrs_onset_s
+    return widths_from(rr_s, found)
+
+
+def widths_from(rr_s: Float32[np.ndarray, " record"], median_beat: Fiducials) -> list[Widths]:
+    """Widths of some records from their median RR intervals and the boundaries of their median beats."""
+    qrs_s = median_beat.qrs_offset_s - median_beat.qrs_onset_s
+    qt_s = median_beat.t_offset_s - median_beat.qrs_onset_s
     return [Widths(*map(float, values)) for values in zip(rr_s, qrs_s, qt_s, strict=True)]
 
 

@@ -16,7 +16,7 @@ from beatssl.store.store import Store
 
 What = Literal[
     "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
-    "electrodes",
+    "electrodes", "sampling-rates",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
@@ -42,6 +42,7 @@ class CheckConfig:
     - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
     - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
+    - sampling-rates: rates stated wrongly on purpose that heart rate, QRS and QT give away, and false alarms (any).
     """
 
     store: tyro.conf.Positional[Path]

@@ -64,13 +64,9 @@ def mv_per(unit: str) -> float | None:
 
 
 def check_amplitude(
-    ecg_mv: Float32[np.ndarray, "lead time"],
-    leads: tuple[str, ...],
-    fs_hz: float,
-    where: str,
-    policy: UnitPolicy,
+    ecg_mv: Float32[np.ndarray, "lead time"], leads: tuple[str, ...], fs_hz: float, where: str, policy: UnitPolicy,
     remedy: str = "correct it, or pass implausible='flag' to keep and flag it",
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Metadata to add: empty, or the flag of an implausible amplitude.
 
     An amplitude is implausible where the range of a lead exceeds `LARGEST_MV` or no lead's range reaches `SMALLEST_MV`:

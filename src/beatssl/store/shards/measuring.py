@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Int, Int16, Int64, Shaped
 
 from beatssl.beats.classes.classifier import CLASSES, classify
+from beatssl.beats.rate_doubt import Widths, doubt_of_rate, widths_from
 from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
 from beatssl.features import measure_beats, measure_records
@@ -44,6 +45,7 @@ def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
     median_mv = median_beats(beats, rows, of_main_class(beats, probability, rows))
     rr_s = row_median(beats.rr_prev_s, beats.row, rows)
     median_fiducials = find_fiducials(median_mv, beats.fs_hz, beats.r_index, rr_s, rr_s)
+    widths = widths_from(rr_s, median_fiducials)
     twelve = _on_twelve(_lead_places(pieces, ecg_mv.shape[1]))
     arguments = (
         replace(beats, window_mv=twelve(beats.window_mv, beats.row)),
@@ -59,7 +61,15 @@ def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
     return Measured(
         ecg=ecg,
         median_beats=to_int16(median_mv),
-        records=_record_table(pieces, ecg, out_of_range(ecg_mv), config),
+        records=_record_table(
+            pieces,
+            ecg,
+            {
+                "flag_out_of_range": out_of_range(ecg_mv),
+                "flag_rate_doubted": _rates_doubted(pieces, widths, ecg_mv, config),
+            },
+            config,
+        ),
         beats=_beat_table(pieces, beats, fiducials, probability, beat_features, config),
         features=features.reset_index(drop=True).astype(np.float32),
     )
@@ -117,7 +127,7 @@ def of_main_class(beats: Beats, probability: Float32[np.ndarray, "beat 4"], rows
 def _record_table(
     pieces: list[Piece],
     ecg: Int16[np.ndarray, "row lead time"],
-    beyond_range: Bool[np.ndarray, " row"],
+    flags_of_rows: dict[str, Bool[np.ndarray, " row"]],
     config: PrepareConfig,
 ) -> pd.DataFrame:
     of = [piece.of for piece in pieces for _ in range(piece.rows)]
@@ -144,8 +154,20 @@ def _record_table(
         }
     )
     flags = pd.DataFrame([item.flags[row] for item, row in zip(of, segment, strict=True)], index=table.index)
-    flags["flag_out_of_range"] = beyond_range
-    return pd.concat([table, flags], axis=1)
+    return pd.concat([table, flags.assign(**flags_of_rows)], axis=1)
+
+
+def _rates_doubted(
+    pieces: list[Piece], widths: list[Widths], ecg_mv: Float32[np.ndarray, "row lead time"], config: PrepareConfig
+) -> Bool[np.ndarray, " row"]:
+    """Whether heart rate, QRS and QT of a row contradict the sampling rate that its record states."""
+    stated_hz = [piece.of.record.fs_hz for piece in pieces for _ in range(piece.rows)]
+    return np.array(
+        [
+            doubt_of_rate(of_row, row_mv, config.fs_hz, fs_hz) is not None
+            for of_row, row_mv, fs_hz in zip(widths, ecg_mv, stated_hz, strict=True)
+        ]
+    )
 
 
 def _metadata(record: Record, config: PrepareConfig) -> str:

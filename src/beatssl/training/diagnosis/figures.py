@@ -186,7 +186,7 @@ def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstr
     of_chances = zip(figures.per_class.items(), chosen.threshold_chances.tolist(), strict=True)
     per_class = {name: replace(line, threshold=chance) for (name, line), chance in of_chances}
     by_group = _by_group(group, people, scores, thresholds)
-    return CohortFigures(**vars(figures) | {"per_class": per_class, "by_group": by_group})
+    return replace(CohortFigures(**vars(figures), by_group=by_group), per_class=per_class)
 
 
 def _by_group(
