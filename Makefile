@@ -52,6 +52,8 @@ figures: $(BIN)/.installed-dev
 	done
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
+	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl
+	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json
 	$(BIN)/beatssl tables results

@@ -16,6 +16,7 @@ from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
+from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
 
 _SHOWN = 40  # records of a long list
@@ -106,7 +107,13 @@ def inspect_files(config: InspectConfig) -> InspectResult:
     not_read: list[str] = []
     given = config.files
     reader = FilesReader(
-        given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override, paths_shown=True
+        given.csv_fs_hz,
+        given.unit,
+        given.lead_names,
+        given.units,
+        given.fs_hz_override,
+        given.correct_electrodes,
+        paths_shown=True,
     )
     for given_path in config.paths:
         path = located(given_path)
@@ -132,8 +139,17 @@ def _inspected(record: Record, file: str) -> Inspected:
         record.fs_hz,
         record.duration_s,
         beats_per_min,
-        (*record.notes, *notes),
+        (*record.notes, *notes, *_electrodes(record)),
     )
+
+
+def _electrodes(record: Record) -> tuple[str, ...]:
+    """Which electrodes seem to be exchanged, and what can be done."""
+    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
+    if exchange is None:
+        return ()
+    remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
+    return (f"the electrodes {exchange} seem to be exchanged: {remedy}",)
 
 
 def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:
