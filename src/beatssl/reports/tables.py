@@ -90,7 +90,7 @@ def _macro_f1(part: str) -> Callable[[Json], str]:
     return lambda f: f"{f[part]['macro_f1']:.3f}"
 
 
-def _electrodes(figures: Figures) -> str:
+def _electrodes(figures: Json) -> str:
     found = {one["exchange"]: one["sensitivity"] for one in figures["exchanges"] if one["detected"]}
     least = min(found, key=lambda name: found[name])
     named = [found["RA-LA"], found["V1-V6 reversed"], found[least]]
@@ -98,7 +98,7 @@ def _electrodes(figures: Figures) -> str:
     return f"{shares} ({least}) / {1 - figures['specificity']:.1%}"
 
 
-def _damaged(figures: Figures) -> str:
+def _damaged(figures: Json) -> str:
     counts = figures["outcomes"]
     wrong = sum(counts.get(name, 0) for name in ("crash", "slow", "memory", "changed"))
     return f"{wrong} of {figures['files']:,}; {counts['refused'] + counts['flagged']:,}"
