@@ -59,7 +59,7 @@ class CompareConfig:
     validation_only: bool = False
     """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file; see probe."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8

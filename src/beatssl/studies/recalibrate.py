@@ -34,7 +34,8 @@ class RecalibrateConfig:
     store: tyro.conf.Positional[Path]
     """Folder of a store with records of the site."""
     labels: str
-    """A CSV file (record_id, and a column of 1, 0 and empty for each label), a label set of the store, or snomed."""
+    """A CSV file (record_id, and a column of 1, 0 and empty for each label; see probe), a label set of the store, or
+    snomed."""
     out: Path
     """Folder for the classifier and recalibration.json."""
     folds: str = ""

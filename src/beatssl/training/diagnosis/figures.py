@@ -93,6 +93,8 @@ class EvaluationSetup:
     labels: str
     label_share: float
     shown_leads: tuple[str, ...] = ()
+    one_class: tuple[str, ...] = ()
+    """Labels that all or none of the training rows have: nothing was learnt of them."""
     folds: Folds
     records: RecordCounts
 

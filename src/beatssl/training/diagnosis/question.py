@@ -23,6 +23,7 @@ from beatssl.metrics.calibration import chances
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, cohort, parse_folds, validation_only
+from beatssl.store.own_data.label_file import is_label_file, label_path
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import (
@@ -52,7 +53,8 @@ class DiagnosisConfig:
     """Name and size of the network where the encoder is random."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
-    of 1, 0 and empty (not known) for each label, or a column label with a line a statement."""
+    of 1, 0 and empty (not known) for each label, or one column of names, each of which becomes a label. my.csv:AF,VT
+    takes some columns of it."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8
@@ -105,9 +107,27 @@ def ask(config: DiagnosisConfig) -> Question:
         store, config.labels, parse_folds(config.train_folds), config.valid_fold, config.test_fold,
         config.keep_unlabelled,
     )  # fmt: skip
+    one_class(group, config.labels)
     group = validation_only(group) if config.validation_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
     return Question(store, group, opened, _draws(store, group, config))
+
+
+def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
+    """Labels that every known training row has, or none: nothing can be learnt of them.
+
+    Raises ValueError where all labels are such.
+    """
+    positives = (group.labels & group.known)[group.train].sum(axis=0)
+    counts = group.known[group.train].sum(axis=0)
+    found = tuple(name for name, k, n in zip(group.names, positives, counts, strict=True) if k in (0, n))
+    if len(found) == len(group.names):
+        raise ValueError(
+            f"labels {labels!r}: of the training rows {positives[0]} of {counts[0]} have {found[0]!r}"
+            f"{', and so on' if len(found) > 1 else ''}; both rows with it and rows without it are needed: label some, "
+            "or keep rows without a label as negatives (keep_unlabelled=)"
+        )
+    return found
 
 
 def embeddings(
@@ -138,6 +158,7 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
         labels=config.labels,
         label_share=config.label_share,
         shown_leads=config.shown_leads,
+        one_class=one_class(group, config.labels),
         folds=Folds(
             parse_folds(config.train_folds),
             config.valid_fold,
@@ -162,12 +183,14 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
 
 
 def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
-    """Twelve hexadecimal digits of all that the figures depend on: config, weights and store."""
+    """Twelve hexadecimal digits of all that the figures depend on: config, a file of labels, weights and store."""
     weights = hashlib.sha256()
     for name, value in opened.encoder.state_dict().items():
         weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     made_of = [_settings(config), opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
                store.manifest["inputs"]]  # fmt: skip
+    if is_label_file(config.labels):
+        made_of.append(hashlib.sha256(label_path(config.labels).read_bytes()).hexdigest())
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
