@@ -139,6 +139,6 @@ def _refuse_survival(table: UserTable, titles: list[str]) -> None:
     events = [title for title in titles if _EVENTS.fullmatch(plain[title])]
     if times and events:
         raise ValueError(
-            f"{table.path}: {times[0]!r} and {events[0]!r} are a time to an event (survival), which is not learnt; make a "
-            "yes or no within a fixed time of it, and leave out who was censored before"
+            f"{table.path}: {times[0]!r} and {events[0]!r} are a time to an event (survival), which is not learnt; "
+            "make a yes or no within a fixed time of it, and leave out who was censored before"
         )
