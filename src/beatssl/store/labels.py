@@ -70,7 +70,7 @@ def cohort(
     no such labels, SplitError where folds overlap, are empty or share a patient or a waveform.
     """
     split = split_by_fold(store.records, train_folds, valid_fold, test_fold)
-    found = labels_of_csv(store, labels) if is_label_file(labels) else labels_of_set(store, labels)
+    found = labels_of(store, labels)
     row = np.sort(np.concatenate(list(split.sides().values())))
     labelled = found.known[row].any(axis=1)
     kept = row if keep_unlabelled else row[labelled]
@@ -96,6 +96,11 @@ def validation_only(group: Cohort) -> Cohort:
         group, row=group.row[seen], labels=group.labels[seen], known=group.known[seen], train=group.train[seen],
         valid=group.valid[seen], test=group.valid[seen], patient=group.patient[seen],
     )  # fmt: skip
+
+
+def labels_of(store: Store, labels: str) -> Labels:
+    """Those of a file, or of a label set of the store."""
+    return labels_of_csv(store, labels) if is_label_file(labels) else labels_of_set(store, labels)
 
 
 def labels_of_set(store: Store, label_set: str) -> Labels:

@@ -26,6 +26,7 @@ from beatssl.metrics.classification import (
 )
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import write_result
+from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts
@@ -60,6 +61,8 @@ class CompareConfig:
     """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file; see probe."""
+    split: str = FOLDS
+    """folds: the store's, by the next three options; column:NAME, random, random:70,15,15, or a CSV file; see probe."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8
@@ -123,6 +126,8 @@ def compare(config: CompareConfig) -> Comparison:
     Raises ValueError where two encoders have one name, or where predictions are of other labels, folds or records;
     and whatever `probe` raises.
     """
+    if parts_of(config.split):
+        raise ValueError(f"split={config.split!r} is for probe; compare with 'folds', 'column:NAME' or 'random'")
     names = names_of(config.encoders, config.names)
     with tempfile.TemporaryDirectory() as scratch:
         kept = config.predictions or Path(scratch)
@@ -206,8 +211,8 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 
 _SHARED = (
-    "validation_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads",
-    "network", "seed", "bootstrap_draws", "device",
+    "validation_only", "labels", "split", "train_folds", "valid_fold", "test_fold", "label_share", "draws",
+    "shown_leads", "network", "seed", "bootstrap_draws", "device",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

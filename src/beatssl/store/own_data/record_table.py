@@ -24,8 +24,9 @@ _NO_SEX = frozenset(["unknown", "other", "u", "o", "x"])
 
 _NAMES_SOMEBODY = frozenset(
     [
-        "name", "surname", "first_name", "last_name", "given_name", "family_name", "patient_name", "birth_date",
-        "birthdate", "date_of_birth", "dob", "birthday", "mrn", "ssn", "address", "phone", "email", *ID_TITLES, *_PATIENT,
+        "name", "surname", "first_name", "last_name", "given_name", "family_name", "patient_name",
+        "birth_date", "birthdate", "date_of_birth", "dob", "birthday", "mrn", "ssn", "address", "phone",
+        "email", *ID_TITLES, *_PATIENT,
     ]
 )  # fmt: skip
 """Titles of columns that stay out unless identifiers are kept on purpose."""
