@@ -118,6 +118,7 @@ class Comparison:
     first: str
     encoders: Mapping[str, EncoderFigures]
     first_less_other: Mapping[str, MacroEstimates]
+    split: str = FOLDS
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -152,6 +153,7 @@ def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int
     weights = paired_weights(first.predictions.patient, bootstrap_draws, np.random.default_rng(seed))
     drawn = {name: _macro_draws(one.predictions, weights) for name, one in found.items()}
     return Comparison(
+        split=first.figures.split,
         labels=first.figures.labels,
         label_share=first.figures.label_share,
         shown_leads=first.figures.shown_leads,

@@ -36,7 +36,7 @@ class Predictions:
         cross-validation.
         """
         if folds.test == NO_FOLD:
-            raise ValueError(f"predictions are of cross-validation ({folds.split}); pass those of one split into sides")
+            raise ValueError("predictions are of cross-validation (kfold); pass those of one split into sides")
         names = tuple(name.removeprefix("p_") for name in table.columns if name.startswith("p_"))
         if not names or any(f"true_{name}" not in table.columns for name in names):
             raise ValueError(

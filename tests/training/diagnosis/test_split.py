@@ -27,7 +27,7 @@ def config(store, tmp_path) -> ProbeConfig:
 
 def test_a_random_split_is_saved_and_taken_again(config, tmp_path):
     figures = probe(replace(config, split="random:50,25,25", seed=3))
-    assert figures.folds.split == "random:50,25,25"
+    assert figures.split == "random:50,25,25"
     sides = pd.read_csv(tmp_path / "out" / "split.csv").set_index("record_id")["split"]
     assert (sides.value_counts()[["train", "valid", "test"]] - (12, 6, 6)).abs().max() <= 1
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
@@ -86,7 +86,7 @@ def test_finetune_and_compare_take_a_split(store, tmp_path):
     device = given.pop("device")
     config = FinetuneConfig(out=tmp_path / "finetune", epochs=1, least_updates=2, **given)
     figures = finetune(replace(config, run=replace(config.run, device=device)))
-    assert figures.folds.split == "random"
+    assert figures.split == "random"
     assert (tmp_path / "finetune" / "split.csv").is_file()
     compared = compare(
         CompareConfig(
@@ -94,7 +94,7 @@ def test_finetune_and_compare_take_a_split(store, tmp_path):
             network=TINY["network"], device="cpu", bootstrap_draws=20,
         )
     )  # fmt: skip
-    assert compared.folds.split == "random"
+    assert compared.split == "random"
     for verb, other in ((finetune, config), (compare, CompareConfig(store.path, ("random",), tmp_path / "compare"))):
         with pytest.raises(ValueError, match="split='kfold:5' is for probe"):
             verb(replace(other, split="kfold:5"))

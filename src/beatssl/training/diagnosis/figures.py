@@ -66,7 +66,7 @@ class FiguresOverDraws(CohortFigures):
 
 @dataclass(frozen=True)
 class Folds:
-    """Folds as numbers: trained on, validation, test; and the split that they come from.
+    """Folds as numbers: trained on, validation, test; of another split 0, 1 and 2.
 
     Of cross-validation `train` has all parts, each of which is tested once, and the other two are −1.
     """
@@ -74,7 +74,6 @@ class Folds:
     train: tuple[int, ...]
     valid: int
     test: int
-    split: str = "folds"
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,7 @@ class EvaluationSetup:
     shown_leads: tuple[str, ...] = ()
     one_class: tuple[str, ...] = ()
     """Labels that all or none of the training rows have: nothing was learnt of them."""
+    split: str = "folds"
     folds: Folds
     records: RecordCounts
 

@@ -201,7 +201,8 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
         label_share=config.label_share,
         shown_leads=config.shown_leads,
         one_class=tuple(dict.fromkeys(name for of, _ in question.rounds for name in one_class(of, config.labels))),
-        folds=Folds(sides.train, sides.valid, sides.valid if config.validation_only else sides.test, config.split),
+        split=config.split,
+        folds=Folds(sides.train, sides.valid, sides.valid if config.validation_only else sides.test),
         records=RecordCounts(
             train=int(np.mean([used.sum() for used in question.draws])),
             valid=int(group.valid.sum()),
