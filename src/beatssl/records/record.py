@@ -102,6 +102,8 @@ class Record:
     waves: WaveMarks | None = None
     beats: BeatMarks | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    own: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Columns that a user's own table gives it: text, numbers, None where not known."""
 
     def __post_init__(self) -> None:
         if self.ecg_mv.shape[0] != len(self.leads):
