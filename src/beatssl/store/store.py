@@ -149,7 +149,7 @@ class Store:
         One row number gives one row's (lead, time), counted from the end where it is negative. Raises IndexError for a
         row that is not there.
         """
-        if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
+        if isinstance(rows, int | np.integer):
             return self.ecg_mv([int(rows) + len(self) if rows < 0 else int(rows)])[0]
         return self.ecg_mv(rows)
 

@@ -173,7 +173,7 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     """The config without paths, device and logging, which the figures do not depend on."""
-    free = ("out", "store", "encoder", "device", "run")
+    free = ("out", "store", "encoder", "device", "run", "overwrite")
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 
