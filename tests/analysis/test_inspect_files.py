@@ -75,3 +75,13 @@ def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["inspect", str(folder / "gone")])
     assert "there is no file or folder" in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.json"
+    out.write_text("mine")
+    with pytest.raises(ValueError, match=r"mine.json is there already; pass another out=, or overwrite=True"):
+        inspect_files(InspectConfig((folder,), out))
+    assert out.read_text() == "mine"
+    inspect_files(InspectConfig((folder,), out, overwrite=True))
+    assert len(json.loads(out.read_text())["records"]) == 3

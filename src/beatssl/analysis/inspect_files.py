@@ -18,6 +18,7 @@ from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
 from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
+from beatssl.store.outputs import check_file
 
 _SHOWN = 40  # records of a long list
 _TITLES = ("file", "format", "leads", "Hz", "s", "/min")
@@ -36,6 +37,8 @@ class InspectConfig:
     """File for all lines as JSON."""
     files: FileOptions = field(default_factory=FileOptions)
     """What files do not say, or say wrongly."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def inspect_files(config: InspectConfig) -> InspectResult:
 
     Raises FileNotFoundError for a path that is not there, and for a folder without any ECG.
     """
+    if config.out is not None:
+        check_file(config.out, config.overwrite)
     records: list[Inspected] = []
     not_read: list[str] = []
     given = config.files

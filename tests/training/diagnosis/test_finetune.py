@@ -20,6 +20,7 @@ from beatssl.store.layout import ECG
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.finetune import OPTIM, FinetuneConfig, finetune
+from beatssl.training.diagnosis.label_task import LabelTask
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.training.run import RunConfig, read_log
 from beatssl.training.state import STATE
@@ -98,6 +99,30 @@ def test_it_is_initialised_from_the_linear_probe(folded, tmp_path):
     before = read_log(tmp_path / "tuned")[0]
     assert before.keys() == {"update", "valid_macro_auroc"}
     assert before["update"] == 0
+
+
+def test_epochs_that_are_asked_for_are_not_exceeded(folded, tmp_path, capsys):
+    one = {name: value for name, value in FEW.items() if name not in ("epochs", "least_updates")} | {"epochs": 1}
+    figures = finetune(FinetuneConfig(store=folded.path, out=tmp_path / "one", train="head", init="fresh", **one))
+    rows = figures.records.train
+    assert [line["update"] for line in read_log(tmp_path / "one") if "loss" in line] == [*range(1, rows // 6 + 1)]
+    assert "that probe" not in capsys.readouterr().out
+
+    default = FinetuneConfig(store=folded.path, out=tmp_path)
+    assert (default.epoch_count, default.update_minimum) == (10, 200)
+    assert (replace(default, epochs=2).epoch_count, replace(default, epochs=2).update_minimum) == (2, 1)
+    assert (replace(default, least_updates=7).epoch_count, replace(default, least_updates=7).update_minimum) == (10, 7)
+
+
+@pytest.mark.parametrize("improves", [False, True])
+def test_it_says_when_the_probe_was_never_improved_on(folded, tmp_path, capsys, monkeypatch, improves):
+    def evaluate(task: LabelTask, model: torch.nn.Module, update: int) -> dict[str, float]:
+        return {"valid_macro_auroc": 0.5 + update / 100 * (1 if improves else -1)}
+
+    monkeypatch.setattr(LabelTask, "evaluate", evaluate)
+    figures = finetune(FinetuneConfig(store=folded.path, out=tmp_path, **FEW))
+    assert figures.chosen[0]["update"] == (4 if improves else 0)
+    assert ("none of 4 updates was better" in capsys.readouterr().out) is not improves
 
 
 def test_the_log_has_losses_and_evaluations(folded, tmp_path):

@@ -211,9 +211,9 @@ def test_unknown_labels_are_neither_trained_on_nor_scored(folded, tmp_path):
     assert to_json(figures) == to_json(of_lies)
     few = known[group.row] & group.test
     assert figures.per_class["MI"].positives == truth[group.row][few].sum()
-    run = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS))
+    run = probe(ProbeConfig(store=folded.path, out=tmp_path / "probe", encoder="random", labels=str(path), **FOLDS))
     assert run.records.dropped == 0
-    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    table = pd.read_parquet(tmp_path / "probe" / "predictions.parquet")
     assert table["true_MI"].isna().sum() == (~known[table["row"]]).sum() > 0
 
 
@@ -266,3 +266,13 @@ def test_the_hash_of_the_config_is_of_what_the_file_of_labels_holds(folded, tmp_
         config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS)
         hashes.append(probe(config).config_hash)
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_results_of_another_probe_are_refused(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path / "out", encoder="random", device="cpu", **FOLDS)
+    figures = probe(config)
+    assert to_json(probe(config)) == to_json(figures)
+    with pytest.raises(ValueError, match=r"another config .*: probe.seed: 0 against 1; pass another"):
+        probe(replace(config, seed=1))
+    assert to_json(read_result(config.out / "metrics.json", DiagnosisFigures)) == to_json(figures)
+    assert probe(replace(config, seed=1, overwrite=True)).seed == 1
