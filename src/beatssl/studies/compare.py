@@ -26,8 +26,8 @@ from beatssl.metrics.classification import (
 )
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import write_result
-from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts

@@ -16,8 +16,8 @@ from beatssl.metrics.calibration import FEWEST, chances, expected_calibration_er
 from beatssl.metrics.classification import best_f1_thresholds, f1
 from beatssl.results import Number, write_result
 from beatssl.store.labels import parse_folds
-from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.outputs import ASKED, asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.store import Store
 from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
 
