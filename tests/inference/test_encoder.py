@@ -124,7 +124,7 @@ def test_a_record_as_a_file_gives_it(folder: Path) -> None:
 def test_other_leads_than_the_twelve_must_be_given_as_trained() -> None:
     encoder = build_encoder(EncoderConfig(leads=2, width=0.25, depth=0.1))
     model = BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0, ("1", "2")), {})
-    ecg_mv = np.zeros((2, 500), np.float32)
+    ecg_mv = np.sin(np.arange(1000, dtype=np.float32).reshape(2, 500) / 9)
     assert model.encode(ecg_mv, ("1", "2"), 100.0).feature_map.shape[2] == 63
     with pytest.raises(ValueError, match="leads V5, V2 given; pass those that are known here, 1, 2"):
         model.encode(ecg_mv, ("V5", "V2"), 100.0)

@@ -168,7 +168,7 @@ class _LeadBeats(NamedTuple):
     def over_leads(self, r_s: Float64[np.ndarray, " beat"], rr_s: float) -> dict[str, Float32[np.ndarray, " beat"]]:
         """Intervals of the record's beats at `r_s`, over their leads together."""
         if not r_s.size or not self.lead.size:
-            return _intervals(self.marks, self.marks.r_peak_s, rr_s)
+            return _intervals(GlobalBeats(*(np.full(len(r_s), np.nan) for _ in _TIMES)), r_s, rr_s)
         own_s = self.marks.r_peak_s - self.shift_s
         beat = np.clip(np.searchsorted((r_s[:-1] + r_s[1:]) / 2, own_s), 0, len(r_s) - 1)
         near = np.abs(own_s - r_s[beat]) <= SAME_WAVE_S
