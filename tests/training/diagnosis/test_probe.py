@@ -250,7 +250,9 @@ def test_a_label_of_one_class_is_named_or_refused(folded, tmp_path):
     path = tmp_path / "my.csv"
     truth = folded.targets("superclass")["MI"].astype(int)
     path.write_text("record_id,MI,never\n" + "".join(f"{n},{mi},no\n" for n, mi in zip(ids, truth, strict=True)))
-    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS)
+    config = ProbeConfig(
+        store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+    )
     assert probe(config).one_class == ("never",)
     with pytest.raises(ValueError, match="0 of 14 have 'never'; both rows with it and rows without"):
         probe(replace(config, labels=f"{path}:never"))
@@ -263,7 +265,9 @@ def test_the_hash_of_the_config_is_of_what_the_file_of_labels_holds(folded, tmp_
     for entries in (truth, truth, [1 - truth[0], *truth[1:]]):
         lines = zip(folded.records["record_id"], entries, strict=True)
         path.write_text("record_id,MI\n" + "".join(f"{name},{entry}\n" for name, entry in lines))
-        config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS)
+        config = ProbeConfig(
+            store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+        )
         hashes.append(probe(config).config_hash)
     assert hashes[0] == hashes[1] != hashes[2]
 
