@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from beatssl._version import __version__
 from beatssl.models.encoder import ENCODERS, EncoderConfig
 from beatssl.signals.preparation import UNIT, Preparation
+from beatssl.store.outputs import what_is
 
 FORMAT_VERSION = 1
 """Raised whenever a reader of the old layout would misread the new one."""
@@ -63,13 +64,17 @@ def read_config(path: Path, kind: Kind) -> Contents:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{path.parent} is no checkpoint (it has no {CONFIG}); {kind.made_by} writes one"
+            f"{path.parent} is no checkpoint (it has no {CONFIG}) but {what_is(path.parent)}; pass the "
+            f"folder of a saved {kind.name}, which {kind.made_by} writes"
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged ({error}); take it from where the checkpoint came from") from error
     version = found.get("format") if isinstance(found, dict) else None
     if not isinstance(version, int):
-        raise CheckpointError(f"{path} is no config of a beatssl checkpoint (it states no format)")
+        raise CheckpointError(
+            f"{path} is no config of a beatssl checkpoint (it states no format): {path.parent} is "
+            f"{what_is(path.parent)}; pass the folder of a saved {kind.name}, which {kind.made_by} writes"
+        )
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {version}, made by beatssl {found.get('beatssl')}; this version of beatssl, "

@@ -26,6 +26,8 @@ from beatssl.metrics.classification import (
 )
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import write_result
+from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts
@@ -59,7 +61,9 @@ class CompareConfig:
     validation_only: bool = False
     """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file; see probe."""
+    split: str = FOLDS
+    """folds: the store's, by the next three options; column:NAME, random, random:70,15,15, or a CSV file; see probe."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8
@@ -80,6 +84,8 @@ class CompareConfig:
     """Draws of patients behind each interval."""
     device: Device = "auto"
     """Where the encoders run."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`, and predictions of other settings in `predictions`."""
 
 
 @plain_dataclass(frozen=True)
@@ -115,6 +121,7 @@ class Comparison:
     first: str
     encoders: Mapping[str, EncoderFigures]
     first_less_other: Mapping[str, MacroEstimates]
+    split: str = FOLDS
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -123,13 +130,18 @@ def compare(config: CompareConfig) -> Comparison:
     Raises ValueError where two encoders have one name, or where predictions are of other labels, folds or records;
     and whatever `probe` raises.
     """
+    if parts_of(config.split):
+        raise ValueError(f"split={config.split!r} is for probe; compare with 'folds', 'column:NAME' or 'random'")
     names = names_of(config.encoders, config.names)
+    asked = asked_of("compare", config, ("predictions",))
+    check_folder(config.out, asked, config.overwrite)
     with tempfile.TemporaryDirectory() as scratch:
         kept = config.predictions or Path(scratch)
         found = {
             name: _compared(config, source, kept / name) for name, source in zip(names, config.encoders, strict=True)
         }
     comparison = comparison_of(found, config.seed, config.bootstrap_draws)
+    open_folder(config.out, asked, config.overwrite)
     for name, one in found.items():
         write_result(config.out / name / METRICS, one.figures)
     write_result(config.out / COMPARISON, comparison)
@@ -147,6 +159,7 @@ def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int
     weights = paired_weights(first.predictions.patient, bootstrap_draws, np.random.default_rng(seed))
     drawn = {name: _macro_draws(one.predictions, weights) for name, one in found.items()}
     return Comparison(
+        split=first.figures.split,
         labels=first.figures.labels,
         label_share=first.figures.label_share,
         shown_leads=first.figures.shown_leads,
@@ -206,8 +219,8 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 
 _SHARED = (
-    "validation_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads",
-    "network", "seed", "bootstrap_draws", "device",
+    "validation_only", "labels", "split", "train_folds", "valid_fold", "test_fold", "label_share", "draws",
+    "shown_leads", "network", "seed", "bootstrap_draws", "device", "overwrite",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

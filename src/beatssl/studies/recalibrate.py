@@ -16,6 +16,8 @@ from beatssl.metrics.calibration import FEWEST, chances, expected_calibration_er
 from beatssl.metrics.classification import best_f1_thresholds, f1
 from beatssl.results import Number, write_result
 from beatssl.store.labels import parse_folds
+from beatssl.store.outputs import ASKED, asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.store import Store
 from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
 
@@ -34,13 +36,19 @@ class RecalibrateConfig:
     store: tyro.conf.Positional[Path]
     """Folder of a store with records of the site."""
     labels: str
-    """A CSV file (record_id, and a column of 1, 0 and empty for each label), a label set of the store, or snomed."""
+    """A CSV file (record_id, and a column of 1, 0 and empty for each label; see probe), a label set of the store, or
+    snomed."""
     out: Path
     """Folder for the classifier and recalibration.json."""
     folds: str = ""
     """Folds of the store to fit on, such as 1-8; empty: all of its rows."""
+    split: str = FOLDS
+    """folds: those of the option above; else the rows of train and valid by column:NAME or a CSV file of record_id and
+    split, such as the one that probe and finetune write."""
     device: Device = "auto"
     """Where the classifier runs."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
 
 @plain_dataclass(frozen=True)
@@ -77,19 +85,21 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
 
     Raises ValueError where no label has enough records of both kinds, or where `out` holds the classifier itself.
     """
+    asked = asked_of("recalibrate", config)
+    check_folder(config.out, asked, config.overwrite, ASKED)
+    if config.out.resolve() == Path(config.classifier).resolve():
+        raise ValueError(f"{config.out} is the classifier itself; write the recalibrated one to another folder as out=")
     store = Store(config.store)
     classifier = open_classifier(config.classifier, store)
     label_set = label_set_of(classifier) if config.labels == SNOMED else config.labels
     labels = site_labels(store, config.labels, label_set, classifier.labels)
-    records = score_records(classifier, store, labels, _rows(store, config.folds), torch_device(config.device))
+    records = score_records(classifier, store, labels, _rows(store, config), torch_device(config.device))
     enough = _enough(records)
     if not enough.any():
         raise ValueError(
             f"no label of {', '.join(classifier.labels)} has {FEWEST} positives and {FEWEST} negatives among "
             f"{len(records.row)} records of {store.path}; label more of them"
         )
-    if (config.out / "model.safetensors").exists():
-        raise ValueError(f"{config.out} holds a model already; write the recalibrated one to another folder")
     lines = _fit(classifier, records, enough)
     classifier.provenance = classifier.provenance | {
         "recalibrated": {
@@ -98,17 +108,27 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
             "kept": [name for name, fitted in zip(classifier.labels, enough, strict=True) if not fitted],
         }
     }  # fmt: skip
+    open_folder(config.out, asked, config.overwrite, ASKED)
     save_model(config.out, classifier)
     result = Recalibration(config.classifier, config.labels, len(records.row), lines)
     write_result(config.out / RECALIBRATION, result)
     return result
 
 
-def _rows(store: Store, folds: str) -> np.ndarray:
-    """Rows of the folds asked for, without PTB-XL's own in a collection of other sources."""
-    records = store.records
+def _rows(store: Store, config: RecalibrateConfig) -> np.ndarray:
+    """Rows of the folds or sides asked for, without PTB-XL's own in a collection of other sources."""
+    records, folds = store.records, config.folds
     fold = records["fold"].to_numpy(np.float64, na_value=np.nan)
     chosen = np.isin(fold, parse_folds(folds)) if folds else np.ones(len(store), bool)
+    if config.split != FOLDS:
+        if folds or config.split.startswith(("random", "kfold")):
+            raise ValueError(
+                f"split={config.split!r}, folds={folds!r}: pass folds=, or split= as column:NAME or a file"
+            )
+        sides = sided(store, config.split, ((), NO_FOLD, NO_FOLD), None, 0)
+        if sides.valid == NO_FOLD:
+            raise ValueError(f"split={config.split!r} holds numbers; recalibrate takes train, valid and test")
+        chosen = sides.store.records["fold"].isin([*sides.train, sides.valid]).to_numpy(np.bool_)
     if store.kind == "cinc":
         chosen &= (records["source"] != PTBXL).to_numpy(np.bool_)
     if not chosen.any():

@@ -154,7 +154,7 @@ def _record_table(
         }
     )
     flags = pd.DataFrame([item.flags[row] for item, row in zip(of, segment, strict=True)], index=table.index)
-    return pd.concat([table, flags.assign(**flags_of_rows)], axis=1)
+    return pd.concat([table, _own_columns(of, table.index), flags.assign(**flags_of_rows)], axis=1)
 
 
 def _rates_doubted(
@@ -168,6 +168,12 @@ def _rates_doubted(
             for of_row, row_mv, fs_hz in zip(widths, ecg_mv, stated_hz, strict=True)
         ]
     )
+
+
+def _own_columns(of: list[Conditioned], index: pd.Index) -> pd.DataFrame:
+    """Those of the user's own table, the same for every record."""
+    titles = list(of[0].record.own) if of else []
+    return pd.DataFrame({title: [item.record.own[title] for item in of] for title in titles}, index=index)
 
 
 def _metadata(record: Record, config: PrepareConfig) -> str:

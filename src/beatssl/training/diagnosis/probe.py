@@ -14,6 +14,7 @@ from beatssl.inference.device import Device, torch_device
 from beatssl.inference.embedding import embed
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, validation_only
+from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
 from beatssl.training.diagnosis.linear import Linear, fit_path
@@ -39,29 +40,35 @@ class ProbeConfig(DiagnosisConfig):
     """Records encoded at once."""
     device: Device = "auto"
     """Where the encoder runs; the regression is fitted on the CPU."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
 
 def probe(config: ProbeConfig) -> DiagnosisFigures:
     """The figures of one encoder, also written as `out`/metrics.json, with every record's probabilities and the head.
 
     With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
-    own figures are in `draws`; the head is the first draw's.
+    own figures are in `draws`; the head is the first draw's. With split="kfold:5" each part of the records is tested by
+    a model of the others; figures are means over the parts, and the head is the first part's.
 
-    Raises ValueError where the store has no such labels or was prepared otherwise than the encoder expects, SplitError
-    where folds overlap or share a patient.
+    Raises ValueError where the store has no such labels or split, or was prepared otherwise than the encoder expects,
+    SplitError where sides overlap, are empty or share a patient or waveform.
     """
+    asked = asked_of("probe", config, ("batch_size",))
+    check_folder(config.out, asked, config.overwrite)
     question = ask(config)
-    group, encoder = question.group, question.opened.encoder
+    encoder = question.opened.encoder
     device = torch_device(config.device)
     encoder.to(device)
     values = embeddings(question, config.shown_leads, config.batch_size, device)
     encoder.cpu()
     answers: list[Answer] = []
-    for used in question.draws:
+    for group, used in question.rounds:
         line, quality = fit(values, group, used, config.inverse_penalties)
         scores = line.scores(scaled(values, used))
         model = _classifier(question, encoder, line, values[used])
         answers.append(Answer(scores, model, {"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": quality}))
+    open_folder(config.out, asked, config.overwrite)
     return conclude(config, question, answers)
 
 
