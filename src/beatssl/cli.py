@@ -1,16 +1,19 @@
 """The command `beatssl`: parse, call, print. Every verb is a function and its config; nothing is computed here."""
 
 import inspect
+import io
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from beatssl._version import __version__
+from beatssl.messages import as_flags, flags_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("BEATSSL_TRACEBACK"):
             raise
-        _fail(_one_line(error))
+        _fail(_in_flags(args[0], _one_line(error)))
 
 
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
@@ -75,9 +78,45 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     # Arguments are listed below it, and how errors are named in Python does not matter here.
     about = re.split(r"\n\n(?=Args:|Raises)", inspect.cleandoc(parsed.__doc__ or verb.summary))[0]
     about = f"{about}\n\nExample:\n    {verb.example}"
-    by_position = (tyro.conf.PositionalRequiredArgs,) if verb.config is None else ()
-    result = tyro.cli(parsed, prog=f"beatssl {name}", description=about, args=args, config=by_position)
-    verb.show(function(result) if verb.config else result)
+    options: dict[str, Any] = {"prog": f"beatssl {name}", "description": about, "args": args}
+    if verb.config is None:
+        result = tyro.cli(function, config=(tyro.conf.PositionalRequiredArgs,), **options)
+    else:
+        result = function(_config(name, parsed, options))
+    verb.show(_in_flags(name, str(result)) if verb.show is show_line else result)
+
+
+def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
+    """The config as parsed. A value that it refuses ends with one line too, in the words of flags."""
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(kind, **options)
+    except SystemExit:
+        text = " ".join(said.getvalue().replace("│", " ").split())  # a box, its lines of another sign without UTF-8
+        if refused := re.search(r"\d+ validation errors? for \w+ (.*?) [─-]{3}", text):
+            _fail(_in_flags(name, _refused(refused[1])))
+        print(said.getvalue(), end="", file=sys.stderr)
+        raise
+
+
+def _refused(text: str) -> str:
+    """What pydantic says of values: "fs_hz Input should be greater than 0 [type=greater_than]" with its own words."""
+    parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", text) if part.strip()]
+    said = [re.sub(r"^(\w+) (?=Input )", r"\1=: ", part.removeprefix("Value error, ")) for part in parts]
+    return "; ".join(part.replace("Input should", "the value should") for part in said)
+
+
+def _in_flags(name: str, text: str) -> str:
+    """The text with options of a verb as they are typed."""
+    verb = VERBS[name]
+    try:
+        module = import_module(verb.module)
+    except ImportError:
+        return text
+    return as_flags(text, flags_of(getattr(module, verb.config or verb.function)))
 
 
 def _overview() -> str:
