@@ -31,17 +31,17 @@ figures: $(BIN)/.installed-dev
 	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
 	done
-	$(BIN)/beatssl check stores/ludb --what peaks --out results/ludb
-	$(BIN)/beatssl check stores/ludb --what fiducials --out results/ludb
-	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb
-	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb
-	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb
-	$(BIN)/beatssl check stores/mitdb --what beat-embeddings --out results/mitdb
+	$(BIN)/beatssl check stores/ludb --what peaks --out results/ludb --overwrite
+	$(BIN)/beatssl check stores/ludb --what fiducials --out results/ludb --overwrite
+	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb --overwrite
+	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb --overwrite
+	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb --overwrite
+	$(BIN)/beatssl check stores/mitdb --what beat-embeddings --out results/mitdb --overwrite
 	for set in ludb qtdb; do \
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
 	$(BIN)/beatssl segment stores/ludb200 --encoder default --cotrain stores/ptb-xl --out runs/ludb --final
-	$(BIN)/beatssl check stores/qtdb200 --what marked-points --segmenter runs/ludb --out results/qtdb
+	$(BIN)/beatssl check stores/qtdb200 --what marked-points --segmenter runs/ludb --out results/qtdb --overwrite
 	$(SEGMENT) --encoder default --out runs/ludb-pretrained
 	$(SEGMENT) --encoder random --out runs/ludb-random
 	$(SEGMENT) --encoder random --train all --out runs/ludb-scratch
@@ -50,10 +50,12 @@ figures: $(BIN)/.installed-dev
 	for run in ludb ludb-pretrained ludb-random ludb-scratch ludb-quarter ludb-sixteenth; do \
 	  folder=results/ludb/segment$${run#ludb}; mkdir -p $$folder && cp runs/$$run/metrics.json $$folder/ || exit; \
 	done
-	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb
-	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl
-	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json
-	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json
+	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl --overwrite
+	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json --overwrite
+	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
+	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite
 	$(BIN)/beatssl tables results
 
 # The encoders that are compared, each on 770 hours of PTB-XL, folds 1-8; about an hour and a half on two cores.
@@ -63,9 +65,9 @@ encoders: $(BIN)/.installed-dev
 	$(PRETRAIN) --preset regression --epochs 16 --out runs/regression
 	$(PRETRAIN) --preset simclr --epochs 8 --batch-size 128 --out runs/simclr
 	$(BIN)/beatssl compare stores/ptb-xl --encoders runs/beatssl runs/regression runs/simclr random \
-	  --predictions runs/predictions --out results/ptb-xl/encoders
+	  --predictions runs/predictions --out results/ptb-xl/encoders --overwrite
 	$(BIN)/beatssl compare stores/ptb-xl --encoders runs/beatssl runs/regression runs/simclr random \
-	  --shown-leads II --out results/ptb-xl/encoders-lead-II
+	  --shown-leads II --out results/ptb-xl/encoders-lead-II --overwrite
 	$(BIN)/python -m beatssl.release.encoder runs/beatssl --name beatssl --store stores/ptb-xl \
 	  --comparison results/ptb-xl/encoders
 
@@ -76,14 +78,14 @@ SCRATCH := $(FINETUNE) --encoder random --encoder-rate 1 --init fresh --least-up
 LABELS := $(BIN)/beatssl compare stores/ptb-xl
 labels: $(BIN)/.installed-dev
 	$(FINETUNE) --views.lead-mask 0.4 --views.share 0.4 --out runs/labels-1/finetuned
-	$(LABELS) --names finetuned probe --encoders runs/labels-1/finetuned default --out results/ptb-xl/labels-1
+	$(LABELS) --names finetuned probe --encoders runs/labels-1/finetuned default --out results/ptb-xl/labels-1 --overwrite
 	for share in 0.1 0.01; do \
 	  $(FINETUNE) --label-share $$share --least-updates 100 --out runs/labels-$$share/finetuned || exit; \
 	  $(SCRATCH) --label-share $$share --out runs/labels-$$share/scratch || exit; \
 	  $(LABELS) --names finetuned scratch probe --encoders runs/labels-$$share/finetuned runs/labels-$$share/scratch default \
-	    --label-share $$share --out results/ptb-xl/labels-$$share || exit; \
+	    --label-share $$share --out results/ptb-xl/labels-$$share --overwrite || exit; \
 	done
-	$(LABELS) --encoders default random --labels subclass --out results/ptb-xl/subclass
+	$(LABELS) --encoders default random --labels subclass --out results/ptb-xl/subclass --overwrite
 	$(BIN)/python -m beatssl.release.head runs/labels-1/finetuned --store stores/ptb-xl
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.

@@ -134,12 +134,22 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
         run("demo")
 
 
-def test_an_interrupt_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+KEPT = {
+    "download": "complete files", "prepare": "finished shards", "pretrain": "last saved state",
+    "segment": "finished folds", "finetune": "last saved state", "compare": "--predictions", "demo": "begins again",
+    "analyze": "no table", "tables": "as it was", "draw": "draws all again", "probe": "no figures",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", cli.VERBS)
+def test_an_interrupt_says_what_is_kept(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(cli, "_run", raising(KeyboardInterrupt()))
     with pytest.raises(SystemExit) as end:
-        run("demo")
+        run(name)
     assert end.value.code == 130
-    assert "goes on" in capsys.readouterr().err
+    assert KEPT.get(name, "nothing was written, the same command begins again") in capsys.readouterr().err
 
 
 def raising(error: BaseException):

@@ -1,5 +1,6 @@
 """The whole way on the synthetic cohort: prepare, store, checks with floors under their accuracy, splits, page."""
 
+import json
 import re
 from pathlib import Path
 
@@ -101,6 +102,12 @@ def test_the_demo_spares_a_folder_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     mine = tmp_path / "store" / "mine.txt"
     mine.write_text("keep", encoding="utf-8")
-    with pytest.raises(ValueError, match="no store"):
+    with pytest.raises(ValueError, match="is a folder with store; demo writes to an empty one"):
         demo(DemoConfig(tmp_path, records=8, epochs=0))
+    with pytest.raises(ValueError, match="no store"):
+        demo(DemoConfig(tmp_path, records=8, epochs=0, overwrite=True))
+    manifest = {"format": 1, "config": {"kind": "ptbxl"}, "signal": {}}
+    (tmp_path / "store" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ValueError, match="store is a store of kind ptbxl, not of an earlier demo"):
+        demo(DemoConfig(tmp_path, records=8, epochs=0, overwrite=True))
     assert mine.read_text(encoding="utf-8") == "keep"

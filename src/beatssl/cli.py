@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 USER_ERROR = 2
 """Exit status for what the user can mend: a wrong path, a wrong value, a file that cannot be read."""
 
+INCOMPLETE = 1
+"""Exit status where a command did its work and some records were refused."""
+
 _LONGEST_LIST = 12
+_LONGEST_REFUSALS = 40
+
+_STATES = (
+    "what was done up to the last saved state (one every --save-every updates) is kept, and the same command goes on "
+    "there; before the first one it begins again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Verb:
     config: str | None  # None: the function's own arguments, the required ones by position
     example: str
     show: Callable[[Any], None]
+    stopped: str = "nothing was written, the same command begins again"
+    """What Ctrl-C leaves, and what the same command then does."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         _run(args[0], VERBS[args[0]], args[1:])
     except KeyboardInterrupt:
-        print("stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        print(f"stopped: {VERBS[args[0]].stopped}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away (`| head`); what is left in the buffer has nowhere to go.
@@ -160,6 +171,21 @@ def show_line(result: Any) -> None:
     print(result)
 
 
+def show_analyzed(result: Any) -> None:
+    """What was found; each refused record with its reason on standard error, and status 1 where there is one.
+
+    Many refused records are cut short: the table has all.
+    """
+    print(result)
+    for one in result.refusals[:_LONGEST_REFUSALS]:
+        print(f"refused: {one.file}: {one.reason}: {' '.join(one.message.split())}", file=sys.stderr)
+    if (more := len(result.refusals) - _LONGEST_REFUSALS) > 0:
+        print(f"refused: {more:,} more, in refused.parquet", file=sys.stderr)
+    if not result.complete:
+        print("status 1, since records were refused; with --keep-going it is 0", file=sys.stderr)
+        sys.exit(INCOMPLETE)
+
+
 def show_line_or_figures(result: Any) -> None:
     """Figures as tables, a path as what it says of itself."""
     show_line(result) if isinstance(result, PurePath) else show_figures(result)
@@ -235,6 +261,7 @@ VERBS: dict[str, Verb] = {
         None,
         "beatssl download ludb data/ludb",
         show_downloaded,
+        "complete files are kept, the same command fetches the rest and goes on within a file",
     ),
     "prepare": Verb(
         "ECG files into a store: signals, beats, features, labels",
@@ -243,6 +270,7 @@ VERBS: dict[str, Verb] = {
         "PrepareConfig",
         "beatssl prepare ptbxl data/ptb-xl --out stores/ptb-xl",
         show_line,
+        "finished shards are kept, the same command makes the others",
     ),
     "inspect": Verb(
         "what ECG files hold, or why they are refused",
@@ -275,6 +303,7 @@ VERBS: dict[str, Verb] = {
         "PretrainConfig",
         "beatssl pretrain stores/ptb-xl --out runs/beatssl --folds 1-8",
         show_line,
+        _STATES,
     ),
     "probe": Verb(
         "a linear probe: predict diagnoses from a frozen encoder's embeddings",
@@ -283,6 +312,7 @@ VERBS: dict[str, Verb] = {
         "ProbeConfig",
         "beatssl probe stores/ptb-xl --encoder runs/beatssl --out runs/beatssl/probe",
         show_figures,
+        "no figures were written, the same command begins again; finished embeddings are in the cache",
     ),
     "finetune": Verb(
         "train a classifier on an encoder: its head alone, or all weights",
@@ -291,6 +321,7 @@ VERBS: dict[str, Verb] = {
         "FinetuneConfig",
         "beatssl finetune stores/ptb-xl --encoder default --out runs/finetune",
         show_figures,
+        _STATES,
     ),
     "segment": Verb(
         "train a segmenter of P, QRS and T on marked records, and evaluate it over folds",
@@ -299,6 +330,7 @@ VERBS: dict[str, Verb] = {
         "SegmentConfig",
         "beatssl segment stores/ludb --encoder default --out runs/ludb",
         show_figures,
+        f"finished folds are kept; of the others {_STATES}",
     ),
     "analyze": Verb(
         "waves and intervals of ECG files, folders of them and stores",
@@ -306,7 +338,8 @@ VERBS: dict[str, Verb] = {
         "analyze",
         "AnalyzeConfig",
         "beatssl analyze data/files stores/ludb --out runs/waves",
-        show_line,
+        show_analyzed,
+        "no table was written, the same command begins again",
     ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
@@ -315,6 +348,7 @@ VERBS: dict[str, Verb] = {
         None,
         "beatssl draw runs/finetune",
         show_figures,
+        "pictures that are finished are kept, the same command draws all again",
     ),
     "compare": Verb(
         "probe several encoders, and compare the first with each other one",
@@ -323,6 +357,8 @@ VERBS: dict[str, Verb] = {
         "CompareConfig",
         "beatssl compare stores/ptb-xl --encoders runs/beatssl runs/simclr random --out results/encoders",
         show_figures,
+        "with --predictions encoders that are finished are kept, else their embeddings in the cache; the same command "
+        "does the rest",
     ),
     "transfer": Verb(
         "a classifier of PTB-XL's labels on a CinC store, through SNOMED CT",
@@ -355,6 +391,7 @@ VERBS: dict[str, Verb] = {
         "TablesConfig",
         "beatssl tables results --page docs/results.md",
         show_line,
+        "the page is as it was, the same command begins again",
     ),
     "demo": Verb(
         "a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
@@ -363,5 +400,6 @@ VERBS: dict[str, Verb] = {
         "DemoConfig",
         "beatssl demo --out demo",
         show_line,
+        "the same command begins again, and replaces what is there",
     ),
 }

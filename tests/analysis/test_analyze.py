@@ -85,8 +85,21 @@ def test_another_kind_of_model_is_refused(store: Store, files: Path, tmp_path: P
 
 def test_the_command_line_says_what_was_found(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "belly")
-    cli.main(("analyze", str(files), "--out", str(tmp_path / "out"), "--device", "cpu", *options))
-    assert "2 records, waves in all leads" in capsys.readouterr().out
+    command = ("analyze", str(files), "--out", str(tmp_path / "out"), "--device", "cpu", *options)
+    with pytest.raises(SystemExit) as end:
+        cli.main(command)
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    assert "2 records, waves in all leads" in said.out
+    assert "refused: broken.npy: unreadable: " in said.err
+    cli.main((*command, "--keep-going"))
+    said = capsys.readouterr()
+    assert "refused: broken.npy: unreadable: " in said.err
+    assert "status" not in said.err
+    with pytest.raises(SystemExit) as end:
+        cli.main((*command, "--files.fs-hz-override", "200"))
+    assert end.value.code == 2
+    assert "holds results of another config" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
         cli.main(("analyze", str(tmp_path / "typo"), "--out", str(tmp_path / "out")))
     assert end.value.code == 2

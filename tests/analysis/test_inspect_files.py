@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl import InspectConfig, Record, inspect_files
+from beatssl import InspectConfig, Record, inspect_files, read
 from beatssl.cli import main
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.synthetic import synthetic_record
+from beatssl.signals.electrodes import exchanged
 
 
 @pytest.fixture
@@ -46,6 +47,20 @@ def test_a_rate_given_by_the_user_is_taken_and_said(folder: Path) -> None:
     assert any("given by the user" in note for note in one.notes)
 
 
+def test_exchanged_electrodes_are_named_and_undone_on_request(tmp_path: Path) -> None:
+    true = synthetic_record(0)
+    swapped = true.replace(ecg_mv=exchanged(true.ecg_mv, true.leads, "RA-LA"))
+    path = swapped.save(tmp_path / "a.hea")
+    (one,) = inspect_files(InspectConfig((path,))).records
+    assert "the electrodes RA-LA seem to be exchanged: --files.correct-electrodes undoes it" in one.notes
+    record = read(path, correct_electrodes=True)
+    np.testing.assert_allclose(record.ecg_mv, true.ecg_mv, atol=1e-3)
+    assert record.metadata["electrodes_corrected"] == "RA-LA"
+    (one,) = inspect_files(InspectConfig((path,), files=FileOptions(correct_electrodes=True))).records
+    assert "undone: an exchange of the electrodes RA-LA" in one.notes
+    assert read(true.save(tmp_path / "b.hea"), correct_electrodes=True).metadata == {"format": "wfdb"}
+
+
 def test_noise_has_no_rate(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(0, 0.02, (1, 2000)))
     options = FileOptions(csv_fs_hz=250.0, unit="mV")
@@ -60,3 +75,13 @@ def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["inspect", str(folder / "gone")])
     assert "there is no file or folder" in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.json"
+    out.write_text("mine")
+    with pytest.raises(ValueError, match=r"mine.json is there already; pass another out=, or overwrite=True"):
+        inspect_files(InspectConfig((folder,), out))
+    assert out.read_text() == "mine"
+    inspect_files(InspectConfig((folder,), out, overwrite=True))
+    assert len(json.loads(out.read_text())["records"]) == 3

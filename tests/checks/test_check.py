@@ -1,6 +1,7 @@
 """The verb `check`: one entry for all checks, and the file that it writes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,15 @@ def test_a_store_without_what_a_check_needs_is_refused(four: Store, tmp_path: Pa
     with pytest.raises(ValueError, match=r"prepare|fold|no row in train"):
         check(CheckConfig(four.path, what, tmp_path, encoder="random", device="cpu"))
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_of_another_store_are_not_replaced(four: Store, tmp_path: Path) -> None:
+    config = CheckConfig(four.path, "peaks", tmp_path)
+    check(config)
+    check(config)  # the same store: the same figures
+    file = tmp_path / "check-peaks.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"store": {}}))
+    with pytest.raises(ValueError, match=r"check-peaks.json is there already; pass another out=, or overwrite=True"):
+        check(config)
+    check(replace(config, overwrite=True))
+    assert json.loads(file.read_text())["store"] != {}

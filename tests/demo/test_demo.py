@@ -86,6 +86,6 @@ def test_a_folder_that_is_no_run_is_spared(made: Path, tmp_path: Path) -> None:
     mine = tmp_path / "pretraining" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("keep", encoding="utf-8")
-    with pytest.raises(ValueError, match="no run"):
+    with pytest.raises(ValueError, match=r"a folder with mine.txt; pretrain writes to an empty one"):
         demo_training.train_demo(made / "store", tmp_path, 1, lambda step: None)
     assert mine.read_text(encoding="utf-8") == "keep"

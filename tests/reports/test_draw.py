@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_config import CheckpointError
 from beatssl.reports.draw import draw
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
@@ -19,11 +21,29 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_a_folder_of_segment_is_drawn_from_its_store(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"store": str(store.path)}))
+    (tmp_path / "config.json").write_text(json.dumps({"store": str(store.path), "fit": {}, "fold_count": 5}))
     store.waves.to_parquet(tmp_path / "waves.parquet")
     written = draw(tmp_path)
     assert set(written) == {"best", "median", "worst"}
     assert all(file.read_text().lstrip().startswith("<") for file in written.values())
-    (tmp_path / "config.json").write_text(json.dumps({"store": str(tmp_path / "gone")}))
+    (tmp_path / "config.json").write_text(json.dumps({"store": str(tmp_path / "gone"), "fit": {}, "fold_count": 5}))
     with pytest.raises(ValueError, match="prepare it there again"):
         draw(tmp_path)
+
+
+def test_a_folder_of_another_kind_is_called_what_it_is(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"store is a prepared store; draw takes a folder that probe, finetune or"):
+        draw(store.path)
+    (tmp_path / "config.json").write_text(json.dumps({"pretrain": {}}))
+    with pytest.raises(ValueError, match="is a folder that pretrain wrote; draw takes"):
+        draw(tmp_path)
+    with pytest.raises(ValueError, match="none is a path where nothing is"):
+        draw(tmp_path / "none")
+
+
+def test_a_folder_of_another_kind_is_no_encoder(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint.* but a prepared store; pass the folder of a saved enc"):
+        BeatEncoder.from_pretrained(store.path)
+    (tmp_path / "config.json").write_text(json.dumps({"finetune": {}}))
+    with pytest.raises(CheckpointError, match=r"is a folder that finetune wrote; pass the folder of a saved encoder"):
+        BeatEncoder.from_pretrained(tmp_path)

@@ -1,6 +1,7 @@
 """The verb `views`: the page of a record, or the realism table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,7 @@ def test_the_verb_makes_either(store: Store, tmp_path: Path, monkeypatch: pytest
     figures = show_views(ShowViewsConfig(store.path, out=tmp_path / "deep" / "table.json", rows=3))
     assert figures.rows == 3
     assert json.loads((tmp_path / "deep" / "table.json").read_text(encoding="utf-8")) == to_json(figures)
+    again = ShowViewsConfig(store.path, out=tmp_path / "deep" / "table.json", rows=4)
+    with pytest.raises(ValueError, match=r"table.json is there already"):
+        show_views(again)
+    assert show_views(replace(again, overwrite=True)).rows == 4

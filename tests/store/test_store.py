@@ -35,6 +35,30 @@ def test_rows_may_be_a_mask_or_a_slice(store):
             store.ecg_mv(wrong)
 
 
+def test_a_store_is_a_sequence_of_signals_that_may_be_changed(store):
+    every = store.ecg_mv(range(len(store)))
+    assert store[3].shape == every.shape[1:]
+    np.testing.assert_array_equal(store[3], every[3])
+    np.testing.assert_array_equal(store[np.int64(-1)], every[-1])
+    np.testing.assert_array_equal(store[2:5], every[2:5])
+    np.testing.assert_array_equal(store[[7, 0]], every[[7, 0]])
+    np.testing.assert_array_equal(store[store.records["record_id"] == store.records["record_id"].iloc[2]], every[[2]])
+    np.testing.assert_array_equal(np.stack(list(store)), every)
+    for wrong in (len(store), -len(store) - 1, [True, False]):
+        with pytest.raises(IndexError):
+            store[wrong]
+
+
+def test_what_a_store_gives_are_copies(store):
+    for one in (store, store.take([0, 1, 2])):
+        for get in (lambda s: s[1], lambda s: s[:2], lambda s: s.ecg_units([1]), lambda s: s.median_beats_mv([1])):
+            first = get(one)
+            kept = first.copy()
+            assert first.flags.writeable
+            first += 1
+            np.testing.assert_array_equal(get(one), kept)
+
+
 def test_targets_are_a_table_of_the_labels(store):
     label_set = store.labels["label_set"].iloc[0]
     targets = store.targets(label_set)

@@ -60,7 +60,10 @@ def test_predictions_of_the_same_config_are_used_again_and_no_others(config, mon
     monkeypatch.setattr(module, "probe", lambda wanted: probed.append(wanted.encoder) or probe(wanted))
     assert compare(config) == first
     assert probed == []
-    compare(replace(config, seed=1))
+    with pytest.raises(ValueError, match=r"another config .*compare.seed: 0 against 1.*overwrite=True"):
+        compare(replace(config, seed=1))
+    assert probed == []
+    compare(replace(config, seed=1, overwrite=True))
     assert len(probed) == 2
     store = Store(config.store)
     keep_encoder(config.out.parent / "run", build_encoder(TINY, 8), store, {})
@@ -95,22 +98,24 @@ def test_folders_of_predictions_are_compared_as_they_are(config, tmp_path):
     there = tuple(str(config.predictions / name) for name in ("run", "random"))
     again = compare(replace(config, encoders=there, predictions=None, out=tmp_path / "again"))
     assert again.first_less_other == first.first_less_other
+    other = replace(config, encoders=there, out=tmp_path / "other")
     with pytest.raises(ValueError, match="figures of fold 6; with validation_only="):
-        compare(replace(config, encoders=there, validation_only=True))
+        compare(replace(other, validation_only=True))
     figures = read_figures(config.predictions / "random")
     write_result(config.predictions / "random" / "metrics.json", replace(figures, label_share=0.1))
     with pytest.raises(ValueError, match=r"run and random differ in label_share \(1.0 against 0.1\)"):
-        compare(replace(config, encoders=there))
+        compare(other)
+    assert not other.out.exists()  # nothing that would block the corrected command
 
 
-def test_predictions_of_other_records_are_refused(config):
+def test_predictions_of_other_records_are_refused(config, tmp_path):
     compare(config)
     at = config.predictions / "random" / "predictions.parquet"
     table = pd.read_parquet(at)
     table.assign(patient="someone").to_parquet(at)
     there = tuple(str(config.predictions / name) for name in ("run", "random"))
     with pytest.raises(ValueError, match="of run and random are of other records"):
-        compare(replace(config, encoders=there))
+        compare(replace(config, encoders=there, out=tmp_path / "other"))
 
 
 def test_draws_of_labels_are_compared_by_their_means(config):

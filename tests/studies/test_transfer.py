@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -202,8 +203,13 @@ def test_recalibration_fits_temperatures_and_thresholds_and_nothing_else(synthet
         assert line.f1_after >= line.f1_before
         assert line.temperature_after == pytest.approx(float(new.temperatures["AB".index(name)]), rel=1e-5)
     assert not found.per_class["C"].fitted
-    with pytest.raises(ValueError, match="holds a model already"):
-        recalibrate(config)
+    assert to_json(recalibrate(config)) == to_json(found)
+    with pytest.raises(ValueError, match="is a saved classifier; recalibrate writes to an empty one"):
+        recalibrate(replace(config, out=tmp_path / "head"))
+    with pytest.raises(ValueError, match="is the classifier itself"):
+        recalibrate(replace(config, out=tmp_path / "head", overwrite=True))
+    with pytest.raises(ValueError, match=r"recalibrate\.folds:  against 1-3"):
+        recalibrate(replace(config, folds="1-3"))
 
 
 def test_too_few_labels_are_refused(synthetic, tmp_path):

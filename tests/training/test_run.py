@@ -2,19 +2,7 @@ import json
 
 import pytest
 
-from beatssl.training.run import Log, RunConfig, open_run, read_log
-
-
-def test_a_run_is_resumed_with_the_same_config_alone(tmp_path):
-    out = tmp_path / "run"
-    open_run(out, {"task": {"rate": 0.1, "sizes": (1, 2)}})
-    open_run(out, {"task": {"rate": 0.1, "sizes": (1, 2)}})
-    with pytest.raises(ValueError, match=r"another config.*task.rate: 0.1 against 0.2"):
-        open_run(out, {"task": {"rate": 0.2, "sizes": (1, 2)}})
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "thesis.tex").write_text("")
-    with pytest.raises(ValueError, match="is no run"):
-        open_run(tmp_path / "other", {})
+from beatssl.training.run import Log, RunConfig, read_log
 
 
 def test_lines_of_lost_work_are_dropped(tmp_path):

@@ -16,6 +16,7 @@ from beatssl.records.files import located
 from beatssl.records.formats.options import FileOptions
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
+from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
@@ -40,6 +41,10 @@ class AnalyzeConfig:
     """What CSV and .npy files do not say."""
     device: Device = "auto"
     """Where the network runs; auto: on a GPU where there is one."""
+    keep_going: bool = False
+    """End with status 0 although records were refused; by default with 1. The others are analysed either way."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -57,6 +62,10 @@ class AnalyzeResult:
     """Records that could not be used."""
     waves: dict[str, int]
     """Waves found in all leads, by P, QRS and T."""
+    refusals: tuple[Reject, ...] = ()
+    """The records that could not be used, each with its reason."""
+    complete: bool = True
+    """Whether the command ends with status 0: nothing was refused, or `keep_going`."""
 
     def __str__(self) -> str:
         found = ", ".join(f"{count:,} {name}" for name, count in self.waves.items())
@@ -75,6 +84,8 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     """
     for path in config.paths:
         located(path)
+    asked = asked_of("analyze", config, ("keep_going",))
+    check_folder(config.out, asked, config.overwrite)
     segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
     found: list[Found] = []
     refused: list[Reject] = []
@@ -87,6 +98,7 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     tables = found or [nothing_found()]
     waves = pd.concat([one.waves for one in tables], ignore_index=True)
     intervals = pd.concat([one.intervals for one in tables], ignore_index=True)
+    open_folder(config.out, asked, config.overwrite)
     _write(config.out, waves, intervals, refused)
     counts = waves["wave"].value_counts()
     return AnalyzeResult(
@@ -94,6 +106,8 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
         records=sum(one.records for one in found),
         refused=len(refused),
         waves={name: int(counts.get(name, 0)) for name in WAVE_CLASSES[1:]},
+        refusals=tuple(refused),
+        complete=config.keep_going or not refused,
     )
 
 
@@ -104,7 +118,6 @@ def _found_at(segmenter: EcgSegmenter, path: Path, options: FileOptions) -> Iter
 
 
 def _write(out: Path, waves: pd.DataFrame, intervals: pd.DataFrame, refused: list[Reject]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     waves.to_parquet(out / WAVES, index=False)
     intervals.to_parquet(out / INTERVALS, index=False)
     columns = [one.name for one in fields(Reject)]

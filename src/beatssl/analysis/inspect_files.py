@@ -16,7 +16,9 @@ from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
+from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
+from beatssl.store.outputs import check_file
 
 _SHOWN = 40  # records of a long list
 _TITLES = ("file", "format", "leads", "Hz", "s", "/min")
@@ -35,6 +37,8 @@ class InspectConfig:
     """File for all lines as JSON."""
     files: FileOptions = field(default_factory=FileOptions)
     """What files do not say, or say wrongly."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,19 @@ def inspect_files(config: InspectConfig) -> InspectResult:
 
     Raises FileNotFoundError for a path that is not there, and for a folder without any ECG.
     """
+    if config.out is not None:
+        check_file(config.out, config.overwrite)
     records: list[Inspected] = []
     not_read: list[str] = []
     given = config.files
     reader = FilesReader(
-        given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override, paths_shown=True
+        given.csv_fs_hz,
+        given.unit,
+        given.lead_names,
+        given.units,
+        given.fs_hz_override,
+        given.correct_electrodes,
+        paths_shown=True,
     )
     for given_path in config.paths:
         path = located(given_path)
@@ -132,8 +144,17 @@ def _inspected(record: Record, file: str) -> Inspected:
         record.fs_hz,
         record.duration_s,
         beats_per_min,
-        (*record.notes, *notes),
+        (*record.notes, *notes, *_electrodes(record)),
     )
+
+
+def _electrodes(record: Record) -> tuple[str, ...]:
+    """Which electrodes seem to be exchanged, and what can be done."""
+    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
+    if exchange is None:
+        return ()
+    remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
+    return (f"the electrodes {exchange} seem to be exchanged: {remedy}",)
 
 
 def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.bench.prepare import PrepareTimes, bench_prepare
 from beatssl.bench.times import StepTimes
+from beatssl.store.outputs import check_file
 
 if TYPE_CHECKING:
     from beatssl.bench.fuzz import FuzzResult
@@ -52,6 +53,8 @@ class BenchConfig:
     """fuzz: of the damages."""
     device: Literal["auto", "cpu", "cuda"] = "auto"  # `inference.device.Device`, which would import PyTorch here
     """step: where the network runs; auto: on a GPU where there is one."""
+    overwrite: bool = False
+    """Replace a file of figures that is there already."""
 
 
 def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
@@ -59,6 +62,8 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
 
     Raises ValueError where prepare or step have no source, RuntimeError where a damaged file was read wrongly.
     """
+    if config.out is not None:
+        check_file(config.out, config.overwrite)
     if config.what == "fuzz":
         from beatssl.bench.fuzz import bench_fuzz
 

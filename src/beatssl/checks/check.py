@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.files import write_json
 from beatssl.inference.device import Device
 from beatssl.results import to_json
+from beatssl.store.outputs import check_file
 from beatssl.store.store import Store
 
 What = Literal[
@@ -58,6 +59,8 @@ class CheckConfig:
     """For beat-embeddings and marked-points: where the network runs."""
     source: Path | None = None
     """For delineation: folder that the store was prepared from, so that NeuroKit2 gets the records as recorded."""
+    overwrite: bool = False
+    """Replace figures of another store or of other options that are there already."""
 
 
 def check(config: CheckConfig) -> Any:
@@ -73,7 +76,10 @@ def check(config: CheckConfig) -> Any:
     measure: Callable[..., Any] = getattr(module, f"check_{config.what.replace('-', '_')}")
     store = Store(config.store)
     options = {name: getattr(config, name) for name in _OPTIONS.get(config.what, ())}
-    figures = measure(store, **options)
     made_by = {key: store.manifest[key] for key in ("config", "versions", "inputs", "counts") if key in store.manifest}
-    write_json((config.out or config.store) / f"check-{config.what}.json", to_json(figures) | {"store": made_by})
+    asked = {"store": made_by} | ({"options": to_json(options)} if options else {})
+    file = (config.out or config.store) / f"check-{config.what}.json"
+    check_file(file, config.overwrite, asked)
+    figures = measure(store, **options)
+    write_json(file, to_json(figures) | asked)
     return figures

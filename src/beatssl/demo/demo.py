@@ -19,7 +19,8 @@ from beatssl.reports.store_page import example_rows, store_page
 from beatssl.reports.store_pictures import draw_rows
 from beatssl.reports.wave_section import wave_section
 from beatssl.store.config import PrepareConfig
-from beatssl.store.layout import MANIFEST, PLAN
+from beatssl.store.layout import MANIFEST, PLAN, read_manifest
+from beatssl.store.outputs import open_folder
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
 
@@ -59,6 +60,8 @@ class DemoConfig:
     """Weight updates of the segmenter on the pretrained encoder; 0: no segmenter."""
     device: Device = "auto"
     """Where networks run; auto: on a GPU where there is one."""
+    overwrite: bool = False
+    """Write into a folder that holds something else than an earlier demo."""
 
     def __post_init__(self) -> None:
         if self.epochs and self.records < LEAST_RECORDS:
@@ -75,6 +78,7 @@ def demo(config: DemoConfig) -> Path:
         StoreError: where OUT/store holds something that is no store.
         ValueError: where OUT/pretraining holds something that is no run.
     """
+    open_folder(config.out, {"demo": {}}, config.overwrite)
     _say(f"preparing {config.records:,} synthetic records: beats, waves, measurements")
     store, seconds = _prepare(config)
     _say("drawing records")
@@ -101,7 +105,9 @@ def demo(config: DemoConfig) -> Path:
 def _prepare(config: DemoConfig) -> tuple[Store, float]:
     """The cohort as a store, in place of one that was there, and how many seconds it took."""
     folder = config.out / "store"
-    if any((folder / name).exists() for name in (MANIFEST, PLAN)):
+    if begun := [folder / name for name in (MANIFEST, PLAN) if (folder / name).exists()]:
+        if (kind := read_manifest(begun[0])["config"].get("kind")) != "synthetic":
+            raise ValueError(f"{folder} is a store of kind {kind}, not of an earlier demo; pass another out= folder")
         shutil.rmtree(folder)
     began = time.perf_counter()
     source = Path(str(config.records))
@@ -120,7 +126,7 @@ def _train(config: DemoConfig, store: Store) -> tuple[list[Section], dict[str, s
 
 def _write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:
     """Each as NAME.svg on white, so that a viewer with a dark background shows it as the page does."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, svg in pictures.items():
         on_white = svg.replace("<svg ", '<svg style="background: #fff" ', 1)
         (folder / f"{name}.svg").write_text(on_white, encoding="utf-8")

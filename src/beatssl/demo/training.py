@@ -48,7 +48,13 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None], 
     probes = {
         name: probe(
             ProbeConfig(
-                store, out / "probes" / name, encoder=source, network=NETWORK, test_fold=TEST_FOLD, device=device
+                store,
+                out / "probes" / name,
+                encoder=source,
+                network=NETWORK,
+                test_fold=TEST_FOLD,
+                device=device,
+                overwrite=True,
             )
         )
         for name, source in (("random", "random"), ("pretrained", str(config.out)))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from beatssl._version import __version__
 from beatssl.models.encoder import ENCODERS, EncoderConfig
 from beatssl.signals.preparation import UNIT, Preparation
+from beatssl.store.outputs import what_is
 
 FORMAT_VERSION = 1
 """Raised whenever a reader of the old layout would misread the new one."""
@@ -53,6 +54,8 @@ class Contents:
     kind: str = "encoder"
     head: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings of what stands on the encoder: all that `build` needs beside it."""
+    weights_sha256: str = ""
+    """SHA-256 of `WEIGHTS`, hexadecimal; "" in folders written before there were checksums."""
 
 
 def read_config(path: Path, kind: Kind) -> Contents:
@@ -61,13 +64,17 @@ def read_config(path: Path, kind: Kind) -> Contents:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{path.parent} is no checkpoint (it has no {CONFIG}); {kind.made_by} writes one"
+            f"{path.parent} is no checkpoint (it has no {CONFIG}) but {what_is(path.parent)}; pass the "
+            f"folder of a saved {kind.name}, which {kind.made_by} writes"
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged ({error}); take it from where the checkpoint came from") from error
     version = found.get("format") if isinstance(found, dict) else None
     if not isinstance(version, int):
-        raise CheckpointError(f"{path} is no config of a beatssl checkpoint (it states no format)")
+        raise CheckpointError(
+            f"{path} is no config of a beatssl checkpoint (it states no format): {path.parent} is "
+            f"{what_is(path.parent)}; pass the folder of a saved {kind.name}, which {kind.made_by} writes"
+        )
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {version}, made by beatssl {found.get('beatssl')}; this version of beatssl, "
@@ -79,9 +86,9 @@ def read_config(path: Path, kind: Kind) -> Contents:
 
 
 def _contents(path: Path, found: dict[str, Any]) -> Contents:
-    # Encoders kept before there were heads say neither their kind nor a head.
+    # Encoders kept before there were heads say neither their kind nor a head, and the first folders no checksum.
     names = {field.name for field in fields(Contents)}
-    if missing := sorted(names - found.keys() - {"kind", "head"}):
+    if missing := sorted(names - found.keys() - {"kind", "head", "weights_sha256"}):
         raise CheckpointError(f"{path} lacks {', '.join(missing)}")
     try:
         encoder = TypeAdapter(EncoderConfig).validate_python(found["encoder"])
@@ -96,7 +103,7 @@ def _contents(path: Path, found: dict[str, Any]) -> Contents:
         raise CheckpointError(f"{path} states the unit {preparation.unit!r}; encoders take {UNIT}")
     return Contents(
         found["format"], found["beatssl"], encoder, preparation, found["provenance"],
-        found.get("kind", "encoder"), found.get("head", {}),
+        found.get("kind", "encoder"), found.get("head", {}), str(found.get("weights_sha256", "")),
     )  # fmt: skip
 
 

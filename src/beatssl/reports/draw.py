@@ -2,19 +2,30 @@
 
 from pathlib import Path
 
-from beatssl.reports.classification_pictures import draw_classification
-from beatssl.reports.segment_pictures import draw_segmentation
-from beatssl.training.segmentation.segment import WAVES
+from beatssl.store.outputs import what_is
+
+_DRAWN = {"segment": "segment", "probe": "classification", "finetune": "classification"}
+"""What the folder of a verb is drawn as."""
 
 
 def draw(folder: Path) -> dict[str, Path]:
     """Draw into a folder that probe, finetune or segment wrote, and return the files by name.
 
     Of a classifier roc.svg, precision-recall.svg and reliability.svg; of a segmenter its best, median and worst record
-    on ECG paper, the waves found coloured and the reference marks as bars. Raises ValueError where the folder lacks
-    what they are drawn from.
+    on ECG paper, the waves found coloured and the reference marks as bars. Pictures drawn before are replaced. Raises
+    ValueError where the folder is another kind's, or lacks what they are drawn from.
 
     Args:
         folder: with metrics.json, and predictions.parquet or waves.parquet.
     """
-    return draw_segmentation(folder) if (folder / WAVES).is_file() else draw_classification(folder)
+    found = what_is(folder)
+    verb = next((verb for verb in _DRAWN if found == f"a folder that {verb} wrote"), None)
+    if verb is None:
+        raise ValueError(f"{folder} is {found}; draw takes a folder that probe, finetune or segment wrote")
+    if _DRAWN[verb] == "segment":
+        from beatssl.reports.segment_pictures import draw_segmentation
+
+        return draw_segmentation(folder)
+    from beatssl.reports.classification_pictures import draw_classification
+
+    return draw_classification(folder)

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.checks.views import ViewsCheckConfig, ViewsFigures, check_views
 from beatssl.reports.views_page import views_page
 from beatssl.results import write_result
+from beatssl.store.outputs import check_file
 from beatssl.store.store import Store
 
 
@@ -36,6 +37,8 @@ class ShowViewsConfig:
     """Rows drawn at random to tell diagnoses from; 0: none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of rows and views."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
 
 
 def show_views(config: ShowViewsConfig) -> Path | ViewsFigures:
@@ -46,10 +49,12 @@ def show_views(config: ShowViewsConfig) -> Path | ViewsFigures:
         ValueError: for a record that is not in the store, or a store that has not the twelve leads.
     """
     store = Store(config.store)
+    default = "views.json" if config.record is None else f"views-{config.record}.html"
+    out = config.out or config.store / default
+    check_file(out, config.overwrite)
     if config.record is not None:
-        out = config.out or config.store / f"views-{config.record}.html"
         return views_page(store, config.record, out, config.strength, config.seed)
     table = ViewsCheckConfig(rows=config.rows, diagnosis_rows=config.diagnosis_rows, seed=config.seed)
     figures = check_views(store, table)
-    write_result(config.out or config.store / "views.json", figures)
+    write_result(out, figures)
     return figures

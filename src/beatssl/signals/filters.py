@@ -1,4 +1,8 @@
-"""Zero-phase filtering and polyphase resampling of signals in mV; NaN (not measured) stays NaN."""
+"""Zero-phase filtering and polyphase resampling of signals in mV; NaN (not measured) stays NaN.
+
+scipy.signal takes a second to import, and a model that is given prepared signals filters nothing: it is imported where
+it is used.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
-from scipy import signal
 
 _PAD_S = 2.0
 """Length of the mirrored extension at each end: one period of the slowest frequency that the default filter passes."""
@@ -42,6 +45,8 @@ def resample(
         return ecg_mv
     ratio = Fraction(to_hz).limit_denominator(10_000) / Fraction(fs_hz).limit_denominator(10_000)
     ratio = ratio.limit_denominator(10_000)
+    from scipy import signal
+
     filled, measured = without_gaps(ecg_mv)
     out = signal.resample_poly(filled, ratio.numerator, ratio.denominator, axis=1, padtype="line")
     if measured.all():
@@ -62,17 +67,21 @@ class Filter:
         cls, order: int, edges_hz: float | tuple[float, float], kind: Literal["bandpass", "highpass"], fs_hz: float
     ) -> "Filter":
         """A Butterworth filter as `scipy.signal.butter` designs it."""
+        from scipy import signal
+
         sos = signal.butter(order, edges_hz, kind, fs=fs_hz, output="sos")
         return cls(sos, signal.sosfilt_zi(sos))
 
 
 def zero_phase(x: Float[np.ndarray, "lead time"], design: Filter, pad: int) -> Float64[np.ndarray, "lead time"]:
     """`scipy.signal.sosfiltfilt` with `padlen=pad`, without working out the filter's start anew for every signal."""
+    from scipy.signal import sosfilt
+
     start = design.start[:, None, :]
     first, last = x[:, :1], x[:, -1:]
     extended = np.concatenate([2 * first - x[:, pad:0:-1], x, 2 * last - x[:, -2 : -pad - 2 : -1]], axis=1)
-    forward, _ = signal.sosfilt(design.sos, extended, axis=1, zi=start * extended[:, :1])
-    backward, _ = signal.sosfilt(design.sos, forward[:, ::-1], axis=1, zi=start * forward[:, -1:])
+    forward, _ = sosfilt(design.sos, extended, axis=1, zi=start * extended[:, :1])
+    backward, _ = sosfilt(design.sos, forward[:, ::-1], axis=1, zi=start * forward[:, -1:])
     return backward[:, ::-1][:, pad : pad + x.shape[1]]
 
 

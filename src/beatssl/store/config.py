@@ -56,6 +56,8 @@ class PrepareConfig:
     """files only: leads of CSV and .npy files, in their order."""
     fs_hz_override: Positive | None = None
     """files only: sampling rate to take instead of the one that the files state wrongly."""
+    correct_electrodes: bool = False
+    """files only: undo the exchange of electrodes that a twelve-lead record shows, where it can be undone."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from beatssl.files import sha256_of
 from beatssl.records.reader import Reader, Source
 from beatssl.store.config import PrepareConfig
 from beatssl.store.inputs import hash_sources
@@ -20,7 +21,6 @@ from beatssl.store.layout import (
     StoreError,
     canonical_hash,
     read_manifest,
-    sha256_of,
     shard_name,
 )
 

@@ -1,9 +1,9 @@
 """A prepared store, read lazily: signals through memory maps, tables when first asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -136,6 +136,26 @@ class Store:
 
     def __len__(self) -> int:
         return len(self._content)
+
+    @overload
+    def __getitem__(self, rows: int | np.integer[Any]) -> Float32[np.ndarray, "lead time"]: ...
+
+    @overload
+    def __getitem__(self, rows: Rows) -> Float32[np.ndarray, "row lead time"]: ...
+
+    def __getitem__(self, rows: int | np.integer[Any] | Rows) -> Float32[np.ndarray, "*row lead time"]:
+        """Signals in mV as `ecg_mv` gives them, as a copy: `store[0]`, `store[-1]`, `store[:8]`, a mask.
+
+        One row number gives one row's (lead, time), counted from the end where it is negative. Raises IndexError for a
+        row that is not there.
+        """
+        if isinstance(rows, int | np.integer):
+            return self.ecg_mv([int(rows) + len(self) if rows < 0 else int(rows)])[0]
+        return self.ecg_mv(rows)
+
+    def __iter__(self) -> Iterator[Float32[np.ndarray, "lead time"]]:
+        """The rows' signals one after the other."""
+        return (self[row] for row in range(len(self)))
 
     @property
     def path(self) -> Path:

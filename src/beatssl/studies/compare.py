@@ -26,6 +26,7 @@ from beatssl.metrics.classification import (
 )
 from beatssl.models.encoded import EncoderConfig
 from beatssl.results import write_result
+from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
@@ -83,6 +84,8 @@ class CompareConfig:
     """Draws of patients behind each interval."""
     device: Device = "auto"
     """Where the encoders run."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`, and predictions of other settings in `predictions`."""
 
 
 @plain_dataclass(frozen=True)
@@ -130,12 +133,15 @@ def compare(config: CompareConfig) -> Comparison:
     if parts_of(config.split):
         raise ValueError(f"split={config.split!r} is for probe; compare with 'folds', 'column:NAME' or 'random'")
     names = names_of(config.encoders, config.names)
+    asked = asked_of("compare", config, ("predictions",))
+    check_folder(config.out, asked, config.overwrite)
     with tempfile.TemporaryDirectory() as scratch:
         kept = config.predictions or Path(scratch)
         found = {
             name: _compared(config, source, kept / name) for name, source in zip(names, config.encoders, strict=True)
         }
     comparison = comparison_of(found, config.seed, config.bootstrap_draws)
+    open_folder(config.out, asked, config.overwrite)
     for name, one in found.items():
         write_result(config.out / name / METRICS, one.figures)
     write_result(config.out / COMPARISON, comparison)
@@ -214,7 +220,7 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 _SHARED = (
     "validation_only", "labels", "split", "train_folds", "valid_fold", "test_fold", "label_share", "draws",
-    "shown_leads", "network", "seed", "bootstrap_draws", "device",
+    "shown_leads", "network", "seed", "bootstrap_draws", "device", "overwrite",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

@@ -16,6 +16,7 @@ from beatssl.metrics.calibration import FEWEST, chances, expected_calibration_er
 from beatssl.metrics.classification import best_f1_thresholds, f1
 from beatssl.results import Number, write_result
 from beatssl.store.labels import parse_folds
+from beatssl.store.outputs import ASKED, asked_of, check_folder, open_folder
 from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.store import Store
 from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
@@ -46,6 +47,8 @@ class RecalibrateConfig:
     split, such as the one that probe and finetune write."""
     device: Device = "auto"
     """Where the classifier runs."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
 
 @plain_dataclass(frozen=True)
@@ -82,6 +85,10 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
 
     Raises ValueError where no label has enough records of both kinds, or where `out` holds the classifier itself.
     """
+    asked = asked_of("recalibrate", config)
+    check_folder(config.out, asked, config.overwrite, ASKED)
+    if config.out.resolve() == Path(config.classifier).resolve():
+        raise ValueError(f"{config.out} is the classifier itself; write the recalibrated one to another folder as out=")
     store = Store(config.store)
     classifier = open_classifier(config.classifier, store)
     label_set = label_set_of(classifier) if config.labels == SNOMED else config.labels
@@ -93,8 +100,6 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
             f"no label of {', '.join(classifier.labels)} has {FEWEST} positives and {FEWEST} negatives among "
             f"{len(records.row)} records of {store.path}; label more of them"
         )
-    if (config.out / "model.safetensors").exists():
-        raise ValueError(f"{config.out} holds a model already; write the recalibrated one to another folder")
     lines = _fit(classifier, records, enough)
     classifier.provenance = classifier.provenance | {
         "recalibrated": {
@@ -103,6 +108,7 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
             "kept": [name for name, fitted in zip(classifier.labels, enough, strict=True) if not fitted],
         }
     }  # fmt: skip
+    open_folder(config.out, asked, config.overwrite, ASKED)
     save_model(config.out, classifier)
     result = Recalibration(config.classifier, config.labels, len(records.row), lines)
     write_result(config.out / RECALIBRATION, result)

@@ -19,6 +19,7 @@ from beatssl.metrics.calibration import calibration_figures, chances
 from beatssl.metrics.classification import ClassificationFigures, LabelFigures, report
 from beatssl.results import FOR_FILES, Number, write_result
 from beatssl.store.labels import Labels
+from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.snomed import translate
 from beatssl.store.store import Store
 from beatssl.studies.site import PTBXL, ScoredRecords, label_set_of, open_classifier, score_records
@@ -47,6 +48,8 @@ class TransferConfig:
     """Draws of patients behind each interval."""
     device: Device = "auto"
     """Where the classifier runs."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
 
 @plain_dataclass(frozen=True)
@@ -97,6 +100,8 @@ def transfer(config: TransferConfig) -> TransferFigures:
 
     Raises ValueError where the store has no SNOMED CT codes, or only records of PTB-XL.
     """
+    asked = asked_of("transfer", config)
+    check_folder(config.out, asked, config.overwrite)
     store = Store(config.store)
     classifier = open_classifier(config.classifier, store)
     label_set = config.label_set or label_set_of(classifier)
@@ -123,7 +128,7 @@ def transfer(config: TransferConfig) -> TransferFigures:
         unmapped_codes=translation.unmapped,
         trained=classifier.provenance,
     )
-    config.out.mkdir(parents=True, exist_ok=True)
+    open_folder(config.out, asked, config.overwrite)
     _predictions(store, classifier, records).to_parquet(config.out / PREDICTIONS, index=False)
     write_result(config.out / METRICS, figures)
     return figures

@@ -1,4 +1,4 @@
-"""The folder of a run: its config, its log, and whether it may be resumed."""
+"""How a run is carried out, and the log in its folder."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from accelerate.utils import is_tensorboard_available
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.files import read_json, write_json
 from beatssl.inference.device import Device, torch_device
-from beatssl.store.manifest import differences
+from beatssl.store.outputs import CONFIG as CONFIG
+from beatssl.store.outputs import open_folder
 
-CONFIG, METRICS = "config.json", "metrics.jsonl"
+METRICS = "metrics.jsonl"
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -30,6 +30,8 @@ class RunConfig:
     """Write TensorBoard files to the run's folder too (needs tensorboard)."""
     device: Device = "auto"
     """auto: a GPU where there is one."""
+    overwrite: bool = False
+    """Replace the results of another command in the run's folder. A run of the same config goes on all the same."""
 
     def __post_init__(self) -> None:
         if self.save_every % self.log_every:
@@ -37,7 +39,7 @@ class RunConfig:
 
 
 def start_accelerator(run: RunConfig, out: Path, config: dict[str, Any] | None = None) -> Accelerator:
-    """The devices and processes of a run, and its folder, opened where there is a `config` (see `open_run`).
+    """The devices and processes of a run, and its folder, opened where there is a `config` (see `open_folder`).
 
     Raises ImportError where tensorboard is wanted and not there, ValueError where `out` holds another run.
     """
@@ -50,31 +52,11 @@ def start_accelerator(run: RunConfig, out: Path, config: dict[str, Any] | None =
         project_dir=str(out) if run.tensorboard else None,
     )
     if config is not None and accelerator.is_main_process:
-        open_run(out, config)
+        open_folder(out, json.loads(json.dumps(config)), run.overwrite)
     accelerator.wait_for_everyone()
     if run.tensorboard:
         accelerator.init_trackers("tensorboard")
     return accelerator
-
-
-def open_run(folder: Path, config: dict[str, Any]) -> None:
-    """Begin a run, or resume one of the same config.
-
-    Raises ValueError where the folder holds a run of another config, naming each difference.
-    """
-    path = folder / CONFIG
-    if path.exists():
-        there = read_json(path)
-        if lines := differences({key: there.get(key) for key in config}, json.loads(json.dumps(config))):
-            raise ValueError(
-                f"{folder} holds a run of another config (there against asked): {'; '.join(lines)}; "
-                "pass another out= folder, remove this one, or ask for the same"
-            )
-        return
-    begun = f".{CONFIG}."  # a config that was being written when the process was killed
-    if folder.exists() and any(not there.name.startswith(begun) for there in folder.iterdir()):
-        raise ValueError(f"{folder} is no run (it has no {CONFIG}) and not empty; pass another out= folder")
-    write_json(path, config)
 
 
 class Log:

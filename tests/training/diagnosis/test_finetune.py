@@ -20,6 +20,7 @@ from beatssl.store.layout import ECG
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.finetune import OPTIM, FinetuneConfig, finetune
+from beatssl.training.diagnosis.label_task import LabelTask
 from beatssl.training.diagnosis.probe import ProbeConfig, probe
 from beatssl.training.run import RunConfig, read_log
 from beatssl.training.state import STATE
@@ -100,6 +101,30 @@ def test_it_is_initialised_from_the_linear_probe(folded, tmp_path):
     assert before["update"] == 0
 
 
+def test_epochs_that_are_asked_for_are_not_exceeded(folded, tmp_path, capsys):
+    one = {name: value for name, value in FEW.items() if name not in ("epochs", "least_updates")} | {"epochs": 1}
+    figures = finetune(FinetuneConfig(store=folded.path, out=tmp_path / "one", train="head", init="fresh", **one))
+    rows = figures.records.train
+    assert [line["update"] for line in read_log(tmp_path / "one") if "loss" in line] == [*range(1, rows // 6 + 1)]
+    assert "that probe" not in capsys.readouterr().out
+
+    default = FinetuneConfig(store=folded.path, out=tmp_path)
+    assert (default.epoch_count, default.update_minimum) == (10, 200)
+    assert (replace(default, epochs=2).epoch_count, replace(default, epochs=2).update_minimum) == (2, 1)
+    assert (replace(default, least_updates=7).epoch_count, replace(default, least_updates=7).update_minimum) == (10, 7)
+
+
+@pytest.mark.parametrize("improves", [False, True])
+def test_it_says_when_the_probe_was_never_improved_on(folded, tmp_path, capsys, monkeypatch, improves):
+    def evaluate(task: LabelTask, model: torch.nn.Module, update: int) -> dict[str, float]:
+        return {"valid_macro_auroc": 0.5 + update / 100 * (1 if improves else -1)}
+
+    monkeypatch.setattr(LabelTask, "evaluate", evaluate)
+    figures = finetune(FinetuneConfig(store=folded.path, out=tmp_path, **FEW))
+    assert figures.chosen[0]["update"] == (4 if improves else 0)
+    assert ("none of 4 updates was better" in capsys.readouterr().out) is not improves
+
+
 def test_the_log_has_losses_and_evaluations(folded, tmp_path):
     figures = finetune(FinetuneConfig(store=folded.path, out=tmp_path, init="fresh", **FEW))
     lines = read_log(tmp_path)
@@ -159,7 +184,7 @@ def test_one_record_is_too_few(folded, tmp_path):
     kept = records[records["fold"] >= 5].index.union(records[records["fold"] == 1].index[:1])
     path = tmp_path / "few.csv"
     path.write_text("record_id,odd\n" + "".join(f"{records['record_id'][row]},{row % 2}\n" for row in kept))
-    with pytest.raises(ValueError, match="1 rows to learn from; two at least"):
+    with pytest.raises(ValueError, match="of the training rows 0 of 1 have 'odd'; both rows with it and rows without"):
         finetune(FinetuneConfig(store=folded.path, out=tmp_path / "run", labels=str(path), **FEW))
 
 

@@ -211,9 +211,9 @@ def test_unknown_labels_are_neither_trained_on_nor_scored(folded, tmp_path):
     assert to_json(figures) == to_json(of_lies)
     few = known[group.row] & group.test
     assert figures.per_class["MI"].positives == truth[group.row][few].sum()
-    run = probe(ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS))
+    run = probe(ProbeConfig(store=folded.path, out=tmp_path / "probe", encoder="random", labels=str(path), **FOLDS))
     assert run.records.dropped == 0
-    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    table = pd.read_parquet(tmp_path / "probe" / "predictions.parquet")
     assert table["true_MI"].isna().sum() == (~known[table["row"]]).sum() > 0
 
 
@@ -250,7 +250,9 @@ def test_a_label_of_one_class_is_named_or_refused(folded, tmp_path):
     path = tmp_path / "my.csv"
     truth = folded.targets("superclass")["MI"].astype(int)
     path.write_text("record_id,MI,never\n" + "".join(f"{n},{mi},no\n" for n, mi in zip(ids, truth, strict=True)))
-    config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS)
+    config = ProbeConfig(
+        store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+    )
     assert probe(config).one_class == ("never",)
     with pytest.raises(ValueError, match="0 of 14 have 'never'; both rows with it and rows without"):
         probe(replace(config, labels=f"{path}:never"))
@@ -263,6 +265,18 @@ def test_the_hash_of_the_config_is_of_what_the_file_of_labels_holds(folded, tmp_
     for entries in (truth, truth, [1 - truth[0], *truth[1:]]):
         lines = zip(folded.records["record_id"], entries, strict=True)
         path.write_text("record_id,MI\n" + "".join(f"{name},{entry}\n" for name, entry in lines))
-        config = ProbeConfig(store=folded.path, out=tmp_path, encoder="random", labels=str(path), **FOLDS)
+        config = ProbeConfig(
+            store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+        )
         hashes.append(probe(config).config_hash)
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_results_of_another_probe_are_refused(folded, tmp_path):
+    config = ProbeConfig(store=folded.path, out=tmp_path / "out", encoder="random", device="cpu", **FOLDS)
+    figures = probe(config)
+    assert to_json(probe(config)) == to_json(figures)
+    with pytest.raises(ValueError, match=r"another config .*: probe.seed: 0 against 1; pass another"):
+        probe(replace(config, seed=1))
+    assert to_json(read_result(config.out / "metrics.json", DiagnosisFigures)) == to_json(figures)
+    assert probe(replace(config, seed=1, overwrite=True)).seed == 1

@@ -72,10 +72,28 @@ def test_a_folder_of_another_run_is_refused(config):
         pretrain(config(epochs=1, batch_size=8))
 
 
+def test_other_epochs_on_a_run_say_how_to_train_longer(config, tmp_path):
+    made = pretrain(config(epochs=1))
+    with pytest.raises(ValueError, match=r"run with epochs=1,.* to train 2 more .*pass init='.*run' and epochs=2 with"):
+        pretrain(config(epochs=3))
+    pretrain(config(epochs=2, init=str(made.out), out=tmp_path / "longer"))  # as it says
+    with pytest.raises(ValueError, match=r"with epochs=2,.*epochs=1 would be another run; pass another out= folder"):
+        pretrain(config(epochs=1, init=str(made.out), out=tmp_path / "longer"))
+    again = pretrain(config(epochs=3, overwrite=True))
+    assert again.updates == 3 * made.updates
+
+
+def test_overwrite_does_not_lose_a_run_of_the_same_config(config):
+    made = pretrain(config(epochs=1, overwrite=True))
+    state = (made.out / "state.safetensors").stat().st_mtime_ns
+    assert pretrain(config(epochs=1, overwrite=True)) == made
+    assert (made.out / "state.safetensors").stat().st_mtime_ns == state
+
+
 def test_a_folder_of_something_else_is_refused(config, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("")
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match=r"is a folder with thesis.tex; pretrain writes to an empty one"):
         pretrain(config())
 
 

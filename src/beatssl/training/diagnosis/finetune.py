@@ -42,6 +42,9 @@ from beatssl.views.view import Composed, Signals
 
 _PROBE_RATE, _FRESH_RATE = 3e-4, 3e-3
 
+_EPOCHS, _LEAST_UPDATES = 10, 200
+"""Where neither is given: a small share of the labels needs more than ten passes."""
+
 _MOST_WEIGHT = 20.0
 """Of a positive, and of a negative, beside the other."""
 
@@ -70,10 +73,11 @@ class FinetuneConfig(DiagnosisConfig):
     """Width of the hidden layer, where there is one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Share of the embedding that is hidden from the head."""
-    epochs: Annotated[int, Field(ge=1)] = 10
-    """How often every record is seen, and how often the validation fold is evaluated."""
-    least_updates: Annotated[int, Field(ge=1)] = 200
-    """Updates at least, however few records there are."""
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """How often every record is seen, and how often the validation fold is evaluated. None: 10 times, and more where
+    least_updates asks for it."""
+    least_updates: Annotated[int, Field(ge=1)] | None = None
+    """Updates at least, however few records there are. None: 200 where epochs are None too, else no least."""
     optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
     """Optimization."""
     balance: Share = 0.0
@@ -88,6 +92,16 @@ class FinetuneConfig(DiagnosisConfig):
         if self.train == "head" and self.views != ViewsConfig():
             raise ValueError("views change what the encoder sees, and with train='head' it sees every record once; "
                              "leave views out, or train='all'")  # fmt: skip
+
+    @property
+    def epoch_count(self) -> int:
+        """`epochs`, or as many as there are by default."""
+        return self.epochs or _EPOCHS
+
+    @property
+    def update_minimum(self) -> int:
+        """`least_updates`, or what holds where it is not given: epochs that were asked for are not exceeded."""
+        return self.least_updates or (_LEAST_UPDATES if self.epochs is None else 1)
 
     @property
     def from_probe(self) -> bool:
@@ -134,6 +148,7 @@ def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
     """All that the weights depend on."""
     free = ("out", "run", "bootstrap_draws")
     values = {name: value for name, value in asdict(config).items() if name not in free}
+    values |= {"epochs": config.epoch_count, "least_updates": config.update_minimum}
     made_of = {"store": str(config.store.resolve()), "inputs": config_hash(config, question.opened, question.store)}
     return json.loads(json.dumps({"finetune": values | made_of}, default=str))
 
@@ -243,8 +258,8 @@ def _answer(
         record_id=learnt.question.store.records["record_id"].to_numpy()[group.row],
         used=learnt.used,
         positive=weights,
-        epochs=config.epochs,
-        least_updates=config.least_updates,
+        epochs=config.epoch_count,
+        least_updates=config.update_minimum,
         batch_size=optim.batch_size,
         accumulate=optim.accumulate,
         half=optim.precision == "bfloat16",
@@ -254,6 +269,11 @@ def _answer(
         from_probe=config.from_probe,
     )
     trained = train(task, optim, config.run, config.seed, out, accelerator)
+    if trained.best is not None and trained.best["update"] == 0:
+        accelerator.print(
+            f"warning: {out}: none of {trained.updates} updates was better on the validation fold than the linear "
+            "probe that training began from; the model is that probe"
+        )
     model.head.shift(-np.log(weights))
     held_out = group.valid | group.test
     scores: Float64[np.ndarray, "row label"] = np.full(group.labels.shape, np.nan)

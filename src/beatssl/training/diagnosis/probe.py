@@ -14,6 +14,7 @@ from beatssl.inference.device import Device, torch_device
 from beatssl.inference.embedding import embed
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, validation_only
+from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
 from beatssl.training.diagnosis.linear import Linear, fit_path
@@ -39,6 +40,8 @@ class ProbeConfig(DiagnosisConfig):
     """Records encoded at once."""
     device: Device = "auto"
     """Where the encoder runs; the regression is fitted on the CPU."""
+    overwrite: bool = False
+    """Replace the results of another command in `out`."""
 
 
 def probe(config: ProbeConfig) -> DiagnosisFigures:
@@ -51,6 +54,8 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
     Raises ValueError where the store has no such labels or split, or was prepared otherwise than the encoder expects,
     SplitError where sides overlap, are empty or share a patient or waveform.
     """
+    asked = asked_of("probe", config, ("batch_size",))
+    check_folder(config.out, asked, config.overwrite)
     question = ask(config)
     encoder = question.opened.encoder
     device = torch_device(config.device)
@@ -63,6 +68,7 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
         scores = line.scores(scaled(values, used))
         model = _classifier(question, encoder, line, values[used])
         answers.append(Answer(scores, model, {"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": quality}))
+    open_folder(config.out, asked, config.overwrite)
     return conclude(config, question, answers)
 
 

@@ -248,7 +248,7 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     """The config without paths, device and logging, which the figures do not depend on, nor the usual split."""
-    free = ("out", "store", "encoder", "device", "run", *(["split"] if config.split == FOLDS else []))
+    free = ("out", "store", "encoder", "device", "run", "overwrite", *(["split"] if config.split == FOLDS else []))
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 

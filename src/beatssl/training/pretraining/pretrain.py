@@ -1,5 +1,6 @@
 """Pretraining from the config to the run folder: everything is put together here and handed to the loop."""
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from beatssl.files import read_json
 from beatssl.inference.model_config import Provenance
 from beatssl.inference.source import keep_encoder, start_encoder
 from beatssl.store.labels import cohort, parse_folds
+from beatssl.store.outputs import CONFIG
 from beatssl.training.diagnosis.probe import valid_auroc
 from beatssl.training.loop import train
 from beatssl.training.pretraining.batches import Batches
@@ -50,6 +53,7 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         ValueError: where `out` holds another run, or a value of the config does not fit the data.
         NotFinite: where a loss or gradient is not finite, with the update, the records and a remedy.
     """
+    _check_epochs(config)
     accelerator = start_accelerator(config.run, config.out, {"pretrain": config.what_counts()})
     rows = load_rows(config.stores, parse_folds(config.folds), config.rows, config.memory_gb, config.seed)
     method, values = METHODS[config.values().method], config.values()
@@ -70,6 +74,26 @@ def pretrain(config: PretrainConfig) -> Pretrained:
     )
     trained = train(task, config.optim, config.run, config.seed, config.out, accelerator)
     return Pretrained(config.out, len(rows), trained.updates, _last_figures(config.out))
+
+
+def _check_epochs(config: PretrainConfig) -> None:
+    """Raises ValueError, saying how to train longer, where `out` holds the same run with other epochs.
+
+    The learning rate follows a curve over all updates, so that a run of 20 epochs is no beginning of one of 30.
+    """
+    path = config.out / CONFIG
+    there = read_json(path).get("pretrain") if path.is_file() and not config.run.overwrite else None
+    asked = json.loads(json.dumps(config.what_counts()))
+    if isinstance(there, dict) and [key for key in asked if asked[key] != there.get(key)] == ["epochs"]:
+        more = config.epochs - there["epochs"]
+        longer = (
+            f"to train {more} more on what it learnt, pass init={str(config.out)!r} and epochs={more} with another "
+            "out= folder (a new warm-up and curve of the learning rate, and new heads of the objective, on its encoder)"
+        )
+        raise ValueError(
+            f"{config.out} holds this run with epochs={there['epochs']}, and its learning rate was set for these: "
+            f"epochs={config.epochs} would be another run; {longer if more > 0 else 'pass another out= folder'}"
+        )
 
 
 def _objective(config: PretrainConfig, rows: Rows, columns: Columns, device: torch.device) -> Objective:
