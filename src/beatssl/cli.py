@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from beatssl._version import __version__
-from beatssl.messages import as_flags, flags_of
+from beatssl.messages import as_flags, flags_of, refused_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,18 +106,10 @@ def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
         with redirect_stderr(said):
             return tyro.cli(kind, **options)
     except SystemExit:
-        text = " ".join(said.getvalue().replace("│", " ").split())  # a box, its lines of another sign without UTF-8
-        if refused := re.search(r"\d+ validation errors? for \w+ (.*?) [─-]{3}", text):
-            _fail(_in_flags(name, _refused(refused[1])))
+        if refused := refused_values(said.getvalue()):
+            _fail(_in_flags(name, refused))
         print(said.getvalue(), end="", file=sys.stderr)
         raise
-
-
-def _refused(text: str) -> str:
-    """What pydantic says of values: "fs_hz Input should be greater than 0 [type=greater_than]" with its own words."""
-    parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", text) if part.strip()]
-    said = [re.sub(r"^(\w+) (?=Input )", r"\1=: ", part.removeprefix("Value error, ")) for part in parts]
-    return "; ".join(part.replace("Input should", "the value should") for part in said)
 
 
 def _in_flags(name: str, text: str) -> str:

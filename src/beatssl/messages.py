@@ -71,3 +71,18 @@ def _flags(config: Any, prefix: str) -> list[tuple[str, str]]:
 
 def _flag(prefix: str, name: str) -> str:
     return f"--{prefix}{name}".replace("_", "-")
+
+
+def refused_values(text: str) -> str:
+    """What pydantic says of values in a box that tyro has drawn, in its own words; "" where there is no such thing.
+
+    "1 validation error for PrepareConfig fs_hz Input should be greater than 0 [type=greater_than] ───" is
+    "fs_hz=: the value should be greater than 0".
+    """
+    line = " ".join(text.replace("│", " ").split())  # without UTF-8 the box is of other signs
+    found = re.search(r"\d+ validation errors? for \w+ (.*?) [─-]{3}", line)
+    if found is None:
+        return ""
+    parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", found[1]) if part.strip()]
+    said = [re.sub(r"^(\w+) (?=Input )", r"\1=: ", part.removeprefix("Value error, ")) for part in parts]
+    return "; ".join(part.replace("Input should", "the value should") for part in said)
