@@ -71,7 +71,7 @@ def printed_by(page: Path, folder: Path) -> list[str]:
 
 
 def test_examples_are_on_the_pages_that_are_run_here() -> None:
-    assert [page.stem for page in DOCS if blocks(page, "python")] == ["data", "models"]
+    assert [page.stem for page in DOCS if blocks(page, "python")] == ["data", "models", "own-data"]
 
 
 def test_examples_run_as_shown_page_after_page(tmp_path: Path) -> None:

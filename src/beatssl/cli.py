@@ -1,16 +1,19 @@
 """The command `beatssl`: parse, call, print. Every verb is a function and its config; nothing is computed here."""
 
 import inspect
+import io
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from beatssl._version import __version__
+from beatssl.messages import as_flags, flags_of, refused_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("BEATSSL_TRACEBACK"):
             raise
-        _fail(_one_line(error))
+        _fail(_in_flags(args[0], _one_line(error)))
 
 
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
@@ -86,9 +89,37 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     # Arguments are listed below it, and how errors are named in Python does not matter here.
     about = re.split(r"\n\n(?=Args:|Raises)", inspect.cleandoc(parsed.__doc__ or verb.summary))[0]
     about = f"{about}\n\nExample:\n    {verb.example}"
-    by_position = (tyro.conf.PositionalRequiredArgs,) if verb.config is None else ()
-    result = tyro.cli(parsed, prog=f"beatssl {name}", description=about, args=args, config=by_position)
-    verb.show(function(result) if verb.config else result)
+    options: dict[str, Any] = {"prog": f"beatssl {name}", "description": about, "args": args}
+    if verb.config is None:
+        result = tyro.cli(function, config=(tyro.conf.PositionalRequiredArgs,), **options)
+    else:
+        result = function(_config(name, parsed, options))
+    verb.show(_in_flags(name, str(result)) if verb.show is show_line else result)
+
+
+def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
+    """The config as parsed. A value that it refuses ends with one line too, in the words of flags."""
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(kind, **options)
+    except SystemExit:
+        if refused := refused_values(said.getvalue()):
+            _fail(_in_flags(name, refused))
+        print(said.getvalue(), end="", file=sys.stderr)
+        raise
+
+
+def _in_flags(name: str, text: str) -> str:
+    """The text with options of a verb as they are typed."""
+    verb = VERBS[name]
+    try:
+        module = import_module(verb.module)
+    except ImportError:
+        return text
+    return as_flags(text, flags_of(getattr(module, verb.config or verb.function)))
 
 
 def _overview() -> str:

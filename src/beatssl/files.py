@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,17 @@ from typing import Any
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises FileNotFoundError where there is none, ValueError where it is no JSON."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that can be written to, where there is none. Raises OSError that names it, and what to do."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, "permission denied")
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise OSError(f"nothing can be written to {path} ({why}); pass another folder as out=") from None
 
 
 def write_json(path: Path, value: Any) -> None:

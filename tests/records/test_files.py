@@ -134,7 +134,7 @@ def test_empty_cells_are_not_measured() -> None:
     [
         ("I,II\n1,2\n3,4\n5,6", {"unit": "mV"}, "unreadable", "csv_fs_hz="),
         ("I,II\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0}, "unit", "unit="),
-        ("1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "leads="),
+        ("1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "lead_names="),
         ("I,II\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV", "leads": ("V1",)}, "unreadable", "V1"),
         ("I,II\n1,two\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unreadable", "numbers"),
         ("I (uV),II (uV)\n1,2\n3,4\n5,6", {"csv_fs_hz": 250.0, "unit": "mV"}, "unit", "unit='mV'"),

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from beatssl.messages import renamed
 from beatssl.records.files import FilesReader
+from beatssl.records.reader import Source
 from beatssl.records.record import Record, RecordError
 from beatssl.records.units import Implausible, Missing, UnitPolicy
+
+_ARGUMENTS = {"csv_fs_hz": "fs_hz", "lead_names": "leads"}
+"""What messages call options, and what they are called here."""
 
 
 def read(
@@ -78,4 +83,11 @@ def read_all(
         raise ValueError(f"{path} holds {len(sources):,} records, {sources[0].id!r} first; read_all reads all of them")
     if not sources:
         raise RecordError("no-ecg", f"{path} holds no ECG")
-    return [reader.read(path, source) for source in sources]
+    return [_read(reader, path, source) for source in sources]
+
+
+def _read(reader: FilesReader, path: Path, source: Source) -> Record:
+    try:
+        return reader.read(path, source)
+    except RecordError as error:
+        raise RecordError(error.reason, renamed(str(error), _ARGUMENTS)) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from beatssl.files import read_json, write_json
+from beatssl.files import make_folder, read_json, write_json
 from beatssl.progress import progress
 from beatssl.records.files import FilesReader, by_ending
 from beatssl.records.reader import Reader, Source
@@ -78,18 +78,20 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
     `reader` stands in for the one that `config.kind` names.
 
     Raises StoreError where `config.out` holds something else or a store of another plan, or where no record at all was
-    kept (the store is finished then, and its `rejects` say why); FileNotFoundError where the source lacks its index;
-    ValueError where it holds no record, or two of one id.
+    kept (the store is finished then, its `rejects` say why, and a corrected command replaces it); FileNotFoundError
+    where the source lacks its index; OSError where `config.out` cannot be written to; ValueError where it holds no
+    record, or two of one id.
     """
     summary = _prepare(config, reader)
     if isinstance(reader, FilesReader) or config.kind == "files":
         summary = replace(summary, not_read=tuple(FilesReader(skip=config.out).not_read(config.source)))
     if summary.records == 0:
         aside = pq.read_table(summary.out / shard_name(0) / "rejects.parquet").slice(0, 1).to_pylist()[0]
+        message = aside["message"].removeprefix(f"{aside['file']}: ")
         raise StoreError(
             f"nothing was kept: all {summary.sources:,} records were set aside "
             f"({', '.join(f'{count} {reason}' for reason, count in summary.rejects.items())}), such as "
-            f"{aside['file']}: {aside['message']}; Store({str(summary.out)!r}).rejects lists them"
+            f"{aside['file']}: {message}; Store({str(summary.out)!r}).rejects lists them"
         )
     return summary
 
@@ -124,10 +126,12 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
 @contextmanager
 def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
     """The store's folder, held by this run alone, with the plan written down."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with held(out):
         begun = [out / name for name in (MANIFEST, PLAN) if (out / name).exists()]
-        if begun:
+        if begun and _holds_nothing(out) and read_manifest(begun[0]) != plan:
+            _clear(out)
+        elif begun:
             check_same_plan(out, read_manifest(begun[0]), plan)
         elif others := sorted(path.name for path in out.iterdir() if not _left_behind(path, plan)):
             raise StoreError(f"{out} is no store and holds {others[:3]}; pass an empty or new folder as out=")
@@ -140,6 +144,22 @@ def _opened(out: Path, plan: dict[str, Any]) -> Generator[None, None, None]:
         finally:
             remove_scratch(out)
         (out / PLAN).unlink()
+
+
+def _holds_nothing(out: Path) -> bool:
+    """Whether a store has no record: it was stopped before its first shard, or all were set aside."""
+    try:
+        return not any(read_json(shard / SHARD)["records"] for shard in out.glob("shard-*"))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _clear(out: Path) -> None:
+    """Remove a store without records: a corrected command makes it anew."""
+    for path in (*out.glob("shard-*"), out / PARTIAL):
+        _discard(path)
+    for name in (MANIFEST, PLAN, CLUSTERS):
+        (out / name).unlink(missing_ok=True)
 
 
 def _left_behind(path: Path, plan: dict[str, Any]) -> bool:

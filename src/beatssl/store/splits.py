@@ -14,6 +14,9 @@ SAME_PATIENT = frozenset({"201", "202"})
 
 
 BY_FOLD = "fold of the records"
+_WITHOUT_FOLDS = (
+    "they have none: pass split='random' or split='column:NAME'; a table of records adds folds and columns in prepare"
+)
 
 
 class SplitError(ValueError):
@@ -135,11 +138,9 @@ def _checked(
     split = Split(*(np.flatnonzero(side) for side in (train, valid, test)))
     if empty := [name for name, rows in split.sides().items() if rows.size == 0]:
         folds = sorted(records["fold"].dropna().unique().tolist()) if by == BY_FOLD else []
-        there = f"; they are in folds {', '.join(map(str, folds))}" if folds else ""
-        none = "; they have none: pass split='random', or split='column:NAME' (prepare's table= adds folds and columns)"
-        raise SplitError(
-            f"no row in {' and '.join(empty)} by {by}"
-            f"{there or (none if by == BY_FOLD else '')}; see the store's table of records"
-        )
+        there = "see the store's table of records"
+        if by == BY_FOLD:
+            there = f"they are in folds {', '.join(map(str, folds))}" if folds else _WITHOUT_FOLDS
+        raise SplitError(f"no row in {' and '.join(empty)} by {by}; {there}")
     check_split(records, split)
     return split

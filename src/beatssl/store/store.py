@@ -247,7 +247,10 @@ class Store:
         entries = self.labels[self.labels["label_set"] == label_set]
         if entries.empty:
             known = ", ".join(sorted(self.labels["label_set"].unique())) or "none"
-            raise ValueError(f"the store has no labels of set {label_set!r}; it has {known}")
+            raise ValueError(
+                f"the store has no labels of set {label_set!r}; it has {known}; labels of your own are a file, such as "
+                "my.csv"
+            )
         names = sorted(entries["label"].unique())
         table = np.zeros((len(self), len(names)), bool)
         table[entries["row"].to_numpy(np.int64), np.searchsorted(names, entries["label"].to_numpy(str))] = True

@@ -80,7 +80,7 @@ def test_numbers_that_one_shard_alone_has(prepared, tmp_path):
         ("record_id,age\necg0,5\n", "'ecg0' may be 'p0/ecg0.csv' or 'p1/ecg0.csv'; write the folder"),
         ("record_id,age\np0/ecg0,old\n", "age 'old' of record 'p0/ecg0' is no age; write years"),
         ("record_id,sex\np0/ecg0,w\n", "sex 'w' of record 'p0/ecg0' is no sex; write female or male"),
-        ("record_id,fold\np0/ecg0,train\n", "fold 'train' of record 'p0/ecg0' is no fold; .* call a column .* `split`"),
+        ("record_id,fold\np0/ecg0,train\n", "fold 'train' of record 'p0/ecg0' is no fold; .* call a column .* 'split'"),
         ("record_id,fold\np0/ecg0,1\np0/ecg0.csv,2\n", "two lines of record 'p0/ecg0.csv' contradict each other"),
         ("record_id,samples\np0/ecg0,1\n", "has a column 'samples' of its own; rename that of yours"),
         ("patient,age\n7,61\n", "no column of record ids; its columns are patient, age"),

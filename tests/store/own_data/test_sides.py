@@ -101,7 +101,7 @@ def test_the_sides_saved_are_a_split_again(tmp_path):
         ("random:80,20,0", "shares '80,20,0' are none"),
         (
             "column:site",
-            "stores/own has no column 'site' of records; it has record_id, .* prepare --table adds columns",
+            "stores/own has no column 'site' of records; it has record_id, .* a table of records adds some in prepare",
         ),
         ("column:side", r"column 'side' of stores/own holds 'other'; write train, valid and test"),
         ("column:two", r"column 'two' of stores/own says test, train, but no valid; .*pass split='random'"),

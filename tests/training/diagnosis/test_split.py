@@ -49,7 +49,7 @@ def test_a_patient_on_two_sides_of_a_column_is_refused(config, store, copied_wit
 
 def test_a_store_without_folds_says_what_to_do(config, store, copied_with):
     copy = copied_with(store, records=store.records.assign(fold=pd.array([None] * len(store), dtype="Int32")))
-    with pytest.raises(SplitError, match="they have none: pass split='random', or split='column:NAME'"):
+    with pytest.raises(SplitError, match="they have none: pass split='random' or split='column:NAME'"):
         probe(replace(config, store=copy.path))
 
 

@@ -259,7 +259,9 @@ def _recording(arrays: Arrays, where: str, kind: str, options: FileOptions, name
     if not names and (values.ndim == 1 or (values.ndim == 2 and 1 in values.shape)):
         names = ("ECG",)
     if not names:
-        raise RecordError("unreadable", f"{where}: a .{kind} array of shape {values.shape} names no leads; pass leads=")
+        raise RecordError(
+            "unreadable", f"{where}: a .{kind} array of shape {values.shape} names no leads; pass lead_names="
+        )
     if values.ndim == 2 and 1 in values.shape and len(names) == 1:
         values = values.reshape(-1)
     leads = in_leads(values, names, where, kind)

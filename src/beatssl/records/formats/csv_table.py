@@ -191,7 +191,7 @@ def _columns(body: list[str], separator: str, decimal: str, said: Said, where: s
 def _untitled(table: pd.DataFrame, said: Said, where: str, leads: tuple[str, ...]) -> _Leads:
     names = leads or ((said.lead,) if said.lead else ())
     if not names:
-        raise RecordError("unreadable", f"{where}: has no row of lead names; pass leads=")
+        raise RecordError("unreadable", f"{where}: has no row of lead names; pass lead_names=")
     values = _numbers(table, where)
     times = [i for i in range(values.shape[1]) if has_constant_step(values[:, i])]
     hz = None
@@ -230,7 +230,7 @@ def _titled(table: pd.DataFrame, titles: list[str], where: str, options: FileOpt
             chosen = [i for i in chosen if not _is_flag(table.iloc[:, i])] or chosen
         out = tuple(names[i] if kinds[i] != "unknown" else "" for i in chosen)
     if not chosen:
-        raise RecordError("unreadable", f"{where}: none of its {len(names)} columns can be a lead; pass leads=")
+        raise RecordError("unreadable", f"{where}: none of its {len(names)} columns can be a lead; pass lead_names=")
     values = _numbers(table.iloc[:, chosen], where)
     stated = [match["unit"] if (match := units[i]) and mv_per(match["unit"]) is not None else None for i in chosen]
     columns = [(name, column, unit) for name, column, unit in zip(out, values.T, stated, strict=True)]

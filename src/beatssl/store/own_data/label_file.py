@@ -129,7 +129,7 @@ def _check(table: UserTable, kinds: dict[str, Kind]) -> None:
         said = ", ".join(f"{title} ({kind})" for title, kind in kinds.items())
         raise ValueError(
             f"{table.path} has columns of several kinds, or several of names: {said}; say which to learn, such as "
-            f"--labels {table.path}:{next(iter(kinds))}"
+            f"labels='{table.path}:{next(iter(kinds))}'"
         )
 
 

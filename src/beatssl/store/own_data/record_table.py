@@ -187,5 +187,5 @@ def _sex(cell: str, where: str, config: PrepareConfig) -> str | None:
 def _fold(cell: str, where: str, config: PrepareConfig) -> int:
     number = number_of(cell)
     if number is None or number % 1 or number < 0:
-        raise ValueError(f"{where} is no fold; write whole numbers, or call a column of train, valid and test `split`")
+        raise ValueError(f"{where} is no fold; write whole numbers, or call a column of train, valid and test 'split'")
     return int(number)

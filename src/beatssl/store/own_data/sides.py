@@ -149,9 +149,9 @@ def _with_folds(store: Store, fold: Int64[np.ndarray, " row"]) -> Store:
 
 def _of_column(store: Store, name: str) -> pd.Series:
     if name not in store.records.columns:
-        named = ", ".join(store.records.columns)
+        named = ", ".join(one for one in store.records.columns if not one.startswith("flag_"))
         raise ValueError(
-            f"{store.path} has no column {name!r} of records; it has {named}; prepare --table adds columns"
+            f"{store.path} has no column {name!r} of records; it has {named}; a table of records adds some in prepare"
         )
     return store.records[name]
 

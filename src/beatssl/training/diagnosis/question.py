@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
-from beatssl.files import write_bytes
+from beatssl.files import make_folder, write_bytes
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
 from beatssl.inference.model_folder import save_model
@@ -120,6 +120,7 @@ def ask(config: DiagnosisConfig) -> Question:
     Raises ValueError where the store has no such labels or split, or was prepared otherwise than the encoder expects,
     SplitError where sides overlap, are empty or share a patient or waveform.
     """
+    make_folder(config.out)
     if parts_of(config.split):
         return _ask_in_parts(config)
     folds = parse_folds(config.train_folds), config.valid_fold, config.test_fold
@@ -213,7 +214,6 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
         chosen=tuple(answer.chosen for answer in answers),
         pretraining=opened.provenance,
     )
-    config.out.mkdir(parents=True, exist_ok=True)
     _predictions(question, scores).to_parquet(config.out / PREDICTIONS, index=False)
     if config.split != FOLDS:
         write_bytes(config.out / SPLIT, sides_table(question.store, sides).to_csv(index=False).encode())
