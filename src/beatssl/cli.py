@@ -32,12 +32,12 @@ _STATES = (
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One verb: where its function and config live, and how its result is shown."""
+    """One verb: where its function lives, its config, and how its result is shown."""
 
     summary: str
     module: str
     function: str
-    config: str | None  # None: the function's own arguments, the required ones by position
+    config: str | None  # a name of `beatssl`; None: the function's own arguments, the required ones by position
     example: str
     show: Callable[[Any], None]
     stopped: str = "nothing was written, the same command begins again"
@@ -80,15 +80,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     import tyro
 
-    module = import_module(verb.module)
-    function = getattr(module, verb.function)
-    parsed = getattr(module, verb.config) if verb.config else function
+    import beatssl
+
+    # A config stands apart from its function: help and a wrong option need no PyTorch.
+    parsed = getattr(beatssl, verb.config) if verb.config else _function(verb)
     # Arguments are listed below it, and how errors are named in Python does not matter here.
     about = re.split(r"\n\n(?=Args:|Raises)", inspect.cleandoc(parsed.__doc__ or verb.summary))[0]
     about = f"{about}\n\nExample:\n    {verb.example}"
     by_position = (tyro.conf.PositionalRequiredArgs,) if verb.config is None else ()
     result = tyro.cli(parsed, prog=f"beatssl {name}", description=about, args=args, config=by_position)
-    verb.show(function(result) if verb.config else result)
+    verb.show(_function(verb)(result) if verb.config else result)
+
+
+def _function(verb: Verb) -> Callable[..., Any]:
+    return getattr(import_module(verb.module), verb.function)
 
 
 def _overview() -> str:

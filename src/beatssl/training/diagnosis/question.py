@@ -3,28 +3,24 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import tyro
 from jaxtyping import Bool, Float32
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked
 
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding import embed
 from beatssl.inference.model_folder import save_model
 from beatssl.inference.source import Opened, open_encoder
 from beatssl.metrics.calibration import chances
-from beatssl.models.encoded import EncoderConfig
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, cohort, parse_folds, validation_only
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
+from beatssl.training.diagnosis.config import DiagnosisConfig
 from beatssl.training.diagnosis.figures import (
     DiagnosisFigures,
     Folds,
@@ -36,43 +32,6 @@ from beatssl.training.diagnosis.figures import (
 )
 
 METRICS, PREDICTIONS, HEAD = "metrics.json", "predictions.parquet", "head"
-
-
-@checked(frozen=True, config=ConfigDict(extra="forbid"))
-class DiagnosisConfig:
-    """Labels of a store, to be predicted by an encoder and a head."""
-
-    store: tyro.conf.Positional[Path]
-    """Folder of a prepared store with labels and folds."""
-    out: Path
-    """Folder for metrics.json, predictions.parquet and the head."""
-    encoder: str = "default"
-    """Run or checkpoint; "default": the bundled weights; "random": an untrained network."""
-    network: EncoderConfig = field(default_factory=EncoderConfig)
-    """Name and size of the network where the encoder is random."""
-    labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
-    of 1, 0 and empty (not known) for each label, or a column label with a line a statement."""
-    train_folds: str = "1-7"
-    """Training folds."""
-    valid_fold: int = 8
-    """Validation fold: decides penalty or epoch, thresholds and temperatures."""
-    test_fold: int = 9
-    """Test fold: the figures are of its records."""
-    validation_only: bool = False
-    """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
-    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the training patients whose labels are used."""
-    draws: Annotated[int, Field(ge=1)] = 5
-    """How often that share is drawn; a share of 1 is drawn once."""
-    keep_unlabelled: bool = False
-    """Keep records without a label in the set, as negatives of every label."""
-    shown_leads: tuple[str, ...] = ()
-    """Leads kept in validation and test records, as on a device with fewer; training records keep all. Empty: all."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Of the draws, the bootstrap, a random encoder, and training."""
-    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
-    """Draws of patients behind each interval."""
 
 
 @dataclass(frozen=True)
