@@ -161,7 +161,7 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 _SHARED = (
     "validation_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads",
-    "network", "seed", "bootstrap_draws", "device", "overwrite",
+    "network", "seed", "bootstrap_draws", "device", "overwrite", "cache",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

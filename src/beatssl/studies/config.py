@@ -56,6 +56,8 @@ class CompareConfig:
     """Draws of patients behind each interval."""
     device: Device = "auto"
     """Where the encoders run."""
+    cache: bool = True
+    """Keep embeddings in the user's cache, and take them from there; the numbers are the same."""
     overwrite: bool = False
     """Replace the results of another command in `out`, and predictions of other settings in `predictions`."""
 

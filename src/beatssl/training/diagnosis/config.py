@@ -59,6 +59,8 @@ class DiagnosisConfig:
     """Of the draws, the bootstrap, a random encoder, and training."""
     bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
     """Draws of patients behind each interval."""
+    cache: bool = True
+    """Keep the frozen encoder's embeddings in the user's cache, and take them from there; the numbers are the same."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -48,7 +48,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     values: Float32[np.ndarray, "row feature"] | None = None
     if config.train == "head" or config.from_probe:
         question.opened.encoder.to(accelerator.device)
-        values = embeddings(question, config.shown_leads, device=accelerator.device)
+        values = embeddings(question, config, device=accelerator.device)
     signals = RowSignals(question.store)
     answers: list[Answer] = []
     for draw, used in enumerate(question.draws):
@@ -63,7 +63,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
     """All that the weights depend on."""
-    free = ("out", "run", "bootstrap_draws")
+    free = ("out", "run", "bootstrap_draws", "cache")
     values = {name: value for name, value in asdict(config).items() if name not in free}
     values |= {"epochs": config.epoch_count, "least_updates": config.update_minimum}
     made_of = {"store": str(config.store.resolve()), "inputs": config_hash(config, question.opened, question.store)}

@@ -37,7 +37,7 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
     group, encoder = question.group, question.opened.encoder
     device = torch_device(config.device)
     encoder.to(device)
-    values = embeddings(question, config.shown_leads, config.batch_size, device)
+    values = embeddings(question, config, config.batch_size, device)
     encoder.cpu()
     answers: list[Answer] = []
     for used in question.draws:

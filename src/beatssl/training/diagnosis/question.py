@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Bool, Float32
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.embedding import embed
+from beatssl.inference.embedding_cache import cached_embed
 from beatssl.inference.model_folder import save_model
 from beatssl.inference.source import Opened, open_encoder
+from beatssl.inference.tensors import hash_of_weights
 from beatssl.metrics.calibration import chances
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, cohort, parse_folds, validation_only
@@ -70,14 +71,16 @@ def ask(config: DiagnosisConfig) -> Question:
 
 
 def embeddings(
-    question: Question, shown_leads: Sequence[str], batch_size: int = 256, device: torch.device | str = "cpu"
+    question: Question, config: DiagnosisConfig, batch_size: int = 256, device: torch.device | str = "cpu"
 ) -> Float32[np.ndarray, "row embedding"]:
-    """Of the cohort's rows by the frozen encoder; validation and test rows with `shown_leads` alone, if any."""
+    """Of the cohort's rows by the frozen encoder; validation and test rows with the `shown_leads` alone, if any."""
     group, encoder, store = question.group, question.opened.encoder, question.store
-    values = embed(encoder, store, group.row, batch_size, device)
-    if shown_leads:
+    values = cached_embed(encoder, store, group.row, batch_size, device, cache=config.cache)
+    if config.shown_leads:
         held_out = group.valid | group.test
-        values[held_out] = embed(encoder, store, group.row[held_out], batch_size, device, leads=shown_leads)
+        values[held_out] = cached_embed(
+            encoder, store, group.row[held_out], batch_size, device, config.shown_leads, config.cache
+        )
     return values
 
 
@@ -122,17 +125,14 @@ def conclude(config: DiagnosisConfig, question: Question, answers: Sequence[Answ
 
 def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
     """Twelve hexadecimal digits of all that the figures depend on: config, weights and store."""
-    weights = hashlib.sha256()
-    for name, value in opened.encoder.state_dict().items():
-        weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    made_of = [_settings(config), opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
-               store.manifest["inputs"]]  # fmt: skip
+    weights, made = hash_of_weights(opened.encoder), [store.manifest[name] for name in ("config", "inputs")]
+    made_of = [_settings(config), opened.name, opened.provenance, weights, *made]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     """The config without paths, device and logging, which the figures do not depend on."""
-    free = ("out", "store", "encoder", "device", "run", "overwrite")
+    free = ("out", "store", "encoder", "device", "run", "overwrite", "cache")
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 
