@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, whenever the process stops."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -25,3 +26,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_bytes(content)
     os.replace(scratch, path)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

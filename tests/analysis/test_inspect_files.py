@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl import InspectConfig, Record, inspect_files
+from beatssl import InspectConfig, Record, inspect_files, read
 from beatssl.cli import main
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.synthetic import synthetic_record
+from beatssl.signals.electrodes import exchanged
 
 
 @pytest.fixture
@@ -44,6 +45,20 @@ def test_a_rate_given_by_the_user_is_taken_and_said(folder: Path) -> None:
     (one,) = inspect_files(InspectConfig((folder / "slow",), files=FileOptions(fs_hz_override=500))).records
     assert (one.fs_hz, one.beats_per_min) == (500.0, pytest.approx(60, rel=0.02))
     assert any("given by the user" in note for note in one.notes)
+
+
+def test_exchanged_electrodes_are_named_and_undone_on_request(tmp_path: Path) -> None:
+    true = synthetic_record(0)
+    swapped = true.replace(ecg_mv=exchanged(true.ecg_mv, true.leads, "RA-LA"))
+    path = swapped.save(tmp_path / "a.hea")
+    (one,) = inspect_files(InspectConfig((path,))).records
+    assert "the electrodes RA-LA seem to be exchanged: --files.correct-electrodes undoes it" in one.notes
+    record = read(path, correct_electrodes=True)
+    np.testing.assert_allclose(record.ecg_mv, true.ecg_mv, atol=1e-3)
+    assert record.metadata["electrodes_corrected"] == "RA-LA"
+    (one,) = inspect_files(InspectConfig((path,), files=FileOptions(correct_electrodes=True))).records
+    assert "undone: an exchange of the electrodes RA-LA" in one.notes
+    assert read(true.save(tmp_path / "b.hea"), correct_electrodes=True).metadata == {"format": "wfdb"}
 
 
 def test_noise_has_no_rate(tmp_path: Path) -> None:

@@ -21,5 +21,5 @@ def test_every_exchange_is_made_in_every_record(folded: Store) -> None:
 
 
 def test_a_store_without_the_fold_is_refused(folded: Store) -> None:
-    with pytest.raises(ValueError, match="no row of .* is in fold 9"):
+    with pytest.raises(ValueError, match=r"no row of .* is in fold 9"):
         check_electrodes(folded)

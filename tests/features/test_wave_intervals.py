@@ -53,6 +53,34 @@ def test_true_intervals_come_back() -> None:
         assert table.loc[f"qtc_{name}_ms", "value"] == pytest.approx(true_ms, abs=0.01)
 
 
+def test_intervals_over_the_leads_reach_from_a_quarter_that_began_to_a_quarter_that_goes_on() -> None:
+    table = wave_intervals(waves_of(wobble_s=0.022))  # QRS onsets of the twelve leads are 4 ms apart
+    assert table.loc["qrs_duration_ms", "value"] == pytest.approx(90, abs=2.1)
+    third_onset_ms = 22 - 2 * 4
+    for name, true_ms in TRUE_MS.items():
+        earlier = {
+            "qrs_duration_ms": third_onset_ms,
+            "qt_interval_ms": third_onset_ms,
+            "pr_interval_ms": -third_onset_ms,
+        }
+        line = table.loc[name.replace("_ms", "_global_ms")]
+        assert line["value"] == pytest.approx(true_ms + earlier.get(name, 0), abs=0.1)
+        assert line["count"] == 10
+    alone = wave_intervals(waves_of(("II",)))
+    for name in TRUE_MS:
+        assert alone.loc[name.replace("_ms", "_global_ms"), "value"] == pytest.approx(
+            alone.loc[name, "value"], abs=0.01
+        )
+
+
+def test_one_lead_far_out_moves_no_interval_over_the_leads() -> None:
+    waves = waves_of()
+    out = waves.copy()
+    out.loc[(out["lead"] == "V3") & (out["wave"] == "T"), "offset_s"] += 0.1
+    for name in ("qt_interval_global_ms", "qrs_duration_global_ms"):
+        assert wave_intervals(out).loc[name, "value"] == pytest.approx(wave_intervals(waves).loc[name, "value"])
+
+
 def test_axes_come_back_and_need_the_limb_leads() -> None:
     angles = {"P": 50.0, "QRS": -35.0, "T": 170.0}
     table = wave_intervals(waves_of(("I", "II")), dipole_mv(angles), ("I", "II"))

@@ -16,9 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from beatssl.inference import model_folder as saved
+from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import FORMAT_VERSION, CheckpointError
-from beatssl.inference.model_folder import save_model
+from beatssl.inference.model_folder import SavedModel, save_model
+from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import ENCODERS, build_encoder
 from beatssl.signals.filters import bandpass, resample
@@ -123,7 +125,7 @@ def test_a_record_as_a_file_gives_it(folder: Path) -> None:
 def test_other_leads_than_the_twelve_must_be_given_as_trained() -> None:
     encoder = build_encoder(EncoderConfig(leads=2, width=0.25, depth=0.1))
     model = BeatEncoder(encoder, Preparation(100.0, 0.5, 40.0, ("1", "2")), {})
-    ecg_mv = np.zeros((2, 500), np.float32)
+    ecg_mv = np.sin(np.arange(1000, dtype=np.float32).reshape(2, 500) / 9)
     assert model.encode(ecg_mv, ("1", "2"), 100.0).feature_map.shape[2] == 63
     with pytest.raises(ValueError, match="leads V5, V2 given; pass those that are known here, 1, 2"):
         model.encode(ecg_mv, ("V5", "V2"), 100.0)
@@ -206,6 +208,34 @@ def test_a_file_cut_short_is_refused(folder: Path, name: str, share: float) -> N
     (folder / name).write_bytes(content[: int(share * (len(content) - 2))])
     with pytest.raises(CheckpointError, match=f"{name} is damaged"):
         BeatEncoder.from_pretrained(folder)
+
+
+def flip(path: Path, count: int = 2000) -> None:
+    """Turn `count` bytes at the end of a file, where the numbers are."""
+    content = bytearray(path.read_bytes())
+    content[-count:] = bytes(255 - value for value in content[-count:])
+    path.write_bytes(content)
+
+
+def test_flipped_bytes_are_refused(folder: Path) -> None:
+    flip(folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged.*config.json states .*copy both again"):
+        BeatEncoder.from_pretrained(folder)
+
+
+def test_a_folder_without_a_checksum_opens(folder: Path) -> None:
+    before = answer(BeatEncoder.from_pretrained(folder))
+    edited(folder, lambda config: config.pop("weights_sha256"))
+    assert torch.equal(answer(BeatEncoder.from_pretrained(folder)), before)
+
+
+@pytest.mark.parametrize("model", [BeatEncoder, EcgClassifier, EcgSegmenter])
+def test_bundled_weights_have_their_checksum(model: type[SavedModel], tmp_path: Path) -> None:
+    shutil.copytree(saved.bundled(model.kind), tmp_path / "copy")
+    model.from_pretrained(tmp_path / "copy")
+    flip(tmp_path / "copy" / "model.safetensors")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        model.from_pretrained(tmp_path / "copy")
 
 
 def test_missing_and_strange_weights_are_named(folder: Path) -> None:

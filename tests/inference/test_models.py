@@ -103,7 +103,7 @@ def test_only_a_segmenter_takes_a_lead_of_no_standard_place(model, recorded):
     if isinstance(model, EcgSegmenter):
         assert len(model.predict(recorded[0, :1], ("belly",), 100.0)) > 10
     else:
-        with pytest.raises(ValueError, match="none of the leads belly holds a signal that the network can use; pass a"):
+        with pytest.raises(ValueError, match=r"none of the leads given \(belly\) is one of the twelve; name each"):
             model.predict(recorded[0, :1], ("belly",), 100.0)
 
 

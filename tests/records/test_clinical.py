@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from beatssl.records.clinical import Privacy, hashed_path, read_clinical
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.privacy import find_hashed
 from beatssl.records.record import RecordError
+from beatssl.records.synthetic.clinical_files import CLINICAL_FILES
 from beatssl.signals.leads import LEADS
 
 HASHED = Privacy(salt=b"a salt")
@@ -27,6 +30,18 @@ def test_signal_rate_and_leads_come_back(clinical_folder: Path, clinical_name: s
     assert record.fs_hz == 500.0
     true = clinical_uv[[LEADS.index(lead) for lead in record.leads]] / 1000
     np.testing.assert_allclose(record.ecg_mv, true, atol=0.51 * step_uv / 1000)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_any_signal_comes_back(clinical_name: str, seed: int, tmp_path: Path) -> None:
+    steps = np.random.default_rng(seed).integers(-40, 41, (12, 1000))
+    uv = np.clip(np.cumsum(steps, axis=1), -5000, 5000).astype("<i2")
+    (tmp_path / clinical_name).write_bytes(CLINICAL_FILES[clinical_name](uv))
+    record = read_clinical(tmp_path, clinical_name, "r", HASHED, FileOptions(implausible="flag"))
+    step_uv = {"muse.xml": 4.88, "cart.dcm": 2.5, "hl7.xml": 2.5}.get(clinical_name, 0.001)
+    true = uv[[LEADS.index(lead) for lead in record.leads]] / 1000
+    np.testing.assert_allclose(record.ecg_mv, true, atol=0.51 * step_uv / 1000 + 1e-6)
 
 
 def test_age_and_sex_come_back(clinical_folder: Path, clinical_name: str) -> None:

@@ -1,4 +1,4 @@
-"""Exchanged electrodes: the leads against potentials moved one by one, the undoing, and how many exchanges are found."""
+"""Exchanged electrodes: the leads against potentials moved one by one, the undoing, and how many are found."""
 
 import time
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_the_table_has_a_line_a_feature() -> None:
     assert beat is not None
     features = placement_features(beat)
     assert features.shape == (110,)
-    np.testing.assert_allclose(features[0], np.corrcoef(beat[0], beat[1])[0, 1], atol=0.01)
+    np.testing.assert_allclose(features[0], np.corrcoef(beat[0], beat[1])[0, 1], rtol=0.05)  # 1 µV is added to sizes
     assert FEATURES[0] == "correlation beat I II"
 
 
@@ -135,12 +135,12 @@ def test_found_in_the_synthetic_cohort(fs_hz: float) -> None:
 
 
 def test_found_in_ptbxl(data_root: Path) -> None:
-    """Every fourth record of fold 9, which neither the model nor its threshold has seen."""
+    """Fold 9, which neither the model nor its threshold has seen; exchanges in every fourth of its records."""
     reader, root = PtbXlReader(), data_root / "ptb-xl"
-    sources = [source for source in reader.sources(root) if source.info["fold"] == 9][::4]
-    records = [reader.read(root, source).ecg_mv for source in sources]
-    alarms = sum(misplaced(ecg, LEADS, 100.0) is not None for ecg in records)
-    assert alarms / len(records) <= 0.015  # .0096 of all
+    sources = [source for source in reader.sources(root) if source.info["fold"] == 9]
+    every = [reader.read(root, source).ecg_mv for source in sources]
+    assert sum(misplaced(ecg, LEADS, 100.0) is not None for ecg in every) / len(every) <= 0.01
+    records = every[::4]
     for name, floor in dict.fromkeys(LEARNT, 0.83).items() | {
         ("RA-LA", 0.95),
         ("RA-LL", 0.95),

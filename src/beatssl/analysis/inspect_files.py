@@ -12,6 +12,7 @@ from beatssl.progress import track
 from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
+from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
 from beatssl.store.outputs import check_file
 
@@ -90,7 +91,13 @@ def inspect_files(config: InspectConfig) -> InspectResult:
     not_read: list[str] = []
     given = config.files
     reader = FilesReader(
-        given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override, paths_shown=True
+        given.csv_fs_hz,
+        given.unit,
+        given.lead_names,
+        given.units,
+        given.fs_hz_override,
+        given.correct_electrodes,
+        paths_shown=True,
     )
     for given_path in config.paths:
         path = located(given_path)
@@ -116,8 +123,17 @@ def _inspected(record: Record, file: str) -> Inspected:
         record.fs_hz,
         record.duration_s,
         beats_per_min,
-        (*record.notes, *notes),
+        (*record.notes, *notes, *_electrodes(record)),
     )
+
+
+def _electrodes(record: Record) -> tuple[str, ...]:
+    """Which electrodes seem to be exchanged, and what can be done."""
+    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
+    if exchange is None:
+        return ()
+    remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
+    return (f"the electrodes {exchange} seem to be exchanged: {remedy}",)
 
 
 def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:

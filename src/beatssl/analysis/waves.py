@@ -60,7 +60,9 @@ def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None =
     """
     place = located(place)
     given = options or FileOptions()
-    reader = FilesReader(given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override)
+    reader = FilesReader(
+        given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override, given.correct_electrodes
+    )
 
     def prepared(record: Record) -> PreparedRecord:
         return prepare_record(record, segmenter.takes)

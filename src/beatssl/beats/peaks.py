@@ -22,6 +22,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 from beatssl.signals.filters import Filter, without_gaps, zero_phase
+from beatssl.signals.median import row_medians
 
 _LEAST_MEASURED = 0.5
 _QRS_BAND_HZ = (7.0, 22.0)
@@ -59,7 +60,7 @@ def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Floa
     candidate, _ = find_peaks(envelope, distance=max(1, round(_REFRACTORY_S * fs_hz)))
     height = envelope[candidate]
     level = _local_level(envelope, fs_hz)
-    if np.median(level) < (_NOISE_RATIO + _NOISE_RATIO_ONE_LEAD / np.sqrt(len(ecg))) * np.median(envelope):
+    if row_medians(level) < (_NOISE_RATIO + _NOISE_RATIO_ONE_LEAD / np.sqrt(len(ecg))) * row_medians(envelope):
         return np.zeros(0)
     level = np.maximum(level[candidate], _LEAST_QRS_MV / _LEVEL_SHARE)
     times = candidate / fs_hz
@@ -73,8 +74,8 @@ def _qrs_envelope(ecg: Float64[np.ndarray, "lead time"], fs_hz: float) -> Float6
     block = round(_BLOCK_S * fs_hz)
     count = ecg.shape[1] // block
     if count >= 3:
-        background = np.median(band[:, : count * block].reshape(len(band), count, block), axis=2)
-        usual = np.median(background, axis=1, keepdims=True) + _QUIET_MV
+        background = row_medians(band[:, : count * block].reshape(len(band), count, block))
+        usual = row_medians(background)[:, None] + _QUIET_MV
         weight = np.minimum(1.0, _BACKGROUND_RISE * usual / (background + _QUIET_MV))
         at = np.minimum(np.arange(ecg.shape[1]) // block, count - 1)
         band *= uniform_filter1d(weight[:, at], block, axis=1)
@@ -96,7 +97,7 @@ def _local_level(envelope: Float64[np.ndarray, " time"], fs_hz: float) -> Float6
     top = np.maximum.reduceat(envelope, starts)
     side = _LEVEL_BLOCKS_EACH_SIDE
     around = np.lib.stride_tricks.sliding_window_view(np.pad(top, side, mode="symmetric"), 2 * side + 1)
-    return np.median(around, axis=1)[np.minimum(np.arange(len(envelope)) // block, len(top) - 1)]
+    return row_medians(around)[np.minimum(np.arange(len(envelope)) // block, len(top) - 1)]
 
 
 def _without_t_waves(
@@ -126,7 +127,7 @@ def _search_back(
         if len(at) < 3:
             break
         gaps = np.diff(times[at])
-        usual = float(np.median(gaps))
+        usual = float(row_medians(gaps))
         margin = max(0.3, 0.4 * usual)
         added = False
         for k in np.flatnonzero(gaps > _SEARCH_BACK_GAP * usual):

@@ -92,4 +92,5 @@ def _wilson(count: int, n: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson, J Am Stat Assoc 1927;22:209)."""
     share, extra = count / n, _Z95**2 / n
     half = _Z95 * np.sqrt(share * (1 - share) / n + extra / (4 * n))
-    return float((share + extra / 2 - half) / (1 + extra)), float((share + extra / 2 + half) / (1 + extra))
+    low, high = (share + extra / 2 - half) / (1 + extra), (share + extra / 2 + half) / (1 + extra)
+    return max(float(low), 0.0), min(float(high), 1.0)

@@ -55,6 +55,8 @@ class Contents:
     kind: str = "encoder"
     head: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings of what stands on the encoder: all that `build` needs beside it."""
+    weights_sha256: str = ""
+    """SHA-256 of `WEIGHTS`, hexadecimal; "" in folders written before there were checksums."""
 
 
 def read_config(path: Path, kind: Kind) -> Contents:
@@ -85,9 +87,9 @@ def read_config(path: Path, kind: Kind) -> Contents:
 
 
 def _contents(path: Path, found: dict[str, Any]) -> Contents:
-    # Encoders kept before there were heads say neither their kind nor a head.
+    # Encoders kept before there were heads say neither their kind nor a head, and the first folders no checksum.
     names = {field.name for field in fields(Contents)}
-    if missing := sorted(names - found.keys() - {"kind", "head"}):
+    if missing := sorted(names - found.keys() - {"kind", "head", "weights_sha256"}):
         raise CheckpointError(f"{path} lacks {', '.join(missing)}")
     try:
         encoder = TypeAdapter(EncoderConfig).validate_python(found["encoder"])
@@ -102,7 +104,7 @@ def _contents(path: Path, found: dict[str, Any]) -> Contents:
         raise CheckpointError(f"{path} states the unit {preparation.unit!r}; encoders take {UNIT}")
     return Contents(
         found["format"], found["beatssl"], encoder, preparation, found["provenance"],
-        found.get("kind", "encoder"), found.get("head", {}),
+        found.get("kind", "encoder"), found.get("head", {}), str(found.get("weights_sha256", "")),
     )  # fmt: skip
 
 

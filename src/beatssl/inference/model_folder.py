@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from beatssl._version import __version__
-from beatssl.files import write_json
+from beatssl.files import sha256_of, write_json
 from beatssl.inference.model_config import (
     CARD,
     CONFIG,
@@ -148,7 +148,8 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         """ "default" (the bundled weights), the folder of a model or of the run that made it, or a
         repository of the hub ("name/repository"), as a model in evaluation mode.
 
-        Raises CheckpointError where there is none of this kind, or it is damaged or newer than this version of beatssl.
+        Raises CheckpointError where there is none of this kind, or it is damaged (its weights have another SHA-256 than
+        its config states) or newer than this version of beatssl.
         """
         source = str(pretrained_model_name_or_path)
         folder = bundled(cls.kind) if source == "default" else Path(source)
@@ -212,7 +213,7 @@ def save_model(folder: Path, model: SavedModel, half: bool = False) -> None:
     write_tensors(folder / WEIGHTS, tensors, {"format": "pt"})
     contents = Contents(
         FORMAT_VERSION, __version__, model.encoder.config, model.preparation, model.provenance,
-        model.kind.name, model.head_settings(),
+        model.kind.name, model.head_settings(), sha256_of(folder / WEIGHTS),
     )  # fmt: skip
     write_json(folder / CONFIG, asdict(contents))
     if not (folder / CARD).exists():
@@ -245,6 +246,11 @@ def _fill(module: nn.Module, path: Path, contents: Contents, renamed: dict[str, 
         raise CheckpointError(
             f"{path} holds weights of another network than its {CONFIG} describes ({contents.encoder.name}): "
             f"{'; '.join(lines[:5])}{more}; keep the two files of one checkpoint together"
+        )
+    if contents.weights_sha256 and (own := sha256_of(path)) != contents.weights_sha256:
+        raise CheckpointError(
+            f"{path} is damaged, or belongs to another {CONFIG} than the one beside it (its SHA-256 is {own[:12]}…, "
+            f"{CONFIG} states {contents.weights_sha256[:12]}…); copy both again from their source"
         )
     module.load_state_dict(found)
 

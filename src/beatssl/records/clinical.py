@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from beatssl.records.channels import stack_mv
 from beatssl.records.demographics import OVER_89_YEARS
+from beatssl.records.formats.channels import stack_mv
 from beatssl.records.formats.formats import FORMATS, format_of
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.privacy import default_salt, names_someone, salted_hash, words_of

@@ -21,6 +21,7 @@ from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.records.wfdb_header import named_files, segment_names
 from beatssl.signals.calibration import without_calibration
+from beatssl.signals.electrodes import FLAT, corrected, misplaced
 from beatssl.signals.leads import canonical_leads, without_constant, without_free_text
 
 _SHARD = re.compile(r"shard-\d{5}|\.partial|clusters\.safetensors")
@@ -35,7 +36,8 @@ class FilesReader:
     """Every ECG below a folder, or in the one file given.
 
     Tables and arrays may say neither rate nor unit nor leads: pass `csv_fs_hz`, `unit` and `leads`. `fs_hz_override`
-    stands for a rate that files state wrongly.
+    stands for a rate that files state wrongly, and `correct_electrodes` undoes exchanged electrodes where a record
+    shows them.
     Identifiers are hashed with `salt` (default: `privacy.default_salt()`) or, with `keep_identifiers`, kept on purpose.
     Of WFDB comments only age, sex and SNOMED codes are taken, and lead names that are free text become "lead 1", ….
     The id of a record is its path below the folder, so a path should name nobody; that of a clinical file is hashed
@@ -48,6 +50,7 @@ class FilesReader:
     leads: tuple[str, ...] = ()
     units: UnitPolicy = BY_FORMAT
     fs_hz_override: float | None = None
+    correct_electrodes: bool = False
     keep_identifiers: bool = False
     salt: bytes | None = field(default=None, repr=False)
     skip: Path | None = field(default=None, repr=False)
@@ -93,6 +96,10 @@ class FilesReader:
 
     def read(self, root: Path, source: Source) -> Record:
         """The record at `source.path`. Raises `RecordError`."""
+        record = self._read(root, source)
+        return _with_electrodes_in_place(record) if self.correct_electrodes else record
+
+    def _read(self, root: Path, source: Source) -> Record:
         folder = root if root.is_dir() else root.parent
         kind, member = source.info["format"], source.info.get("member")
         if member is not None:
@@ -184,8 +191,17 @@ class FilesReader:
                 ) from None
             name = PurePosixPath(member).name
             for inner in self._sources(Path(scratch), name, source.info["format"], source.id):
-                return self.read(Path(scratch), inner).replace(id=source.id)
+                return self._read(Path(scratch), inner).replace(id=source.id)
         raise RecordError("unreadable", f"{where}: holds no record")
+
+
+def _with_electrodes_in_place(record: Record) -> Record:
+    """The record with the exchange that it shows undone, and named in its metadata; as it is where there is none."""
+    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
+    if exchange is None or exchange in FLAT:
+        return record
+    ecg_mv = corrected(record.ecg_mv, record.leads, exchange)
+    return record.replace(ecg_mv=ecg_mv, metadata={**record.metadata, "electrodes_corrected": exchange})
 
 
 def by_ending(paths: Iterable[str]) -> list[str]:

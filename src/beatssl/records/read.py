@@ -16,6 +16,7 @@ def read(
     fs_hz_override: float | None = None,
     no_unit: Missing = "by-format",
     implausible: Implausible = "error",
+    correct_electrodes: bool = False,
     keep_identifiers: bool = False,
 ) -> Record:
     """The ECG in one file, in mV, leads as recorded; `print` of it says what was read, assumed, left out and missing.
@@ -27,7 +28,8 @@ def read(
     CardioSoft, Contec, Kardia, CSV, `.npy`, `.npz`, `.mat` and HDF5 are recognised by content. `fs_hz`, `unit` and
     `leads` stand for what tables and arrays do not say; `fs_hz_override` for a rate that a file states wrongly.
     `no_unit="error"` refuses a file without unit also where its format's specification has a default, "assume" takes mV
-    everywhere. `implausible="flag"` keeps an amplitude that no ECG has. Patient numbers are hashed, and names, birth
+    everywhere. `implausible="flag"` keeps an amplitude that no ECG has. `correct_electrodes` undoes an exchange of
+    electrodes that the record shows (`signals.electrodes.misplaced`). Patient numbers are hashed, and names, birth
     dates and paths that may hold them left out, unless `keep_identifiers`.
 
     Raises `RecordError` where the file cannot be used, with its `reason`; FileNotFoundError; ValueError where it holds
@@ -41,6 +43,7 @@ def read(
         fs_hz_override=fs_hz_override,
         no_unit=no_unit,
         implausible=implausible,
+        correct_electrodes=correct_electrodes,
         keep_identifiers=keep_identifiers,
         at_most=1,
     )
@@ -56,6 +59,7 @@ def read_all(
     fs_hz_override: float | None = None,
     no_unit: Missing = "by-format",
     implausible: Implausible = "error",
+    correct_electrodes: bool = False,
     keep_identifiers: bool = False,
     at_most: int | None = None,
 ) -> list[Record]:
@@ -66,7 +70,9 @@ def read_all(
     """
     path = Path(path)
     units = UnitPolicy(no_unit, implausible)
-    reader = FilesReader(fs_hz, unit, tuple(leads), units, fs_hz_override, keep_identifiers, paths_shown=True)
+    reader = FilesReader(
+        fs_hz, unit, tuple(leads), units, fs_hz_override, correct_electrodes, keep_identifiers, paths_shown=True
+    )
     sources = reader.sources(path)
     if at_most is not None and len(sources) > at_most:
         raise ValueError(f"{path} holds {len(sources):,} records, {sources[0].id!r} first; read_all reads all of them")

@@ -21,6 +21,7 @@ METADATA = frozenset(
         "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
         "rate_bpm", "pr_s", "qrs_s", "qt_s", "left_out", "left_out_groups", "calibration_cut_s",
         "fs_overridden_from_hz", "damaged_sections", "derived", "trailing",
+        "electrodes_corrected",
     ]
 )  # fmt: skip
 """Keys of `Record.metadata` that a store keeps. They name nobody; a key that is not listed here stays out."""
@@ -35,6 +36,7 @@ _SENTENCES = {
     "left_out_groups": "left out: {} other groups of the file, such as median beats",
     "calibration_cut_s": "cut off: {} s of calibration pulse",
     "fs_overridden_from_hz": "sampling rate given by the user; the file states {} Hz",
+    "electrodes_corrected": "undone: an exchange of the electrodes {}",
     "derived": "derived from two others: {}",
     "trailing": "more follows in the file than its header states; it was not read",
     "damaged_sections": "damaged and not needed for the samples: section {}",
@@ -100,6 +102,8 @@ class Record:
     waves: WaveMarks | None = None
     beats: BeatMarks | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    own: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Columns that a user's own table gives it: text, numbers, None where not known."""
 
     def __post_init__(self) -> None:
         if self.ecg_mv.shape[0] != len(self.leads):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from beatssl.records.channels import Choice, choose
+from beatssl.records.formats.channels import Choice, choose
 from beatssl.records.reader import inside, read_inside
 from beatssl.records.record import RecordError
 from beatssl.records.units import BY_FORMAT, UnitPolicy, check_amplitude, mv_per

@@ -90,6 +90,20 @@ def _macro_f1(part: str) -> Callable[[Json], str]:
     return lambda f: f"{f[part]['macro_f1']:.3f}"
 
 
+def _electrodes(figures: Json) -> str:
+    found = {one["exchange"]: one["sensitivity"] for one in figures["exchanges"] if one["detected"]}
+    least = min(found, key=lambda name: found[name])
+    named = [found["RA-LA"], found["V1-V6 reversed"], found[least]]
+    shares = " / ".join(f"{share:.1%}" for share in named)
+    return f"{shares} ({least}) / {1 - figures['specificity']:.1%}"
+
+
+def _damaged(figures: Json) -> str:
+    counts = figures["outcomes"]
+    wrong = sum(counts.get(name, 0) for name in ("crash", "slow", "memory", "changed"))
+    return f"{wrong} of {figures['files']:,}; {counts['refused'] + counts['flagged']:,}"
+
+
 def _time(f: Json) -> str:
     return f"{f['wall_s']:.0f} s on {f['workers']} cores ({f['records_per_s']:.0f} records/s), {f['memory_gb']:.2f} GB"
 
@@ -207,6 +221,10 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
+        "ptb-xl/check-electrodes.json", "PTB-XL, fold 9, exchanges made in software", "check STORE --what electrodes",
+        (("exchanged electrodes: arms / chest leads reversed / the least found / records wrongly named", _electrodes),),
+    ),
+    (
         "ptb-xl/encoders/compare.json", "PTB-XL superclass, fold 9", "compare STORE --encoders …",
         (
             *((f"linear probe, {name}: macro AUROC", _probed(name)) for name in _ENCODERS),
@@ -283,6 +301,10 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     (
         "bench-step.json", "a training step", "bench step STORE",
         (("soft records and soft beats against plain SimCLR, same network, batch and views", _step),),
+    ),
+    (
+        "bench-fuzz.json", "damaged files of every format", "bench fuzz",
+        (("files read wrongly, crashed, hung or over 500 MB, of how many; refused or flagged", _damaged),),
     ),
     (
         "bench-prepare.json", "PTB-XL, 19,601 records", "bench prepare SOURCE",

@@ -11,9 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from beatssl.beats.classes.clusters import BeatClusters, fit_clusters
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats
+from beatssl.files import sha256_of
 from beatssl.progress import progress
 from beatssl.store.config import PrepareConfig
-from beatssl.store.layout import BEAT_CLUSTERS, CLUSTERS, ECG, appearing, sha256_of, shard_name, to_mv
+from beatssl.store.layout import BEAT_CLUSTERS, CLUSTERS, ECG, appearing, shard_name, to_mv
 from beatssl.store.parallel import in_parallel
 
 SAMPLE_BEATS = 20_000

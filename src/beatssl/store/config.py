@@ -14,6 +14,9 @@ from beatssl.records.units import Implausible, Missing
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation
 
+FOLDS = "folds"
+"""As `split` of a verb: the store's own folds are the sides."""
+
 AS_RECORDED = ("qtdb", "mitdb")
 """Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
 
@@ -43,6 +46,9 @@ class PrepareConfig:
     """Folder of the data set, in the layout its publisher gives it; for synthetic the number of records."""
     out: Path
     """Folder of the store. One that a kill left unfinished is continued."""
+    table: Path | None = None
+    """A CSV file of your own, a line a record: its id (folder and ending may be left out) and any of patient_id, age,
+    sex, fold, and other columns, which the store keeps. Patient ids are hashed as those in files are."""
     sampling: Literal["100", "500"] | None = None
     """ptbxl only: the files read, 100 Hz (default) or 500 Hz."""
     csv_fs_hz: Positive | None = None
@@ -53,6 +59,8 @@ class PrepareConfig:
     """files only: leads of CSV and .npy files, in their order."""
     fs_hz_override: Positive | None = None
     """files only: sampling rate to take instead of the one that the files state wrongly."""
+    correct_electrodes: bool = False
+    """files only: undo the exchange of electrodes that a twelve-lead record shows, where it can be undone."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0
@@ -173,7 +181,8 @@ class PrepareConfig:
         """Paths made absolute and the salt read, so that a process elsewhere understands it the same way."""
         salt = self.salt_bytes().decode()
         source = self.source.resolve() if self.reads_files else self.source
-        return replace(self, source=source, out=self.out.resolve(), salt=salt)
+        table = self.table.resolve() if self.table else None
+        return replace(self, source=source, out=self.out.resolve(), table=table, salt=salt)
 
     def patient_key(self, source: str, patient_id: str | None) -> str | None:
         """What the store keeps of a patient id: the id itself on request, else 32 hex digits of a salted hash."""

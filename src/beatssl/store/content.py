@@ -231,6 +231,12 @@ class Changed:
         table = self.tables[name]
         return table.copy() if columns is None else table[list(columns)]
 
+    def fingerprint(self) -> str | None:
+        """Of the store itself, with the settings and the length of rows as they are here."""
+        own = self.of.fingerprint() if isinstance(self.of, Shards | Changed) else None
+        samples = self.table("records", ["samples"])["samples"].tolist()
+        return None if own is None else canonical_hash([own, dict(self.config), samples])
+
     def units(self, name: str, rows: RowNumbers) -> Units:
         """The store's own."""
         return self.of.units(name, rows)

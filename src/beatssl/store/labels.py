@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
+from beatssl.store.own_data.id_matching import match_ids, unmatched
+from beatssl.store.own_data.label_file import LabelFile, is_label_file, read_label_file
 from beatssl.store.splits import Split, patients, split_by_fold
 from beatssl.store.store import Store
 
@@ -68,7 +70,7 @@ def cohort(
     no such labels, SplitError where folds overlap, are empty or share a patient or a waveform.
     """
     split = split_by_fold(store.records, train_folds, valid_fold, test_fold)
-    found = labels_of_csv(store, Path(labels)) if labels.endswith(".csv") else labels_of_set(store, labels)
+    found = labels_of(store, labels)
     row = np.sort(np.concatenate(list(split.sides().values())))
     labelled = found.known[row].any(axis=1)
     kept = row if keep_unlabelled else row[labelled]
@@ -96,6 +98,11 @@ def validation_only(group: Cohort) -> Cohort:
     )  # fmt: skip
 
 
+def labels_of(store: Store, labels: str) -> Labels:
+    """Those of a file, or of a label set of the store."""
+    return labels_of_csv(store, labels) if is_label_file(labels) else labels_of_set(store, labels)
+
+
 def labels_of_set(store: Store, label_set: str) -> Labels:
     """A label set of the store; superclasses in their usual order, others by name. A row without one is not known."""
     table = store.targets(NAMED_SETS.get(label_set, label_set))
@@ -104,46 +111,46 @@ def labels_of_set(store: Store, label_set: str) -> Labels:
     return _of_statements(table[list(names)].to_numpy(np.bool_), names)
 
 
-def labels_of_csv(store: Store, path: Path) -> Labels:
-    """Labels of a CSV file with a column record_id and either a column label, a line a statement, or a line a record
-    with a column of 0 (no), 1 (yes) and empty (not known) for each label.
+def labels_of_csv(store: Store, labels: str | Path) -> Labels:
+    """Labels of a file, such as my.csv, or of some of its columns, as my.csv:AF,VT; see `read_label_file`.
 
     Where lines are statements, a record without one is not known; where they are records, one without a line is not.
-    A record with two lines has a label where either says so. Raises ValueError for another layout or a record that is
-    not in the store.
+    Lines of records that `prepare` set aside are passed over. Ids match as `match_ids` says.
+
+    Raises ValueError for numbers, for a record that is not in the store, and for lines that contradict each other.
     """
-    lines = pd.read_csv(path, dtype={"record_id": str})
-    if "record_id" not in lines.columns or len(lines.columns) < 2:
-        raise ValueError(f"{path} has columns {list(lines.columns)}; it needs record_id, and label or one a label")
-    statements = "label" in lines.columns
-    lines = lines[["record_id", "label"]].dropna().assign(given=1.0) if statements else _long(lines, path)
-    ids = store.records["record_id"].astype(str)
-    if unknown := sorted(set(lines["record_id"]) - set(ids)):
-        raise ValueError(f"{len(unknown)} records of {path} are not in {store.path}, {unknown[0]!r} first")
-    # A long record has several rows; its labels are those of all of them.
-    joined = lines.merge(pd.DataFrame({"record_id": ids, "row": np.arange(len(store))}), on="record_id")
-    names = tuple(sorted(lines["label"].astype(str).unique()))
-    row, label = joined["row"].to_numpy(np.int64), np.searchsorted(names, joined["label"].to_numpy(str))
-    given, known = np.zeros((2, len(store), len(names)), bool)
-    yes = joined["given"].to_numpy(np.float64) > 0
-    given[row[yes], label[yes]] = True
-    known[row, label] = True
-    return _of_statements(given, names) if statements else Labels(given, known, names)
+    file = read_label_file(str(labels))
+    if file.numbers:
+        raise ValueError(f"{file.path} holds numbers ({', '.join(file.names)}), where labels of yes or no are needed")
+    found = entries_of_rows(store, file)
+    given, known = found == 1, ~np.isnan(found)
+    return _of_statements(given, file.names) if file.statements else Labels(given, known, file.names)
 
 
-def _long(lines: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A line a record as a line for every entry that is known."""
-    wide = lines.set_index("record_id")
-    entries = wide.apply(pd.to_numeric, errors="coerce")
-    for name in wide.columns:
-        strange = wide[name][wide[name].notna() & ~entries[name].isin([0, 1])]
-        if len(strange):
+def entries_of_rows(store: Store, file: LabelFile) -> Float64[np.ndarray, "row name"]:
+    """The entries of a file for every row of a store, NaN where not known; a long record has them in all its rows.
+
+    Raises ValueError as `labels_of_csv`.
+    """
+    ids = store.records["record_id"].astype(str).to_numpy()
+    aside = store.rejects["record_id"].astype(str).tolist()
+    matched = match_ids(file.records, [*dict.fromkeys(ids), *aside], file.path)
+    if missing := [record for record, found in matched.items() if found is None]:
+        without = [one for one in dict.fromkeys(ids) if one not in set(matched.values())]
+        raise unmatched(missing, len(matched), without, file.path, str(store.path))
+    entries: dict[tuple[str, str], float] = {}
+    for line in file.lines:
+        key = str(matched[line.record]), line.name
+        if (before := entries.setdefault(key, line.value)) != line.value:
             raise ValueError(
-                f"{path} has entries other than 0, 1 and empty: {str(strange.iloc[0])!r} for {name!r} of record "
-                f"{strange.index[0]!r}; write 1 for yes, 0 for no, and nothing where it is not known"
+                f"{file.path}: two lines of record {line.record!r} contradict each other in {line.name!r} ({before:g} "
+                f"and {line.value:g}); keep one"
             )
-    melted = entries.reset_index().melt("record_id", var_name="label", value_name="given")
-    return melted.dropna(subset=["given"])
+    values = pd.Series(entries, dtype=np.float64)
+    if values.empty:
+        return np.full((len(ids), len(file.names)), np.nan)
+    table = values.unstack().reindex(index=ids, columns=list(file.names))
+    return table.to_numpy(np.float64)
 
 
 def _of_statements(given: Bool[np.ndarray, "row label"], names: tuple[str, ...]) -> Labels:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from beatssl.files import sha256_of
 from beatssl.records.reader import Reader, Source
 from beatssl.store.config import PrepareConfig
 from beatssl.store.inputs import hash_sources
@@ -20,18 +21,18 @@ from beatssl.store.layout import (
     StoreError,
     canonical_hash,
     read_manifest,
-    sha256_of,
     shard_name,
 )
 
 _LIBRARIES = ("beatssl", "numpy", "scipy", "pandas", "pyarrow", "wfdb", "sleepecg", "scikit-learn", "ecgdatakit")
 
 
-def make_plan(config: PrepareConfig, reader: Reader, sources: list[Source]) -> dict[str, Any]:
-    """All that decides the result but the files' bytes: format, config, versions, sources. Nothing of this machine."""
+def make_plan(config: PrepareConfig, reader: Reader, sources: list[Source], table: str = "") -> dict[str, Any]:
+    """All that decides the result but the files' bytes: format, config, versions, sources, and the hash of a table of
+    the user's own. Nothing of this machine."""
     return {
         "format": FORMAT_VERSION,
-        "config": config.what_counts(),
+        "config": config.what_counts() | ({"table": table} if table else {}),
         "reader": _options(reader),
         "signal": {"units_per_mv": UNITS_PER_MV, "missing": MISSING, "largest": LARGEST, "samples": config.row_samples},
         "versions": _versions(),

@@ -31,6 +31,7 @@ from beatssl.store.layout import (
     shard_name,
 )
 from beatssl.store.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
+from beatssl.store.own_data.record_table import RecordTable, TableReader, read_record_table
 from beatssl.store.parallel import in_parallel
 from beatssl.store.readers import make_reader
 from beatssl.store.shards.shard import ShardJob, checked_shard, make_shard
@@ -50,6 +51,10 @@ class PrepareSummary:
     shards_kept: int
     not_read: tuple[str, ...] = ()
     """Files below the source that are no ECG of a known format, nor part of one."""
+    without_line: int = 0
+    """Records of which the table of records says nothing."""
+    left_out: tuple[str, ...] = ()
+    """Columns of that table that are left out, since they name somebody."""
 
     def __str__(self) -> str:
         aside = ", ".join(f"{count} {reason}" for reason, count in self.rejects.items()) or "none"
@@ -57,6 +62,8 @@ class PrepareSummary:
             f"{self.out}: {self.records:,} of {self.sources:,} records, {self.rows:,} rows, {self.beats:,} beats; "
             f"set aside: {aside}; {self.shards} shards ({self.shards_kept} kept from an earlier run)"
             + "".join(f"; not read: {line}" for line in by_ending(self.not_read))
+            + (f"; without a line in the table: {self.without_line:,} records" if self.without_line else "")
+            + (f"; left out of the table, to name nobody: {', '.join(self.left_out)}" if self.left_out else "")
         )
 
 
@@ -96,13 +103,14 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
     if len({source.id for source in sources}) < len(sources):
         twice = next(name for name, count in Counter(source.id for source in sources).items() if count > 1)
         raise ValueError(f"two records under {config.source} have the id {twice!r}; a reader must tell them apart")
-    plan = make_plan(config, reader, sources)
+    table = read_record_table(config, sources)
+    plan = make_plan(config, reader, sources, table.digest if table else "")
     with _opened(config.out, plan):
-        jobs = _jobs(config, reader, sources, canonical_hash(plan))
+        jobs = _jobs(config, reader, sources, canonical_hash(plan), table)
         done = _check_shards(config, jobs)
         kept = len(done)
         if kept == len(jobs) and (manifest := complete_manifest(config.out, plan, _in_order(done))):
-            return _summary(config.out, manifest, kept)
+            return _summary(config.out, manifest, kept, table)
         # From here on the store is unfinished: without its manifest nobody takes old and new shards for one store.
         (config.out / MANIFEST).unlink(missing_ok=True)
         shards = _make_shards(config, jobs, done)
@@ -110,7 +118,7 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
         manifest = make_manifest(plan, shards, cluster_files)
         with appearing(config.out / MANIFEST, config.out) as scratch:
             write_json(scratch, manifest)
-    return _summary(config.out, manifest, kept)
+    return _summary(config.out, manifest, kept, table)
 
 
 @contextmanager
@@ -144,10 +152,16 @@ def _left_behind(path: Path, plan: dict[str, Any]) -> bool:
         return False
 
 
-def _jobs(config: PrepareConfig, reader: Reader, sources: list[Source], plan_hash: str) -> list[ShardJob]:
+def _jobs(
+    config: PrepareConfig, reader: Reader, sources: list[Source], plan_hash: str, table: RecordTable | None
+) -> list[ShardJob]:
     size = config.records_per_shard
-    starts = enumerate(range(0, len(sources), size))
-    return [ShardJob(index, sources[start : start + size], reader, config, plan_hash) for index, start in starts]
+    jobs: list[ShardJob] = []
+    for index, start in enumerate(range(0, len(sources), size)):
+        part = sources[start : start + size]
+        own = TableReader(reader, table.of(part)) if table else reader
+        jobs.append(ShardJob(index, part, own, config, plan_hash))
+    return jobs
 
 
 def _check_shards(config: PrepareConfig, jobs: list[ShardJob]) -> dict[int, dict[str, Any]]:
@@ -187,7 +201,7 @@ def _discard(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _summary(out: Path, manifest: dict[str, Any], shards_kept: int) -> PrepareSummary:
+def _summary(out: Path, manifest: dict[str, Any], shards_kept: int, table: RecordTable | None) -> PrepareSummary:
     counts = manifest["counts"]
     return PrepareSummary(
         out=out,
@@ -198,4 +212,6 @@ def _summary(out: Path, manifest: dict[str, Any], shards_kept: int) -> PrepareSu
         rejects=counts["rejects"],
         shards=len(manifest["shards"]),
         shards_kept=shards_kept,
+        without_line=table.without_line if table else 0,
+        left_out=table.left_out if table else (),
     )

@@ -19,6 +19,7 @@ def make_reader(config: PrepareConfig) -> Reader:
         "unit": config.unit,
         "leads": config.lead_names or None,
         "fs_hz_override": config.fs_hz_override,
+        "correct_electrodes": config.correct_electrodes or None,
         "seed": config.seed,
     }
     options = {name: value for name, value in stated.items() if value is not None}

@@ -13,6 +13,9 @@ SAME_PATIENT = frozenset({"201", "202"})
 """MIT-BIH records of one patient, in DS1 and DS2: the one leak that `check_split` lets pass."""
 
 
+BY_FOLD = "fold of the records"
+
+
 class SplitError(ValueError):
     """A patient or a waveform stands on two sides of a split, or a side is empty."""
 
@@ -39,9 +42,7 @@ def split_by_fold(
     if valid_fold == test_fold or {valid_fold, test_fold} & set(train_folds):
         raise SplitError(f"folds {sorted(train_folds)}, {valid_fold} and {test_fold} overlap; name each once")
     fold = records["fold"].to_numpy(np.float64, na_value=np.nan)
-    return _checked(
-        records, np.isin(fold, list(train_folds)), fold == valid_fold, fold == test_fold, "fold of the records"
-    )
+    return _checked(records, np.isin(fold, list(train_folds)), fold == valid_fold, fold == test_fold, BY_FOLD)
 
 
 def split_ludb(records: pd.DataFrame, test_fold: int, folds: int = 5) -> Split:
@@ -133,6 +134,12 @@ def _checked(
 ) -> Split:
     split = Split(*(np.flatnonzero(side) for side in (train, valid, test)))
     if empty := [name for name, rows in split.sides().items() if rows.size == 0]:
-        raise SplitError(f"no row in {' and '.join(empty)} by {by}; see the store's table of records")
+        folds = sorted(records["fold"].dropna().unique().tolist()) if by == BY_FOLD else []
+        there = f"; they are in folds {', '.join(map(str, folds))}" if folds else ""
+        none = "; they have none: pass split='random', or split='column:NAME' (prepare's table= adds folds and columns)"
+        raise SplitError(
+            f"no row in {' and '.join(empty)} by {by}"
+            f"{there or (none if by == BY_FOLD else '')}; see the store's table of records"
+        )
     check_split(records, split)
     return split

@@ -176,9 +176,9 @@ class Store:
     def fingerprint(self) -> str | None:
         """A hash of what its signals are: the manifest, with its hash of every file, and each file's size and time.
 
-        None for a store in memory, and for one that is some rows of another or was changed in memory.
+        None for a store in memory, and for one that is some rows of another.
         """
-        return self._content.fingerprint() if isinstance(self._content, Shards) else None
+        return self._content.fingerprint() if isinstance(self._content, Shards | Changed) else None
 
     @property
     def kind(self) -> str:

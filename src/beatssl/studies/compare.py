@@ -21,6 +21,7 @@ from beatssl.metrics.classification import (
 )
 from beatssl.results import write_result
 from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
 from beatssl.studies.config import CompareConfig
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
@@ -66,6 +67,7 @@ class Comparison:
     first: str
     encoders: Mapping[str, EncoderFigures]
     first_less_other: Mapping[str, MacroEstimates]
+    split: str = FOLDS
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -74,6 +76,8 @@ def compare(config: CompareConfig) -> Comparison:
     Raises ValueError where two encoders have one name, or where predictions are of other labels, folds or records;
     and whatever `probe` raises.
     """
+    if parts_of(config.split):
+        raise ValueError(f"split={config.split!r} is for probe; compare with 'folds', 'column:NAME' or 'random'")
     names = names_of(config.encoders, config.names)
     asked = asked_of("compare", config, ("predictions",))
     check_folder(config.out, asked, config.overwrite)
@@ -101,6 +105,7 @@ def comparison_of(found: Mapping[str, Compared], seed: int, bootstrap_draws: int
     weights = paired_weights(first.predictions.patient, bootstrap_draws, np.random.default_rng(seed))
     drawn = {name: _macro_draws(one.predictions, weights) for name, one in found.items()}
     return Comparison(
+        split=first.figures.split,
         labels=first.figures.labels,
         label_share=first.figures.label_share,
         shown_leads=first.figures.shown_leads,
@@ -160,8 +165,8 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 
 _SHARED = (
-    "validation_only", "labels", "train_folds", "valid_fold", "test_fold", "label_share", "draws", "shown_leads",
-    "network", "seed", "bootstrap_draws", "device", "overwrite", "cache",
+    "validation_only", "labels", "split", "train_folds", "valid_fold", "test_fold", "label_share", "draws",
+    "shown_leads", "network", "seed", "bootstrap_draws", "device", "overwrite", "cache",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

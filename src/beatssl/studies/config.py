@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.inference.device_name import Device
 from beatssl.models.config import EncoderConfig
+from beatssl.store.config import FOLDS
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -35,7 +36,9 @@ class CompareConfig:
     validation_only: bool = False
     """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
     labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file (record_id, label)."""
+    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file; see probe."""
+    split: str = FOLDS
+    """folds: the store's, by the next three options; column:NAME, random, random:70,15,15, or a CSV file; see probe."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8
@@ -100,11 +103,15 @@ class RecalibrateConfig:
     store: tyro.conf.Positional[Path]
     """Folder of a store with records of the site."""
     labels: str
-    """A CSV file (record_id, and a column of 1, 0 and empty for each label), a label set of the store, or snomed."""
+    """A CSV file (record_id, and a column of 1, 0 and empty for each label; see probe), a label set of the store, or
+    snomed."""
     out: Path
     """Folder for the classifier and recalibration.json."""
     folds: str = ""
     """Folds of the store to fit on, such as 1-8; empty: all of its rows."""
+    split: str = FOLDS
+    """folds: those of the option above; else the rows of train and valid by column:NAME or a CSV file of record_id and
+    split, such as the one that probe and finetune write."""
     device: Device = "auto"
     """Where the classifier runs."""
     overwrite: bool = False

@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from beatssl.results import read_result
+from beatssl.store.own_data.sides import NO_FOLD
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds
 from beatssl.training.diagnosis.probe import METRICS as METRICS
 from beatssl.training.diagnosis.probe import PREDICTIONS as PREDICTIONS
@@ -31,8 +32,11 @@ class Predictions:
     def of_table(cls, table: pd.DataFrame, folds: Folds) -> "Predictions":
         """From predictions.parquet and the folds in metrics.json of the same folder.
 
-        Raises ValueError where the table has no columns p_LABEL and true_LABEL or lacks one of the folds.
+        Raises ValueError where the table has no columns p_LABEL and true_LABEL, lacks one of the folds, or is of
+        cross-validation.
         """
+        if folds.test == NO_FOLD:
+            raise ValueError("predictions are of cross-validation (kfold); pass those of one split into sides")
         names = tuple(name.removeprefix("p_") for name in table.columns if name.startswith("p_"))
         if not names or any(f"true_{name}" not in table.columns for name in names):
             raise ValueError(

@@ -14,6 +14,7 @@ from beatssl.metrics.classification import best_f1_thresholds, f1
 from beatssl.results import Number, write_result
 from beatssl.store.labels import parse_folds
 from beatssl.store.outputs import ASKED, asked_of, check_folder, open_folder
+from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.store import Store
 from beatssl.studies.config import RecalibrateConfig
 from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
@@ -63,7 +64,7 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
     classifier = open_classifier(config.classifier, store)
     label_set = label_set_of(classifier) if config.labels == SNOMED else config.labels
     labels = site_labels(store, config.labels, label_set, classifier.labels)
-    records = score_records(classifier, store, labels, _rows(store, config.folds), torch_device(config.device))
+    records = score_records(classifier, store, labels, _rows(store, config), torch_device(config.device))
     enough = _enough(records)
     if not enough.any():
         raise ValueError(
@@ -85,11 +86,20 @@ def recalibrate(config: RecalibrateConfig) -> Recalibration:
     return result
 
 
-def _rows(store: Store, folds: str) -> np.ndarray:
-    """Rows of the folds asked for, without PTB-XL's own in a collection of other sources."""
-    records = store.records
+def _rows(store: Store, config: RecalibrateConfig) -> np.ndarray:
+    """Rows of the folds or sides asked for, without PTB-XL's own in a collection of other sources."""
+    records, folds = store.records, config.folds
     fold = records["fold"].to_numpy(np.float64, na_value=np.nan)
     chosen = np.isin(fold, parse_folds(folds)) if folds else np.ones(len(store), bool)
+    if config.split != FOLDS:
+        if folds or config.split.startswith(("random", "kfold")):
+            raise ValueError(
+                f"split={config.split!r}, folds={folds!r}: pass folds=, or split= as column:NAME or a file"
+            )
+        sides = sided(store, config.split, ((), NO_FOLD, NO_FOLD), None, 0)
+        if sides.valid == NO_FOLD:
+            raise ValueError(f"split={config.split!r} holds numbers; recalibrate takes train, valid and test")
+        chosen = sides.store.records["fold"].isin([*sides.train, sides.valid]).to_numpy(np.bool_)
     if store.kind == "cinc":
         chosen &= (records["source"] != PTBXL).to_numpy(np.bool_)
     if not chosen.any():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from beatssl.analysis.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.store.labels import Labels, labels_of_csv, labels_of_set
+from beatssl.store.labels import Labels, labels_of
 from beatssl.store.snomed import translate
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
@@ -56,7 +55,7 @@ def site_labels(store: Store, labels: str, label_set: str, names: Sequence[str])
     """
     if labels == SNOMED:
         return translate(store, label_set, names).labels
-    found = labels_of_csv(store, Path(labels)) if labels.endswith(".csv") else labels_of_set(store, labels)
+    found = labels_of(store, labels)
     given, known = (np.zeros((len(store), len(names)), bool) for _ in range(2))
     for k, name in enumerate(names):
         if name in found.names:

@@ -152,6 +152,19 @@ def test_weights_are_saved_and_other_files_refused(tmp_path, made_beats):
         BeatClassifier.load(tmp_path / "other.safetensors")
 
 
+def test_weights_with_flipped_bytes_are_refused(tmp_path):
+    path = tmp_path / "again.safetensors"
+    BeatClassifier.load(WEIGHTS).save(path)
+    assert WEIGHTS.with_name(f"{WEIGHTS.name}.sha256").is_file()
+    content = bytearray(path.read_bytes())
+    content[-2000:] = bytes(2000)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"again.safetensors is damaged: .*again.safetensors.sha256"):
+        BeatClassifier.load(path)
+    path.with_name(f"{path.name}.sha256").unlink()
+    BeatClassifier.load(path)
+
+
 def test_the_card_says_what_the_weights_are():
     card = WEIGHTS.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
     for said in ("ODC-By 1.0", '"seed"', "DS2: ten-second records", "canonical split"):

@@ -186,7 +186,7 @@ def test_one_record_is_too_few(folded, tmp_path):
     kept = records[records["fold"] >= 5].index.union(records[records["fold"] == 1].index[:1])
     path = tmp_path / "few.csv"
     path.write_text("record_id,odd\n" + "".join(f"{records['record_id'][row]},{row % 2}\n" for row in kept))
-    with pytest.raises(ValueError, match="1 rows to learn from; two at least"):
+    with pytest.raises(ValueError, match="of the training rows 0 of 1 have 'odd'; both rows with it and rows without"):
         finetune(FinetuneConfig(store=folded.path, out=tmp_path / "run", labels=str(path), **FEW))
 
 

@@ -184,10 +184,10 @@ def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
     assert np.argwhere(entries.given).tolist() == [[2, 1], [3, 0], [3, 1], [7, 0]]
     assert np.argwhere(entries.known).tolist() == [[1, 0], [1, 1], [2, 1], [3, 0], [3, 1], [7, 0], [7, 1]]
     long.write_text("record_id,label\nnobody,VT\n")
-    with pytest.raises(ValueError, match=r"1 records of .* 'nobody' first"):
+    with pytest.raises(ValueError, match=r"1 of 1 records of .* 'nobody' first"):
         labels_of_csv(store, long)
     wide.write_text(f"record_id,AF\n{ids[7]},2\n")
-    with pytest.raises(ValueError, match=f"entries other than 0, 1 and empty: '2' for 'AF' of record '{ids[7]}'"):
+    with pytest.raises(ValueError, match="'AF' holds whole numbers such as 2"):
         labels_of_csv(store, wide)
 
 
@@ -245,6 +245,33 @@ def test_no_folds(text):
 def test_overlapping_folds_are_refused(folded):
     with pytest.raises(SplitError, match="overlap"):
         cohort(folded, "superclass", (1, 2, 3), 3, 6)
+
+
+def test_a_label_of_one_class_is_named_or_refused(folded, tmp_path):
+    ids = folded.records["record_id"]
+    path = tmp_path / "my.csv"
+    truth = folded.targets("superclass")["MI"].astype(int)
+    path.write_text("record_id,MI,never\n" + "".join(f"{n},{mi},no\n" for n, mi in zip(ids, truth, strict=True)))
+    config = ProbeConfig(
+        store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+    )
+    assert probe(config).one_class == ("never",)
+    with pytest.raises(ValueError, match="0 of 14 have 'never'; both rows with it and rows without"):
+        probe(replace(config, labels=f"{path}:never"))
+
+
+def test_the_hash_of_the_config_is_of_what_the_file_of_labels_holds(folded, tmp_path):
+    path = tmp_path / "my.csv"
+    truth = folded.targets("superclass")["MI"].astype(int).tolist()
+    hashes = []
+    for entries in (truth, truth, [1 - truth[0], *truth[1:]]):
+        lines = zip(folded.records["record_id"], entries, strict=True)
+        path.write_text("record_id,MI\n" + "".join(f"{name},{entry}\n" for name, entry in lines))
+        config = ProbeConfig(
+            store=folded.path, out=tmp_path / "out", encoder="random", labels=str(path), overwrite=True, **FOLDS
+        )
+        hashes.append(probe(config).config_hash)
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_results_of_another_probe_are_refused(folded, tmp_path):

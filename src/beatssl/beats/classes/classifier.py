@@ -19,6 +19,7 @@ from beatssl.beats.classes.beat_shape import contexts
 from beatssl.beats.classes.class_features import class_features
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
+from beatssl.files import sha256_of, write_bytes
 
 CLASSES = ("N", "S", "V", "F")
 """AAMI EC57: normal and bundle branch block, supraventricular ectopic, ventricular ectopic, fusion of N and V."""
@@ -42,7 +43,16 @@ class BeatClassifier:
 
     @classmethod
     def load(cls, path: Path) -> "BeatClassifier":
-        """Read weights from a safetensors file. Raises ValueError for a file that holds no beat classifier."""
+        """Read weights from a safetensors file.
+
+        Raises ValueError for a file that holds no beat classifier, and where it has another SHA-256 than stands in the
+        file of that name beside it.
+        """
+        checksum = _checksum_of(path)
+        if checksum.is_file() and checksum.read_text(encoding="utf-8").split()[:1] != [sha256_of(path)]:
+            raise ValueError(
+                f"{path} is damaged: its SHA-256 is not that of {checksum.name}; copy both again from their source"
+            )
         try:
             with safe_open(path, "np") as file:
                 features = tuple(json.loads((file.metadata() or {})["features"]))
@@ -59,12 +69,13 @@ class BeatClassifier:
         )
 
     def save(self, path: Path) -> None:
-        """Write safetensors; the names of features and classes go into its metadata."""
+        """Write safetensors, and its SHA-256 beside it; the names of features and classes go into its metadata."""
         tensors = {"centre": self.centre, "scale": self.scale}
         for n, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             tensors |= {f"weight_{n}": np.ascontiguousarray(weight), f"bias_{n}": np.ascontiguousarray(bias)}
         metadata = {"features": json.dumps(self.features), "classes": json.dumps(CLASSES)}
         save_file(tensors, path, metadata)
+        write_bytes(_checksum_of(path), f"{sha256_of(path)}  {path.name}\n".encode())
 
     def standardised(self, features: dict[str, np.ndarray]) -> Float32[np.ndarray, "beat feature"]:
         """Features about their centre, in parts of their scale, cut at ±4; 0, the centre, where not measured."""
@@ -107,6 +118,11 @@ def classify(
     unmeasured = np.isnan(beats.window_mv[:, :, beats.r_index]).all(axis=1)
     out[unmeasured] = np.nan
     return out
+
+
+def _checksum_of(path: Path) -> Path:
+    """Where the SHA-256 of weights stands, as `sha256sum` writes it."""
+    return path.with_name(f"{path.name}.sha256")
 
 
 @lru_cache(maxsize=4)

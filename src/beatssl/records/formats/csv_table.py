@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import warnings
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ import pandas as pd
 from jaxtyping import Float
 from pandas.tseries.api import guess_datetime_format
 
+from beatssl.records.formats.csv_preamble import Said, is_number, read_preamble, table_start
 from beatssl.records.formats.options import FileOptions
-from beatssl.records.formats.stated import has_constant_step, hz_in, hz_of_times, in_leads, rate
+from beatssl.records.formats.stated import has_constant_step, hz_of_times, in_leads, rate
 from beatssl.records.record import RecordError
-from beatssl.records.recording import Channel, Person, Recording
+from beatssl.records.recording import Channel, Recording
 from beatssl.records.units import mv_per
 from beatssl.signals.leads import LEADS, canonical_lead, lead_kind
 
@@ -33,12 +33,6 @@ _TIME_TITLE = re.compile(
 _CLOCK = re.compile(r"'?\[?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)\]?'?")
 _DATE = re.compile(r"\d{2,4}[-/.]\d{1,2}[-/.]\d{1,4}[T ]\d{1,2}:\d{2}")
 _HUGE_EXPONENT = re.compile(r"[\d.][eE][+-]?\d{5}")  # pandas 2.3 crashes the process on 1e99999999999
-_PREAMBLE = 64  # lines that may stand before a table
-_PAIR = re.compile(r'"?([^"]*?)"?\s*[,;:\t]\s*"?(.*?)"?\s*[,;]*$')
-_LEAD_KEYS = ("lead", "ableitung", "derivación", "dérivation", "derivazione")
-_UNIT_KEYS = ("unit", "units", "einheit", "unidad", "unité", "unità")
-_NAME_KEYS = ("name", "nombre", "nom", "nome")
-_BIRTH_KEYS = ("date of birth", "geburtsdatum", "fecha de nacimiento", "date de naissance", "data di nascita")
 _LEAD_COLUMN, _VALUE_COLUMN = ("lead", "lead_name", "channel", "signal"), ("value", "amplitude", "voltage", "mv", "uv")
 
 
@@ -57,8 +51,8 @@ def read_csv(content: bytes, where: str, options: FileOptions) -> Recording:
     are missing).
     """
     lines = _decoded(content).splitlines()
-    start = _start(lines)
-    said = _said(lines[:start], where)
+    start = table_start(lines)
+    said = read_preamble(lines[:start], where)
     body = [line for line in lines[start:] if line.strip() and not line.startswith("#")]
     if not body:
         raise RecordError("unreadable", f"{where}: expected a table with lead names or numbers, found no line of one")
@@ -88,16 +82,6 @@ class _Leads(NamedTuple):
     left_out: tuple[str, ...] = ()  # columns that are no lead and no time; "column 3" for what may be free text
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What the lines before a table state."""
-
-    fs_hz: float | None = None
-    unit: str | None = None
-    lead: str = ""
-    person: Person = field(default_factory=Person)
-
-
 def _decoded(content: bytes) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
@@ -105,84 +89,6 @@ def _decoded(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("cp1252", errors="replace")
-
-
-def _start(lines: list[str]) -> int:
-    """The line at which the table begins: after comments, and after a preamble that states a rate."""
-    start = 0
-    while start < len(lines) and (not lines[start].strip() or lines[start].startswith("#")):
-        start += 1
-    told = [
-        i for i, line in enumerate(lines[start : start + _PREAMBLE], start) if hz_in(line) and not _is_numbers(line)
-    ]
-    if not told:
-        return start
-    first = next((i for i in range(told[-1] + 1, len(lines)) if _is_numbers(lines[i])), len(lines))
-    titles = first - 1
-    if first == len(lines) or titles <= told[-1] or _lead_of(_pairs(lines[start:first])):
-        return first
-    counts = [[line.count(mark) for mark in ",;\t"] for line in (lines[titles], lines[first])]
-    return titles if counts[0] == counts[1] != [0, 0, 0] else first
-
-
-def _is_numbers(line: str) -> bool:
-    cells = [cell for cell in re.split(r"[;,\t ]+", line.strip().replace('"', "")) if cell]
-    return bool(cells) and all(_is_number(cell, ".") for cell in cells)
-
-
-def _pairs(lines: list[str]) -> dict[str, str]:
-    found = (_PAIR.fullmatch(line.lstrip("# ")) for line in lines)
-    return {match[1].strip().lower(): match[2].strip() for match in found if match}
-
-
-def _lead_of(pairs: dict[str, str]) -> str:
-    """The lead that a preamble states: under a known key, or as "Afleiding,Afleiding I" in any language."""
-    for key, value in pairs.items():
-        if key in _LEAD_KEYS or (key and value.lower().startswith(f"{key} ")):
-            lead = canonical_lead(value[len(key) :] if value.lower().startswith(f"{key} ") else value)
-            if lead_kind(lead) in ("twelve", "lead"):
-                return lead
-    return ""
-
-
-def _said(lines: list[str], where: str) -> _Said:
-    pairs = _pairs(lines)
-
-    def of(keys: tuple[str, ...]) -> str:
-        return next((pairs[key] for key in keys if pairs.get(key)), "")
-
-    units = [of(_UNIT_KEYS), *(value for value in pairs.values() if re.fullmatch("[nuµμm]V", value))]
-    unit = next((unit for unit in units if unit and mv_per(unit) is not None), None)
-    rates = {hz for line in lines if (hz := hz_in(line))}
-    if len(rates) > 1:
-        raise RecordError(
-            "sampling-rate",
-            f"{where}: states {' and '.join(f'{hz:g}' for hz in sorted(rates))} Hz before its table; leave one of them",
-        )
-    lead = _lead_of(pairs)
-    name = of(_NAME_KEYS) or (next(iter(pairs.values())) if lead and unit and rates else "")  # Apple writes it first
-    name = "" if hz_in(name) or mv_per(name) is not None else name
-    return _Said(
-        next(iter(rates), None), unit, lead, Person(names=tuple(name.split()), birth_date=_birth(of(_BIRTH_KEYS)))
-    )
-
-
-def _birth(text: str) -> str:
-    """YYYY-MM-DD, or "" where the order of day and month is open."""
-    match = re.fullmatch(r"(\d{1,2})([./-])(\d{1,2})[./-](\d{4})", text)
-    if match and match[2] != "." and int(match[1]) <= 12 and int(match[3]) <= 12 and match[1] != match[3]:
-        return ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dates in no usual order
-            birth = (
-                pd.to_datetime(text, errors="coerce", dayfirst=match is not None and match[2] == ".")
-                if text
-                else pd.NaT
-            )
-    except (ValueError, OverflowError):
-        return ""
-    return "" if pd.isna(birth) else str(birth.date())
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -229,7 +135,7 @@ def _even(body: list[str], separator: str, where: str) -> list[str]:
         )
     missing = expected - len(first)
     if missing > 0 and _cells(body[1], separator)[-1]:
-        if missing > 1 or all(_is_number(cell, ".") for cell in first):
+        if missing > 1 or all(is_number(cell, ".") for cell in first):
             raise RecordError(
                 "unreadable",
                 f"{where}: not a table of numbers: {len(first)} cells in its first row, {expected} in the next",
@@ -251,10 +157,10 @@ def _dialect(body: list[str], one_lead: bool) -> tuple[str, str]:
     return separator, decimal
 
 
-def _columns(body: list[str], separator: str, decimal: str, said: _Said, where: str, options: FileOptions) -> _Leads:
+def _columns(body: list[str], separator: str, decimal: str, said: Said, where: str, options: FileOptions) -> _Leads:
     """The leads, and the rate that a column of times states."""
     leads = options.lead_names
-    cells = [_is_number(cell, decimal) for cell in _cells(body[0], separator)]
+    cells = [is_number(cell, decimal) for cell in _cells(body[0], separator)]
     lead_rows = len(cells) > 1 and not cells[0] and all(cells[1:])
     header = None if all(cells) or lead_rows else 0
     counted = [cell.strip().strip('"') for cell in body[0].split(separator)] if separator != r"\s+" else []
@@ -282,7 +188,7 @@ def _columns(body: list[str], separator: str, decimal: str, said: _Said, where: 
     return _titled(table, own if header == 0 and len(own) == len(titles) else titles, where, options)
 
 
-def _untitled(table: pd.DataFrame, said: _Said, where: str, leads: tuple[str, ...]) -> _Leads:
+def _untitled(table: pd.DataFrame, said: Said, where: str, leads: tuple[str, ...]) -> _Leads:
     names = leads or ((said.lead,) if said.lead else ())
     if not names:
         raise RecordError("unreadable", f"{where}: has no row of lead names; pass leads=")
@@ -406,11 +312,3 @@ def _asked_for(names: list[str], times: list[int], kinds: list[str], where: str,
         f"{where}: has no columns for the leads {absent}; of its {len(names)} columns those of the twelve leads are "
         f"{known}",
     )
-
-
-def _is_number(text: str, decimal: str) -> bool:
-    try:
-        float(text.strip().strip('"').replace(decimal, ".") or "nan")
-    except ValueError:
-        return False
-    return True

@@ -28,6 +28,9 @@ class FileOptions:
     implausible: Implausible = "error"
     """A record whose amplitude no ECG has (a wrong unit, mostly): error refuses it, flag keeps and flags it."""
 
+    correct_electrodes: bool = False
+    """Undo the exchange of electrodes that a twelve-lead record shows, where it can be undone; it is said which."""
+
     @property
     def units(self) -> UnitPolicy:
         """The two of them."""

@@ -145,7 +145,13 @@ def _record_table(
     )
     flags = pd.DataFrame([item.flags[row] for item, row in zip(of, segment, strict=True)], index=table.index)
     flags["flag_out_of_range"] = beyond_range
-    return pd.concat([table, flags], axis=1)
+    return pd.concat([table, _own_columns(of, table.index), flags], axis=1)
+
+
+def _own_columns(of: list[Conditioned], index: pd.Index) -> pd.DataFrame:
+    """Those of the user's own table, the same for every record."""
+    titles = list(of[0].record.own) if of else []
+    return pd.DataFrame({title: [item.record.own[title] for item in of] for title in titles}, index=index)
 
 
 def _metadata(record: Record, config: PrepareConfig) -> str:

@@ -13,12 +13,12 @@ import pandas as pd
 from jaxtyping import Int16
 from threadpoolctl import threadpool_limits
 
-from beatssl.files import read_json, write_json
+from beatssl.files import read_json, sha256_of, write_json
 from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
 from beatssl.store.config import PrepareConfig
 from beatssl.store.inputs import hash_files
-from beatssl.store.layout import ECG, MEDIAN_BEATS, MISSING, SHARD, scratch_path, sha256_of, shard_name
+from beatssl.store.layout import ECG, MEDIAN_BEATS, MISSING, SHARD, scratch_path, shard_name
 from beatssl.store.shards.conditioning import Conditioned, condition
 from beatssl.store.shards.measuring import Measured, measure, measure_nothing
 from beatssl.store.shards.reading import Reject

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.inference.device_name import Device
 from beatssl.models.config import EncoderConfig
+from beatssl.store.config import FOLDS
 from beatssl.training.config import OptimConfig, RunConfig, Share
 from beatssl.views.config import ViewsConfig
 
@@ -38,7 +39,12 @@ class DiagnosisConfig:
     """Name and size of the network where the encoder is random."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
-    of 1, 0 and empty (not known) for each label, or a column label with a line a statement."""
+    of 1, 0 and empty (not known) for each label, or one column of names, each of which becomes a label. my.csv:AF,VT
+    takes some columns of it."""
+    split: str = FOLDS
+    """folds: the store's, by the next three options; column:NAME: train, valid and test, or folds, in a column of the
+    store's records; random, or random:70,15,15 (shares): drawn by patient and stratified by label; a CSV file of
+    record_id and split; kfold:5 (probe): every part is the test part once."""
     train_folds: str = "1-7"
     """Training folds."""
     valid_fold: int = 8

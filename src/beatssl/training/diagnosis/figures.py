@@ -66,7 +66,10 @@ class FiguresOverDraws(CohortFigures):
 
 @dataclass(frozen=True)
 class Folds:
-    """Folds as numbers: trained on, validation, test."""
+    """Folds as numbers: trained on, validation, test; of another split 0, 1 and 2.
+
+    Of cross-validation `train` has all parts, each of which is tested once, and the other two are −1.
+    """
 
     train: tuple[int, ...]
     valid: int
@@ -93,6 +96,9 @@ class EvaluationSetup:
     labels: str
     label_share: float
     shown_leads: tuple[str, ...] = ()
+    one_class: tuple[str, ...] = ()
+    """Labels that all or none of the training rows have: nothing was learnt of them."""
+    split: str = "folds"
     folds: Folds
     records: RecordCounts
 
@@ -116,7 +122,7 @@ def figures_of(
 
     `people` has the cohort's lines of the store's records; `draws` the scores of every draw of labels.
     """
-    each = [_one(group, people, scores, seed, bootstrap_draws) for scores in draws]
+    each = [cohort_figures(group, people, scores, seed, bootstrap_draws) for scores in draws]
     if len(each) == 1:
         return FiguresOverDraws(**vars(each[0]))
     return _mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws))
@@ -175,7 +181,9 @@ def macro_auroc(
     return float(finite.mean()) if finite.size else 0.0
 
 
-def _one(group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int) -> CohortFigures:
+def cohort_figures(
+    group: Cohort, people: pd.DataFrame, scores: Scores, seed: int, bootstrap_draws: int
+) -> CohortFigures:
     labels, test, known = group.labels, group.test, group.known
     thresholds = choose(group, scores).thresholds
     rng = np.random.default_rng(seed)
@@ -198,7 +206,7 @@ def _by_group(
         if part.sum() >= _SMALLEST_GROUP:
             ones = np.ones((1, int(part.sum())))
             each = figures_of_labels(group.labels[part], scores[part], thresholds, ones, group.known[part])
-            macro = {kind: float(value) for kind, (value,) in _macros(each).items()}
+            macro = {kind: float(value) for kind, (value,) in macros(each).items()}
             out[name] = GroupFigures(
                 macro_auroc=macro["auroc"],
                 macro_auprc=macro["auprc"],
@@ -208,7 +216,7 @@ def _by_group(
     return out
 
 
-def _macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:
+def macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:
     """Means over the labels that have a figure."""
     known = {kind: np.isfinite(values) for kind, values in each.items()}
     return {
@@ -256,6 +264,6 @@ def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootst
     for scores in draws:
         thresholds = choose(group, scores).thresholds
         drawn.append(
-            _macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
+            macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
         )
     return macro_intervals({kind: np.mean([one[kind] for one in drawn], axis=0) for kind in drawn[0]})

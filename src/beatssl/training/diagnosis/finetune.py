@@ -16,6 +16,7 @@ from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.row_signals import RowSignals
 from beatssl.results import read_result
+from beatssl.store.own_data.sides import parts_of
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
@@ -43,6 +44,8 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     fewer than two records to learn from; SplitError where folds overlap or share a patient; NotFinite where a loss or
     gradient is not finite.
     """
+    if parts_of(config.split):
+        raise ValueError(f"split={config.split!r} is for probe; fine-tune with 'folds', 'column:NAME' or 'random'")
     question = ask(config)
     accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))
     values: Float32[np.ndarray, "row feature"] | None = None

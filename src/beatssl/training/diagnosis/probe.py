@@ -26,21 +26,22 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
     """The figures of one encoder, also written as `out`/metrics.json, with every record's probabilities and the head.
 
     With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
-    own figures are in `draws`; the head is the first draw's.
+    own figures are in `draws`; the head is the first draw's. With split="kfold:5" each part of the records is tested by
+    a model of the others; figures are means over the parts, and the head is the first part's.
 
-    Raises ValueError where the store has no such labels or was prepared otherwise than the encoder expects, SplitError
-    where folds overlap or share a patient.
+    Raises ValueError where the store has no such labels or split, or was prepared otherwise than the encoder expects,
+    SplitError where sides overlap, are empty or share a patient or waveform.
     """
     asked = asked_of("probe", config, ("batch_size",))
     check_folder(config.out, asked, config.overwrite)
     question = ask(config)
-    group, encoder = question.group, question.opened.encoder
+    encoder = question.opened.encoder
     device = torch_device(config.device)
     encoder.to(device)
     values = embeddings(question, config, config.batch_size, device)
     encoder.cpu()
     answers: list[Answer] = []
-    for used in question.draws:
+    for group, used in question.rounds:
         line, quality = fit(values, group, used, config.inverse_penalties)
         scores = line.scores(scaled(values, used))
         model = _classifier(question, encoder, line, values[used])

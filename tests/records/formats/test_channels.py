@@ -3,7 +3,7 @@
 import pytest
 
 from beatssl import RecordError
-from beatssl.records.channels import choose
+from beatssl.records.formats.channels import choose
 
 
 def _kept(
