@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pandas as pd
 import pytest
@@ -91,3 +92,17 @@ def folded(store: Store, copied_with: Callable[..., Store]) -> Store:
 
 def _complete(folder: Path) -> bool:
     return all((folder / name / ".restored").exists() for name in SETS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Embeddings that fixtures of the session make stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEATSSL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins with an empty cache of embeddings."""
+    monkeypatch.setenv("BEATSSL_CACHE", str(tmp_path_factory.getbasetemp() / "caches" / uuid4().hex))

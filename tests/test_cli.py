@@ -194,6 +194,42 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+HEAVY = (
+    "torch",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "matplotlib",
+    "accelerate",
+    "huggingface_hub",
+    "wfdb",
+    "joblib",
+)
+
+
+@pytest.mark.parametrize("name", cli.VERBS)
+def test_help_of_a_verb_imports_nothing_heavy(name: str) -> None:
+    code = (
+        "import sys\nfrom beatssl.cli import main\n"
+        f"try:\n    main(['{name}', '--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('imported:', sorted({set(HEAVY)} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "Example:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "imported: []"
+
+
+def test_a_bundled_model_needs_little_beyond_torch() -> None:
+    code = (
+        "import sys\nfrom beatssl import EcgClassifier\nEcgClassifier.from_pretrained('default')\n"
+        "print(sorted({'scipy.signal', 'scipy.stats', 'sklearn', 'accelerate', 'matplotlib', 'wfdb', 'sleepecg'} & "
+        "set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("name", beatssl.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(beatssl, name) is not None

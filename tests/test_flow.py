@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from beatssl import CheckConfig, PrepareConfig, Store, check, prepare
-from beatssl.demo.demo import EXAMPLES, DemoConfig, demo
+from beatssl.demo.config import DemoConfig
+from beatssl.demo.demo import EXAMPLES, demo
 from beatssl.features import DEFINITIONS
 from beatssl.reports.store_page import example_rows
 from beatssl.store.splits import check_split, patients, split_by_fold, take_share

@@ -71,8 +71,10 @@ def test_python_examples_run_as_shown_one_after_the_other(tmp_path: Path) -> Non
         printed.append(done.stdout)
     probabilities = {name: re.search(rf"{name}\W+(0?\.\d+)", printed[0]) for name in SUPERCLASSES}
     assert all(found is not None and 0 < float(found[1]) < 1 for found in probabilities.values()), printed[0]
-    assert "(8, 12, 1000)" in printed[1]
-    assert "qtc_fridericia_ms" in printed[1]
+    assert "QRS" in printed[1]
+    assert "(8, 12, 1000)" in printed[2]
+    assert "(64, 1024)" in printed[2]
+    assert "qtc_fridericia_ms" in printed[2]
 
 
 def test_commands_on_the_synthetic_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

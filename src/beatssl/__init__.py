@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from beatssl._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from beatssl.analysis.analyze import AnalyzeConfig as AnalyzeConfig
     from beatssl.analysis.analyze import AnalyzeResult as AnalyzeResult
     from beatssl.analysis.analyze import analyze as analyze
-    from beatssl.analysis.inspect_files import InspectConfig as InspectConfig
+    from beatssl.analysis.config import AnalyzeConfig as AnalyzeConfig
+    from beatssl.analysis.config import InspectConfig as InspectConfig
+    from beatssl.analysis.embed import Embeddings as Embeddings
+    from beatssl.analysis.embed import embed as embed
     from beatssl.analysis.inspect_files import inspect_files as inspect_files
+    from beatssl.beats.peaks import find_r_peaks as find_r_peaks
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
     from beatssl.checks.check import CheckConfig as CheckConfig
     from beatssl.checks.check import check as check
-    from beatssl.demo.demo import DemoConfig as DemoConfig
+    from beatssl.demo.config import DemoConfig as DemoConfig
     from beatssl.demo.demo import demo as demo
     from beatssl.drawing.ecg_paper import ecg_paper as ecg_paper
     from beatssl.features.definition import Definition as Definition
@@ -49,15 +52,15 @@ if TYPE_CHECKING:
     from beatssl.store.splits import take_share as take_share
     from beatssl.store.store import Store as Store
     from beatssl.store.store import open_stores as open_stores
-    from beatssl.studies.compare import CompareConfig as CompareConfig
     from beatssl.studies.compare import compare as compare
-    from beatssl.studies.recalibrate import RecalibrateConfig as RecalibrateConfig
+    from beatssl.studies.config import CompareConfig as CompareConfig
+    from beatssl.studies.config import RecalibrateConfig as RecalibrateConfig
+    from beatssl.studies.config import TransferConfig as TransferConfig
     from beatssl.studies.recalibrate import recalibrate as recalibrate
-    from beatssl.studies.transfer import TransferConfig as TransferConfig
     from beatssl.studies.transfer import transfer as transfer
-    from beatssl.training.diagnosis.finetune import FinetuneConfig as FinetuneConfig
+    from beatssl.training.diagnosis.config import FinetuneConfig as FinetuneConfig
+    from beatssl.training.diagnosis.config import ProbeConfig as ProbeConfig
     from beatssl.training.diagnosis.finetune import finetune as finetune
-    from beatssl.training.diagnosis.probe import ProbeConfig as ProbeConfig
     from beatssl.training.diagnosis.probe import probe as probe
     from beatssl.training.pretraining.config import PretrainConfig as PretrainConfig
     from beatssl.training.pretraining.pretrain import pretrain as pretrain
@@ -66,7 +69,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "analyze": "analysis.analyze",
-    "AnalyzeConfig": "analysis.analyze",
+    "AnalyzeConfig": "analysis.config",
     "AnalyzeResult": "analysis.analyze",
     "BeatEncoder": "inference.encoder",
     "bench": "bench.bench",
@@ -75,20 +78,23 @@ _HOME = {
     "check_split": "store.splits",
     "CheckConfig": "checks.check",
     "compare": "studies.compare",
-    "CompareConfig": "studies.compare",
+    "CompareConfig": "studies.config",
     "Definition": "features.definition",
     "demo": "demo.demo",
-    "DemoConfig": "demo.demo",
+    "DemoConfig": "demo.config",
     "download": "records.download",
     "draw_classification": "reports.classification_pictures",
     "ecg_paper": "drawing.ecg_paper",
     "EcgClassifier": "inference.classifier",
     "EcgSegmenter": "inference.segmenter",
+    "embed": "analysis.embed",
+    "Embeddings": "analysis.embed",
     "FileOptions": "records.formats.options",
+    "find_r_peaks": "beats.peaks",
     "finetune": "training.diagnosis.finetune",
-    "FinetuneConfig": "training.diagnosis.finetune",
+    "FinetuneConfig": "training.diagnosis.config",
     "inspect_files": "analysis.inspect_files",
-    "InspectConfig": "analysis.inspect_files",
+    "InspectConfig": "analysis.config",
     "open_stores": "store.store",
     "Preparation": "signals.preparation",
     "prepare": "store.prepare",
@@ -96,9 +102,9 @@ _HOME = {
     "pretrain": "training.pretraining.pretrain",
     "PretrainConfig": "training.pretraining.config",
     "probe": "training.diagnosis.probe",
-    "ProbeConfig": "training.diagnosis.probe",
+    "ProbeConfig": "training.diagnosis.config",
     "recalibrate": "studies.recalibrate",
-    "RecalibrateConfig": "studies.recalibrate",
+    "RecalibrateConfig": "studies.config",
     "read": "records.read",
     "read_all": "records.read",
     "Record": "records.record",
@@ -113,7 +119,7 @@ _HOME = {
     "TablesConfig": "reports.tables",
     "take_share": "store.splits",
     "transfer": "studies.transfer",
-    "TransferConfig": "studies.transfer",
+    "TransferConfig": "studies.config",
 }
 
 __all__ = [
@@ -127,6 +133,7 @@ __all__ = [
     "DemoConfig",
     "EcgClassifier",
     "EcgSegmenter",
+    "Embeddings",
     "FileOptions",
     "FinetuneConfig",
     "InspectConfig",
@@ -152,6 +159,8 @@ __all__ = [
     "download",
     "draw_classification",
     "ecg_paper",
+    "embed",
+    "find_r_peaks",
     "finetune",
     "inspect_files",
     "open_stores",

@@ -35,12 +35,12 @@ _STATES = (
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One verb: where its function and config live, and how its result is shown."""
+    """One verb: where its function lives, its config, and how its result is shown."""
 
     summary: str
     module: str
     function: str
-    config: str | None  # None: the function's own arguments, the required ones by position
+    config: str | None  # a name of `beatssl`; None: the function's own arguments, the required ones by position
     example: str
     show: Callable[[Any], None]
     stopped: str = "nothing was written, the same command begins again"
@@ -83,17 +83,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     import tyro
 
-    module = import_module(verb.module)
-    function = getattr(module, verb.function)
-    parsed = getattr(module, verb.config) if verb.config else function
+    parsed = _parsed(verb)
     # Arguments are listed below it, and how errors are named in Python does not matter here.
     about = re.split(r"\n\n(?=Args:|Raises)", inspect.cleandoc(parsed.__doc__ or verb.summary))[0]
     about = f"{about}\n\nExample:\n    {verb.example}"
     options: dict[str, Any] = {"prog": f"beatssl {name}", "description": about, "args": args}
     if verb.config is None:
-        result = tyro.cli(function, config=(tyro.conf.PositionalRequiredArgs,), **options)
+        result = tyro.cli(parsed, config=(tyro.conf.PositionalRequiredArgs,), **options)
     else:
-        result = function(_config(name, parsed, options))
+        config = _config(name, parsed, options)
+        result = _function(verb)(config)
     verb.show(_in_flags(name, str(result)) if verb.show is show_line else result)
 
 
@@ -114,12 +113,21 @@ def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
 
 def _in_flags(name: str, text: str) -> str:
     """The text with options of a verb as they are typed."""
-    verb = VERBS[name]
     try:
-        module = import_module(verb.module)
+        return as_flags(text, flags_of(_parsed(VERBS[name])))
     except ImportError:
         return text
-    return as_flags(text, flags_of(getattr(module, verb.config or verb.function)))
+
+
+def _parsed(verb: Verb) -> Any:
+    """What the command line is parsed into. A config stands apart from its function: help needs no PyTorch."""
+    import beatssl
+
+    return getattr(beatssl, verb.config) if verb.config else _function(verb)
+
+
+def _function(verb: Verb) -> Callable[..., Any]:
+    return getattr(import_module(verb.module), verb.function)
 
 
 def _overview() -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from beatssl import cli
-from beatssl.analysis.analyze import AnalyzeConfig, analyze
+from beatssl.analysis.analyze import analyze
+from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.waves import of_store
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter

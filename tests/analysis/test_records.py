@@ -4,7 +4,7 @@ import torch
 
 from beatssl.analysis.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
 

@@ -10,9 +10,10 @@ import pytest
 
 from beatssl.demo import segmenting as demo_segmenting
 from beatssl.demo import training as demo_training
-from beatssl.demo.demo import DemoConfig, demo
+from beatssl.demo.config import LEAST_RECORDS, DemoConfig
+from beatssl.demo.demo import demo
 from beatssl.inference.segmenter import EcgSegmenter
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.training.run import read_log
 
 SECTIONS = (
@@ -32,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(demo_segmenting, "TRAINING_ROWS", 4)
         patch.setattr(demo_segmenting, "TEST_ROWS", 3)
         patch.setattr(demo_training, "NETWORK", EncoderConfig(width=0.25, depth=0.5))
-        path = demo(DemoConfig(folder, records=demo_training.LEAST_RECORDS, workers=1, epochs=1, segment_updates=2))
+        path = demo(DemoConfig(folder, records=LEAST_RECORDS, workers=1, epochs=1, segment_updates=2))
     assert path == folder / "index.html"
     return folder
 
@@ -78,7 +79,7 @@ def test_figures_on_the_page_are_those_of_the_probes(made: Path) -> None:
 
 def test_too_few_records_to_pretrain_on_are_refused() -> None:
     with pytest.raises(ValueError, match="epochs 0"):
-        DemoConfig(Path("demo"), records=demo_training.LEAST_RECORDS - 1)
+        DemoConfig(Path("demo"), records=LEAST_RECORDS - 1)
     assert DemoConfig(Path("demo"), records=8, epochs=0).records == 8
 
 

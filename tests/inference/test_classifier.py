@@ -10,7 +10,7 @@ from beatssl.inference.classifier import ClassificationHead, EcgClassifier, Head
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.model_folder import save_model
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.signals.preparation import Preparation
 

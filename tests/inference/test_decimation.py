@@ -12,15 +12,14 @@ from beatssl.inference.decimation import Decimation, decimation_factor, decimati
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder, open_encoder, open_encoder_beneath
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
-from beatssl.training.optim import OptimConfig
-from beatssl.training.run import RunConfig, start_accelerator
+from beatssl.training.config import OptimConfig, RunConfig
+from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import FitConfig
 from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows

@@ -21,7 +21,8 @@ from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import FORMAT_VERSION, CheckpointError
 from beatssl.inference.model_folder import SavedModel, save_model
 from beatssl.inference.segmenter import EcgSegmenter
-from beatssl.models.encoder import ENCODERS, EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import ENCODERS, build_encoder
 from beatssl.signals.filters import bandpass, resample
 from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.signals.preparation import Preparation

@@ -7,8 +7,7 @@ import torch
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder, slots
 from beatssl.inference.source import open_encoder
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.signals.preparation import resample_rows
 from beatssl.store.store import Store

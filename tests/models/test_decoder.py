@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from beatssl.models.decoder import DecoderConfig, WaveDecoder
-from beatssl.models.encoder import ENCODERS, EncoderConfig, build_encoder
+from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.models.decoder import WaveDecoder
+from beatssl.models.encoder import ENCODERS, build_encoder
 
 SMALL = DecoderConfig(width=0.25)
 

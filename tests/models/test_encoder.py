@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from beatssl.models.encoder import ENCODERS, Encoded, Encoder, EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import ENCODERS, Encoded, Encoder, build_encoder
 from beatssl.models.pooling import pool
 
 NAMES = sorted(ENCODERS)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from beatssl import Record, RecordError, read, read_all
-from beatssl.analysis.inspect_files import InspectConfig, inspect_files
+from beatssl.analysis.config import InspectConfig
+from beatssl.analysis.inspect_files import inspect_files
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.records.formats.options import FileOptions
 from beatssl.signals.filters import bandpass

@@ -9,14 +9,16 @@ from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_folder import CheckpointError, bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import keep_encoder
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.release import encoder as encoder_module
 from beatssl.release import head as head_module
 from beatssl.release.encoder import BundleEncoderConfig, bundle_encoder
 from beatssl.release.head import BundleHeadConfig, bundle_head
-from beatssl.studies.compare import CompareConfig, compare
-from beatssl.training.diagnosis.probe import ProbeConfig, probe
+from beatssl.studies.compare import compare
+from beatssl.studies.config import CompareConfig
+from beatssl.training.diagnosis.config import ProbeConfig
+from beatssl.training.diagnosis.probe import probe
 from beatssl.training.pretraining.presets import preset
 
 TINY = EncoderConfig(width=0.25, depth=0.5)

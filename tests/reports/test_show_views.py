@@ -18,10 +18,9 @@ def made(rows: int) -> ViewsFigures:
 
 
 def test_the_verb_makes_either(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    verb = "beatssl.reports.show_views"
-    monkeypatch.setattr(f"{verb}.views_page", lambda store, record, out, strength, seed: out)
+    monkeypatch.setattr("beatssl.reports.views_page.views_page", lambda store, record, out, strength, seed: out)
     assert show_views(ShowViewsConfig(store.path, "7")) == store.path / "views-7.html"
-    monkeypatch.setattr(f"{verb}.check_views", lambda store, config: made(config.rows))
+    monkeypatch.setattr("beatssl.checks.views.check_views", lambda store, config: made(config.rows))
     figures = show_views(ShowViewsConfig(store.path, out=tmp_path / "deep" / "table.json", rows=3))
     assert figures.rows == 3
     assert json.loads((tmp_path / "deep" / "table.json").read_text(encoding="utf-8")) == to_json(figures)

@@ -7,15 +7,17 @@ import pandas as pd
 import pytest
 
 from beatssl.inference.source import keep_encoder, open_encoder
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import read_result, to_json, write_result
 from beatssl.store.store import Store
 from beatssl.studies import compare as module
-from beatssl.studies.compare import CompareConfig, Comparison, compare, names_of
+from beatssl.studies.compare import Comparison, compare, names_of
+from beatssl.studies.config import CompareConfig
 from beatssl.studies.predictions import read_figures, read_predictions
+from beatssl.training.diagnosis.config import ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds
-from beatssl.training.diagnosis.probe import ProbeConfig, config_hash, probe
+from beatssl.training.diagnosis.probe import config_hash, probe
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "ptb-xl"

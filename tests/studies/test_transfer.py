@@ -9,7 +9,7 @@ import torch
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.model_folder import CheckpointError, save_model
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json
 from beatssl.store.config import PrepareConfig
@@ -17,9 +17,10 @@ from beatssl.store.labels import SUPERCLASSES
 from beatssl.store.prepare import prepare
 from beatssl.store.snomed import snomed_table, translate
 from beatssl.store.store import Store
-from beatssl.studies.recalibrate import RecalibrateConfig, Recalibration, recalibrate
+from beatssl.studies.config import RecalibrateConfig, TransferConfig
+from beatssl.studies.recalibrate import Recalibration, recalibrate
 from beatssl.studies.site import score_records, site_labels
-from beatssl.studies.transfer import TransferConfig, TransferFigures, transfer
+from beatssl.studies.transfer import TransferFigures, transfer
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 MI, OLD_MI, INFERIOR, STD, SR, LBBB = "164865005", "164867002", "425419005", "429622005", "426783006", "733534002"

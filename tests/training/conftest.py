@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.store.store import Store
-from beatssl.training.optim import OptimConfig
+from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.pretraining.columns import Rows, load_rows
 from beatssl.training.pretraining.config import PretrainConfig
-from beatssl.training.run import RunConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 SMALL = (

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.loop import train
-from beatssl.training.optim import OptimConfig
 from beatssl.training.random_streams import part_of, shuffled
-from beatssl.training.run import RunConfig, read_log, start_accelerator
+from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.state import STATE
 from beatssl.training.task import Losses, NotFinite
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from beatssl.training.run import Log, RunConfig, read_log
+from beatssl.training.config import RunConfig
+from beatssl.training.run import Log, read_log
 
 
 def test_lines_of_lost_work_are_dropped(tmp_path):

@@ -5,9 +5,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from beatssl.views.config import ViewsConfig
 from beatssl.views.dipole import Rotation
 from beatssl.views.masking import TimeMask
-from beatssl.views.registry import PRESETS, VIEWS, ViewsConfig, build_views, preset
+from beatssl.views.registry import PRESETS, VIEWS, build_views, preset
 from beatssl.views.timing import Retiming
 from beatssl.views.view import Signals
 

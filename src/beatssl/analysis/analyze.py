@@ -1,16 +1,14 @@
 """The verb `analyze`: waves and intervals of files, folders of files and stores, as tables."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
-import tyro
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass as checked_dataclass
 
+from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.waves import Found, nothing_found, of_files, of_store
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.files import located
 from beatssl.records.formats.options import FileOptions
@@ -21,34 +19,6 @@ from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
 WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class AnalyzeConfig:
-    """P, QRS and T waves in every lead of any records, and the intervals measured from them.
-
-    Records may have any leads, named or not, any length and any rate. One that the network cannot use is listed with
-    its reason, and the others go on.
-    """
-
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """ECG files, folders of them, and prepared stores."""
-    out: Path
-    """Folder for waves.parquet, intervals.parquet and refused.parquet."""
-    segmenter: str = "default"
-    """Folder of a segmenter or of the run that made it, or a repository; "default": the bundled weights."""
-    files: FileOptions = field(default_factory=FileOptions)
-    """What CSV and .npy files do not say."""
-    device: Device = "auto"
-    """Where the network runs; auto: on a GPU where there is one."""
-    keep_going: bool = False
-    """End with status 0 although records were refused; by default with 1. The others are analysed either way."""
-    overwrite: bool = False
-    """Replace the results of another command in `out`."""
-
-    def __post_init__(self) -> None:
-        if not self.paths:
-            raise ValueError("no paths given; pass ECG files, folders of them, or prepared stores")
 
 
 @dataclass(frozen=True)

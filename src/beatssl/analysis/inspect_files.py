@@ -1,20 +1,16 @@
 """What files hold, before anything is done with them: a line a record, with what was assumed, or why it is refused."""
 
 from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import tyro
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass as checked_dataclass
 
+from beatssl.analysis.config import InspectConfig
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import likely_rates
 from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
 from beatssl.progress import track
 from beatssl.records.files import FilesReader, by_ending, located
-from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
 from beatssl.signals.electrodes import FLAT, misplaced
@@ -23,23 +19,6 @@ from beatssl.store.outputs import check_file
 
 _SHOWN = 40  # records of a long list
 _TITLES = ("file", "format", "leads", "Hz", "s", "/min")
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class InspectConfig:
-    """What ECG files hold: leads, rate, length, source, what was assumed or left out, or the reason of a refusal.
-
-    A folder is summed up by format. Nothing is written unless `out` is given.
-    """
-
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """ECG files and folders of them."""
-    out: Path | None = None
-    """File for all lines as JSON."""
-    files: FileOptions = field(default_factory=FileOptions)
-    """What files do not say, or say wrongly."""
-    overwrite: bool = False
-    """Replace a file that is there already."""
 
 
 @dataclass(frozen=True)

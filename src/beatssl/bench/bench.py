@@ -7,12 +7,12 @@ import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.bench.prepare import PrepareTimes, bench_prepare
-from beatssl.bench.times import StepTimes
-from beatssl.store.outputs import check_file
+from beatssl.inference.device_name import Device
 
 if TYPE_CHECKING:
     from beatssl.bench.fuzz import FuzzResult
+    from beatssl.bench.prepare import PrepareTimes
+    from beatssl.bench.times import StepTimes
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -51,7 +51,7 @@ class BenchConfig:
     """fuzz: how many are damaged and read."""
     seed: Annotated[int, Field(ge=0)] = 0
     """fuzz: of the damages."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # `inference.device.Device`, which would import PyTorch here
+    device: Device = "auto"
     """step: where the network runs; auto: on a GPU where there is one."""
     overwrite: bool = False
     """Replace a file of figures that is there already."""
@@ -63,6 +63,8 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
     Raises ValueError where prepare or step have no source, RuntimeError where a damaged file was read wrongly.
     """
     if config.out is not None:
+        from beatssl.store.outputs import check_file
+
         check_file(config.out, config.overwrite)
     if config.what == "fuzz":
         from beatssl.bench.fuzz import bench_fuzz
@@ -78,4 +80,6 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
             config.source, config.out, config.batch_size, config.steps, config.beats_per_record, config.encoder,
             config.precision, config.device,
         )  # fmt: skip
+    from beatssl.bench.prepare import bench_prepare
+
     return bench_prepare(config.source, config.out, config.kind, config.workers, config.neurokit_records)

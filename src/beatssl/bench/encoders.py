@@ -13,7 +13,8 @@ import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.models.encoder import ENCODERS, Encoder, EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import ENCODERS, Encoder, build_encoder
 
 Count = Annotated[int, Field(ge=1)]
 

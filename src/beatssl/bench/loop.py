@@ -9,18 +9,20 @@ import torch
 from accelerate import Accelerator
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.device import Device
+from beatssl.inference.device_name import Device
 from beatssl.inference.row_signals import RowSignals
-from beatssl.models.encoder import EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import Cohort
 from beatssl.store.store import Store
-from beatssl.training.diagnosis.finetune import OPTIM, RecordInputs
+from beatssl.training.config import OptimConfig, RunConfig
+from beatssl.training.diagnosis.config import OPTIM
+from beatssl.training.diagnosis.finetune import RecordInputs
 from beatssl.training.diagnosis.label_task import LabelTask
 from beatssl.training.loop import train
-from beatssl.training.optim import OptimConfig
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
-from beatssl.training.run import RunConfig, read_log, start_accelerator
+from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import FitConfig
 from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows

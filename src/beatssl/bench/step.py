@@ -15,9 +15,11 @@ import torch
 
 from beatssl.bench.loop import update_s_by_task
 from beatssl.bench.times import LossTimes, StepTimes
-from beatssl.inference.device import Device, to_device, torch_device
+from beatssl.inference.device import to_device, torch_device
+from beatssl.inference.device_name import Device
 from beatssl.losses.contrast import contrast
-from beatssl.models.encoder import EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import build_encoder
 from beatssl.progress import track
 from beatssl.results import write_result
 from beatssl.training.optim import make_optimizer

@@ -11,10 +11,11 @@ from jaxtyping import Float32, Float64, Int64
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.checks.beat_classes import figures_of_marked_beats, matched_classes
 from beatssl.inference.beat_embedding import embed_beats
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
+from beatssl.inference.device_name import Device
 from beatssl.inference.source import open_encoder
 from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.results import FOR_FILES, Number
 from beatssl.store.splits import split_mitdb
 from beatssl.store.store import Store

@@ -9,11 +9,7 @@ import tyro
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from beatssl.files import write_json
-from beatssl.inference.device import Device
-from beatssl.results import to_json
-from beatssl.store.outputs import check_file
-from beatssl.store.store import Store
+from beatssl.inference.device_name import Device
 
 What = Literal[
     "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
@@ -73,6 +69,11 @@ def check(config: CheckConfig) -> Any:
         StoreError: where the folder is no finished store.
         ValueError: where the store has no marks or labels to check against.
     """
+    from beatssl.files import write_json
+    from beatssl.results import to_json
+    from beatssl.store.outputs import check_file
+    from beatssl.store.store import Store
+
     module = import_module(f"beatssl.checks.{config.what.replace('-', '_')}")
     measure: Callable[..., Any] = getattr(module, f"check_{config.what.replace('-', '_')}")
     store = Store(config.store)

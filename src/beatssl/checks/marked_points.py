@@ -6,7 +6,8 @@ import pandas as pd
 
 from beatssl.analysis.waves import of_store
 from beatssl.checks.delineation_rivals import rule_waves
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
+from beatssl.inference.device_name import Device
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.metrics.marked_points import MarkedPointFigures, marked_point_figures
 from beatssl.store.store import Store

@@ -5,14 +5,10 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
-
+from beatssl.demo.config import DemoConfig
 from beatssl.demo.segmenting import segment_demo
-from beatssl.demo.training import LEAST_RECORDS, train_demo
-from beatssl.inference.device import Device
+from beatssl.demo.training import train_demo
 from beatssl.reports.page import Section
 from beatssl.reports.pretrain_page import pretraining_sections
 from beatssl.reports.store_page import example_rows, store_page
@@ -38,37 +34,6 @@ EXAMPLES = {
 
 _NOTE = "This is a demo of a minute; real runs take hours and real records."
 _SHARD_RECORDS = 64  # small, so that a small cohort keeps several cores busy
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class DemoConfig:
-    """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs only a browser.
-
-    Writes OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read, OUT/pretraining, a run that
-    `--encoder` takes, OUT/probes, and OUT/segmenter, which `--segmenter` takes.
-    """
-
-    out: Path = Path("demo")
-    """Folder to write. What an earlier demo left there is replaced."""
-    records: Annotated[int, Field(ge=8)] = 1024
-    """Number of synthetic records."""
-    workers: Annotated[int, Field(ge=1)] | None = None
-    """Processes that prepare; None: one a core."""
-    epochs: Annotated[int, Field(ge=0)] = 12
-    """Passes of pretraining over the records; 0: no pretraining, and nothing that needs it."""
-    segment_updates: Annotated[int, Field(ge=0)] = 150
-    """Weight updates of the segmenter on the pretrained encoder; 0: no segmenter."""
-    device: Device = "auto"
-    """Where networks run; auto: on a GPU where there is one."""
-    overwrite: bool = False
-    """Write into a folder that holds something else than an earlier demo."""
-
-    def __post_init__(self) -> None:
-        if self.epochs and self.records < LEAST_RECORDS:
-            raise ValueError(
-                f"{self.records} records are too few to pretrain and probe; make {LEAST_RECORDS} at least, or leave "
-                "pretraining out with epochs 0"
-            )
 
 
 def demo(config: DemoConfig) -> Path:

@@ -18,7 +18,8 @@ from beatssl.reports.pretrain_page import FinishedRun
 from beatssl.reports.wave_section import FoundWaves
 from beatssl.store.labels import parse_folds
 from beatssl.store.store import Store
-from beatssl.training.run import RunConfig, start_accelerator
+from beatssl.training.config import RunConfig
+from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import OPTIM, FitConfig
 from beatssl.training.segmentation.fit import fit_segmenter
 from beatssl.training.segmentation.marks import marked_rows

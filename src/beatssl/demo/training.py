@@ -7,22 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from beatssl.inference.device import Device
+from beatssl.inference.device_name import Device
 from beatssl.metrics.classification import PairedDifference, macro_figures, paired_difference, paired_weights
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.reports.pretrain_page import FinishedRun
 from beatssl.studies.predictions import read_predictions
-from beatssl.training.diagnosis.probe import ProbeConfig, probe
-from beatssl.training.optim import OptimConfig
+from beatssl.training.config import OptimConfig, RunConfig
+from beatssl.training.diagnosis.config import ProbeConfig
+from beatssl.training.diagnosis.probe import probe
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
-from beatssl.training.run import CONFIG, RunConfig
+from beatssl.training.run import CONFIG
 
 NETWORK = EncoderConfig(width=0.5)
 PRETRAINING_FOLDS, TEST_FOLD = "1-8", 9
 BATCH_SIZE = 64
-LEAST_RECORDS = 128
-"""Of fewer, some training, validation or test fold has no diagnosis."""
 
 _BOOTSTRAP_DRAWS = 1000
 

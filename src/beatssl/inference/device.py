@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-Value = TypeVar("Value")
+from beatssl.inference.device_name import Device as Device
 
-Device = Literal["auto", "cpu", "cuda"]
-"""auto: a GPU where there is one."""
+Value = TypeVar("Value")
 
 
 def torch_device(name: Device) -> torch.device:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from beatssl._version import __version__
-from beatssl.models.encoder import ENCODERS, EncoderConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import ENCODERS
 from beatssl.signals.preparation import UNIT, Preparation
 from beatssl.store.outputs import what_is
 

@@ -17,7 +17,8 @@ from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.sliding_windows import blended
-from beatssl.models.decoder import DecoderConfig, WaveDecoder
+from beatssl.models.config import DecoderConfig
+from beatssl.models.decoder import WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.leads import LEADS, canonical_lead
 from beatssl.signals.preparation import Preparation, as_batch

@@ -7,7 +7,8 @@ from beatssl.inference.decimation import decimation_factor
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError, Provenance
 from beatssl.inference.model_folder import save_model
-from beatssl.models.encoder import Encoder, EncoderConfig, build_encoder
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.manifest import differences

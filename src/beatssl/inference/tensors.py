@@ -1,12 +1,13 @@
 """Tensors in safetensors files that are there whole or not at all."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -38,3 +39,11 @@ def _flush(path: Path) -> None:
         pass  # a file system that cannot flush a folder
     finally:
         os.close(at)
+
+
+def hash_of_weights(module: nn.Module) -> str:
+    """SHA-256 over names and values of all weights and buffers of a module."""
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 
 _GROUP = 8
 """Channels a group of group norm; every number of channels is a multiple of it."""

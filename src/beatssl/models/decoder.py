@@ -2,50 +2,17 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
 from beatssl.models.blocks import conv_norm_relu, convolution
+from beatssl.models.config import FINEST, DecoderConfig
 from beatssl.models.encoded import Encoded, Encoder
 from beatssl.signals.leads import LEADS
 from beatssl.signals.waves import WAVE_CLASSES
-
-_LEVELS = {2: 32, 4: 48, 8: 64, 16: 96, 32: 128}
-"""Channels by stride in samples of the encoder."""
-
-_FINER = 16
-"""Channels of the levels that leads at a higher rate have beside them."""
-
-_FINEST = 2
-"""Samples of a lead to a step of the finest level."""
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class DecoderConfig:
-    """What the decoder of waves is made of."""
-
-    width: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on all numbers of channels, rounded to multiples of 8."""
-    kernel: Annotated[int, Field(ge=3)] = 7
-    """Steps that a convolution sees."""
-    share_leads: bool = True
-    """Each lead also sees the mean of all measured leads, at every level."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Chance of a channel of the coarsest level to be left out in training."""
-    rate: Literal[1, 2, 4] = 1
-    """Samples of a lead to one of the encoder's; `segment` sets it."""
-
-    def channels(self) -> dict[int, int]:
-        """Channels of each level by its stride in samples of a lead, from fine to coarse."""
-        finer = {_FINEST * 2**level: _FINER for level in range(self.rate.bit_length() - 1)}
-        levels = finer | {self.rate * stride: channels for stride, channels in _LEVELS.items()}
-        return {stride: max(8, 8 * round(channels * self.width / 8)) for stride, channels in levels.items()}
 
 
 class WaveDecoder(nn.Module):
@@ -68,8 +35,8 @@ class WaveDecoder(nn.Module):
         self.config = config
         self.gain_per_mv = encoder.config.gain_per_mv
         channels, kernel = config.channels(), config.kernel
-        norm, finest = encoder.config, channels[_FINEST]
-        self.first = convolution(1, finest, kernel + 2, _FINEST)
+        norm, finest = encoder.config, channels[FINEST]
+        self.first = convolution(1, finest, kernel + 2, FINEST)
         self.name = nn.Embedding(len(LEADS) + 1, finest)
         nn.init.zeros_(self.name.weight)
         self.start = nn.Sequential(nn.BatchNorm2d(finest), nn.ReLU(inplace=True))
@@ -85,7 +52,7 @@ class WaveDecoder(nn.Module):
         self.drop = nn.Dropout2d(config.dropout)
         self.reduce = nn.ModuleList([convolution(coarse, fine, 1) for fine, coarse in pairs])
         self.up = nn.ModuleList([conv_norm_relu(norm, fine, fine, kernel) for fine, _ in pairs])
-        self.head = nn.Conv2d(finest, len(WAVE_CLASSES) * _FINEST, (1, 3), padding=(0, 1))
+        self.head = nn.Conv2d(finest, len(WAVE_CLASSES) * FINEST, (1, 3), padding=(0, 1))
 
     def forward(
         self,
@@ -111,7 +78,7 @@ class WaveDecoder(nn.Module):
         x = self.start(self.first(signal.contiguous(memory_format=torch.channels_last)) + names)
         stages = dict(zip(self.stage_strides, encoded.stages, strict=True))
         scores = (head or self.head)(self._through(x, of, len(ecg_mv), stages))
-        scores = scores.unflatten(1, (len(WAVE_CLASSES), _FINEST)).squeeze(3).transpose(2, 3).flatten(2)[:, :, :time]
+        scores = scores.unflatten(1, (len(WAVE_CLASSES), FINEST)).squeeze(3).transpose(2, 3).flatten(2)[:, :, :time]
         out = scores.new_zeros((*measured.shape, len(WAVE_CLASSES), time))
         out[measured] = scores
         return out

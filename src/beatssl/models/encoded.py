@@ -2,15 +2,15 @@
 
 import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import Field
 from torch import Tensor, nn
 
+from beatssl.models.config import EncoderConfig
 from beatssl.models.pooling import pool, valid_steps
 
 Positive = Annotated[float, Field(gt=0)]
@@ -19,37 +19,6 @@ if TYPE_CHECKING:
 else:
     Samples = int | torch.SymInt
     """A length; a symbol while a model is exported for any."""
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class EncoderConfig:
-    """Which encoder, and how large."""
-
-    name: str = "xresnet1d"
-    """Key of `models.encoder.ENCODERS`: xresnet1d, resnet1d, unet, s4d or vit."""
-    leads: Annotated[int, Field(ge=1)] = 12
-    """Leads of the input, in a fixed order; a record may lack some of them."""
-    width: Positive = 1.0
-    """Factor on all numbers of channels, rounded to multiples of 32 (of 8 below 32)."""
-    depth: Positive = 1.0
-    """Factor on the number of blocks a stage, at least one each."""
-    norm: Literal["batch", "group"] = "batch"
-    """Of the convolutions. batch: keeps a record's amplitude. group: records do not see each other in training,
-    but each is scaled to one amplitude."""
-    gain_per_mv: Positive = 4.0
-    """Fixed factor on the input: an ECG of 0.5 to 40 Hz has about 0.2 mV standard deviation."""
-    embedding: Annotated[int, Field(ge=0)] = 1024
-    """Numbers in a record's embedding, by a layer after pooling; 0: none, the embedding is the pooled feature map."""
-
-    def channels(self, default: int) -> int:
-        """A number of channels of the default size, at this width."""
-        wanted = default * self.width
-        step = 32 if wanted >= 32 else 8
-        return max(8, step * round(wanted / step))
-
-    def blocks(self, default: int) -> int:
-        """A number of blocks of the default size, at this depth."""
-        return max(1, round(default * self.depth))
 
 
 @dataclass

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import torch
 
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoded as Encoded
 from beatssl.models.encoded import Encoder as Encoder
-from beatssl.models.encoded import EncoderConfig as EncoderConfig
 from beatssl.models.resnet1d import ResNet1d
 from beatssl.models.s4d import S4DEncoder
 from beatssl.models.unet import UNetEncoder

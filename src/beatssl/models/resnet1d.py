@@ -5,7 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import LeadConvolution, he_start, normalisation
-from beatssl.models.encoded import Encoder, EncoderConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoder
 
 _CHANNELS = 128
 _STEM_KERNEL = 7

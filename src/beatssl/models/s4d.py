@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import Stem
-from beatssl.models.encoded import Encoder, EncoderConfig, Samples
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoder, Samples
 
 _STEM = (32, 64)
 _CHANNELS = 256

@@ -6,7 +6,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import LeadConvolution, conv_norm_relu, normalisation
-from beatssl.models.encoded import Encoder, EncoderConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoder
 
 _LEVELS = {1: 32, 2: 64, 4: 128, 8: 256}
 """Channels by stride."""

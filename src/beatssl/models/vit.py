@@ -6,7 +6,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import Stem
-from beatssl.models.encoded import Encoder, EncoderConfig, Samples, ceil_division
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoder, Samples, ceil_division
 
 _STEM = (32, 64)
 _CHANNELS = 192

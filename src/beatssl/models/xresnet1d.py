@@ -5,7 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from beatssl.models.blocks import LeadConvolution, conv_norm_relu, convolution, normalisation
-from beatssl.models.encoded import Encoder, EncoderConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoder
 
 _STEM = 32
 _STAGES = {4: 32, 8: 64, 16: 160, 32: 320}

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from beatssl.store.outputs import what_is
-
 _DRAWN = {"segment": "segment", "probe": "classification", "finetune": "classification"}
 """What the folder of a verb is drawn as."""
 
@@ -18,6 +16,8 @@ def draw(folder: Path) -> dict[str, Path]:
     Args:
         folder: with metrics.json, and predictions.parquet or waves.parquet.
     """
+    from beatssl.store.outputs import what_is
+
     found = what_is(folder)
     verb = next((verb for verb in _DRAWN if found == f"a folder that {verb} wrote"), None)
     if verb is None:

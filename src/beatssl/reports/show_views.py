@@ -1,17 +1,14 @@
 """The verb `views`: a page of one record, or the realism table of a store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.checks.views import ViewsCheckConfig, ViewsFigures, check_views
-from beatssl.reports.views_page import views_page
-from beatssl.results import write_result
-from beatssl.store.outputs import check_file
-from beatssl.store.store import Store
+if TYPE_CHECKING:
+    from beatssl.checks.views import ViewsFigures
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -41,13 +38,19 @@ class ShowViewsConfig:
     """Replace a file that is there already."""
 
 
-def show_views(config: ShowViewsConfig) -> Path | ViewsFigures:
+def show_views(config: ShowViewsConfig) -> "Path | ViewsFigures":
     """The path of the page of `config.record`, or the figures of the realism table, also written as JSON.
 
     Raises:
         StoreError: where the folder is no finished store.
         ValueError: for a record that is not in the store, or a store that has not the twelve leads.
     """
+    from beatssl.checks.views import ViewsCheckConfig, check_views
+    from beatssl.reports.views_page import views_page
+    from beatssl.results import write_result
+    from beatssl.store.outputs import check_file
+    from beatssl.store.store import Store
+
     store = Store(config.store)
     default = "views.json" if config.record is None else f"views-{config.record}.html"
     out = config.out or config.store / default

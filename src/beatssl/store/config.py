@@ -14,6 +14,9 @@ from beatssl.records.units import Implausible, Missing
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation
 
+FOLDS = "folds"
+"""As `split` of a verb: the store's own folds are the sides."""
+
 AS_RECORDED = ("qtdb", "mitdb")
 """Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
 

@@ -12,7 +12,17 @@ import pyarrow.parquet as pq
 from jaxtyping import Int16, Int64
 
 from beatssl.signals.leads import LEADS, to_twelve
-from beatssl.store.layout import BEAT_CLUSTERS, CLUSTERS, ECG, MEDIAN_BEATS, MISSING, shard_name, to_int16, to_mv
+from beatssl.store.layout import (
+    BEAT_CLUSTERS,
+    CLUSTERS,
+    ECG,
+    MEDIAN_BEATS,
+    MISSING,
+    canonical_hash,
+    shard_name,
+    to_int16,
+    to_mv,
+)
 
 WITH_ROW = ("beats", "labels")
 """Tables with a column `row`: within its shard on disk, through the store once read."""
@@ -104,6 +114,13 @@ class Shards:
             here = np.flatnonzero(shard_of == index)
             out[here, : part.shape[1]] = part[rows[here] - first_row[index]]
         return out
+
+    def fingerprint(self) -> str:
+        """A hash of the manifest, and of size and time of the files that signals and their lengths are read from."""
+        shards = range(len(self.manifest["shards"]))
+        files = [self._shard(index) / name for index in shards for name in (ECG, "records.parquet")]
+        seen = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+        return canonical_hash([self.manifest, seen])
 
     def _shard(self, index: int) -> Path:
         return self.path / shard_name(index)
@@ -213,6 +230,12 @@ class Changed:
             return self.of.table(name, columns)
         table = self.tables[name]
         return table.copy() if columns is None else table[list(columns)]
+
+    def fingerprint(self) -> str | None:
+        """Of the store itself, with the settings and the length of rows as they are here."""
+        own = self.of.fingerprint() if isinstance(self.of, Shards | Changed) else None
+        samples = self.table("records", ["samples"])["samples"].tolist()
+        return None if own is None else canonical_hash([own, dict(self.config), samples])
 
     def units(self, name: str, rows: RowNumbers) -> Units:
         """The store's own."""

@@ -173,6 +173,13 @@ class Store:
     def __getstate__(self) -> dict[str, Any]:
         return {"_content": self._content}  # without the tables read so far
 
+    def fingerprint(self) -> str | None:
+        """A hash of what its signals are: the manifest, with its hash of every file, and each file's size and time.
+
+        None for a store in memory, and for one that is some rows of another.
+        """
+        return self._content.fingerprint() if isinstance(self._content, Shards | Changed) else None
+
     @property
     def kind(self) -> str:
         """What was prepared: ptbxl, ludb, …"""

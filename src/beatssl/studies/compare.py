@@ -3,18 +3,13 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from jaxtyping import Float64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
-from beatssl.inference.device import Device
 from beatssl.inference.source import CHECKPOINT, open_encoder
 from beatssl.metrics.classification import (
     MacroEstimates,
@@ -24,68 +19,19 @@ from beatssl.metrics.classification import (
     paired_difference,
     paired_weights,
 )
-from beatssl.models.encoded import EncoderConfig
 from beatssl.results import write_result
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
+from beatssl.studies.config import CompareConfig
 from beatssl.studies.predictions import METRICS, PREDICTIONS, Predictions, read_figures
+from beatssl.training.diagnosis.config import ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts
-from beatssl.training.diagnosis.probe import ProbeConfig, config_hash, probe
+from beatssl.training.diagnosis.probe import config_hash, probe
 
 COMPARISON = "compare.json"
 _MACROS = ("macro_auroc", "macro_auprc", "macro_f1")
 _ALIKE = ("labels", "label_share", "shown_leads", "folds")
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class CompareConfig:
-    """Probe several encoders on one store by the protocol, and compare the first with every other.
-
-    Writes `out`/NAME/metrics.json for each and `out`/compare.json: a line an encoder, and the difference of the first
-    to each other with an interval over the same bootstrap draws of patients.
-    """
-
-    store: tyro.conf.Positional[Path]
-    """Folder of a prepared store with labels and folds."""
-    encoders: tuple[str, ...]
-    """Runs, checkpoints, "default" or "random"; or folders where probe or finetune wrote metrics.json and
-    predictions.parquet, whose predictions are taken as they are. The first is compared with every other."""
-    out: Path
-    """Folder for the figures; it gets no predictions."""
-    names: tuple[str, ...] = ()
-    """Names of the encoders, in their order; none: the last part of each path."""
-    predictions: Path | None = None
-    """Folder to keep predictions in, NAME/predictions.parquet: with the same config, weights and store they are used
-    again. None: they are not kept."""
-    validation_only: bool = False
-    """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
-    labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file; see probe."""
-    split: str = FOLDS
-    """folds: the store's, by the next three options; column:NAME, random, random:70,15,15, or a CSV file; see probe."""
-    train_folds: str = "1-7"
-    """Training folds."""
-    valid_fold: int = 8
-    """Validation fold: decides penalty and thresholds."""
-    test_fold: int = 9
-    """Test fold: the figures are of its records."""
-    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the training patients whose labels are used."""
-    draws: Annotated[int, Field(ge=1)] = 5
-    """How often that share is drawn; a share of 1 is drawn once."""
-    shown_leads: tuple[str, ...] = ()
-    """Leads kept in validation and test records, as on a device with fewer; training records keep all. Empty: all."""
-    network: EncoderConfig = field(default_factory=EncoderConfig)
-    """Name and size of the network where an encoder is random."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Of the draws, the bootstrap and a random encoder."""
-    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
-    """Draws of patients behind each interval."""
-    device: Device = "auto"
-    """Where the encoders run."""
-    overwrite: bool = False
-    """Replace the results of another command in `out`, and predictions of other settings in `predictions`."""
 
 
 @plain_dataclass(frozen=True)
@@ -220,7 +166,7 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
 
 _SHARED = (
     "validation_only", "labels", "split", "train_folds", "valid_fold", "test_fold", "label_share", "draws",
-    "shown_leads", "network", "seed", "bootstrap_draws", "device", "overwrite",
+    "shown_leads", "network", "seed", "bootstrap_draws", "device", "overwrite", "cache",
 )  # fmt: skip
 """Options of a comparison that every probe gets."""
 

@@ -5,12 +5,9 @@ from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.inference.model_folder import save_model
 from beatssl.metrics.calibration import FEWEST, chances, expected_calibration_error, fit_temperatures
 from beatssl.metrics.classification import best_f1_thresholds, f1
@@ -19,36 +16,10 @@ from beatssl.store.labels import parse_folds
 from beatssl.store.outputs import ASKED, asked_of, check_folder, open_folder
 from beatssl.store.own_data.sides import FOLDS, NO_FOLD, sided
 from beatssl.store.store import Store
+from beatssl.studies.config import RecalibrateConfig
 from beatssl.studies.site import PTBXL, SNOMED, ScoredRecords, label_set_of, open_classifier, score_records, site_labels
 
 RECALIBRATION = "recalibration.json"
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RecalibrateConfig:
-    """Fit a saved classifier's temperatures and thresholds to the labels of a new site; its weights stay as they are.
-
-    A label with under ten positives or ten negatives there keeps what it had.
-    """
-
-    classifier: tyro.conf.Positional[str]
-    """Folder that probe or finetune wrote, a saved classifier, or "default"."""
-    store: tyro.conf.Positional[Path]
-    """Folder of a store with records of the site."""
-    labels: str
-    """A CSV file (record_id, and a column of 1, 0 and empty for each label; see probe), a label set of the store, or
-    snomed."""
-    out: Path
-    """Folder for the classifier and recalibration.json."""
-    folds: str = ""
-    """Folds of the store to fit on, such as 1-8; empty: all of its rows."""
-    split: str = FOLDS
-    """folds: those of the option above; else the rows of train and valid by column:NAME or a CSV file of record_id and
-    split, such as the one that probe and finetune write."""
-    device: Device = "auto"
-    """Where the classifier runs."""
-    overwrite: bool = False
-    """Replace the results of another command in `out`."""
 
 
 @plain_dataclass(frozen=True)

@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from jaxtyping import Float64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.metrics.calibration import calibration_figures, chances
 from beatssl.metrics.classification import ClassificationFigures, LabelFigures, report
 from beatssl.results import FOR_FILES, Number, write_result
@@ -22,34 +18,9 @@ from beatssl.store.labels import Labels
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.snomed import translate
 from beatssl.store.store import Store
+from beatssl.studies.config import TransferConfig
 from beatssl.studies.site import PTBXL, ScoredRecords, label_set_of, open_classifier, score_records
 from beatssl.training.diagnosis.question import METRICS, PREDICTIONS
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class TransferConfig:
-    """Apply a classifier that was trained on PTB-XL to a store of CinC records, and score it.
-
-    Temperatures and thresholds stay as they were chosen on PTB-XL. Records named HR* are PTB-XL's own: they are refused
-    and counted, never scored.
-    """
-
-    store: tyro.conf.Positional[Path]
-    """Folder of a store prepared with kind cinc."""
-    classifier: str
-    """Folder that probe or finetune wrote, a saved classifier, or "default"."""
-    out: Path
-    """Folder for metrics.json and predictions.parquet."""
-    label_set: str | None = None
-    """superclass, subclass, all, form or rhythm; None: what the classifier was trained on."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Of the bootstrap."""
-    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
-    """Draws of patients behind each interval."""
-    device: Device = "auto"
-    """Where the classifier runs."""
-    overwrite: bool = False
-    """Replace the results of another command in `out`."""
 
 
 @plain_dataclass(frozen=True)

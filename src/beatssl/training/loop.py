@@ -15,10 +15,11 @@ from torch import nn
 
 from beatssl.inference.device import to_device
 from beatssl.progress import progress
-from beatssl.training.optim import OptimConfig, make_optimizer, rate_at, set_rate, update_average
+from beatssl.training.config import OptimConfig, RunConfig
+from beatssl.training.optim import make_optimizer, rate_at, set_rate, update_average
 from beatssl.training.prefetch import prefetched
 from beatssl.training.random_streams import NETWORK, VIEWS, seed_of, seeded
-from beatssl.training.run import Log, RunConfig
+from beatssl.training.run import Log
 from beatssl.training.state import Best, Position, load_state, save_state
 from beatssl.training.task import Losses, NotFinite, Task
 

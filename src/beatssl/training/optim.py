@@ -2,39 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
 
 import torch
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 from torch import nn
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class OptimConfig:
-    """Optimization, the same for every task."""
-
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Records of a batch, over all processes."""
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    """Batches a weight update; losses over pairs do not reach across them."""
-    rate: Annotated[float, Field(gt=0)] | None = None
-    """Highest learning rate of AdamW. None: 3e-3, or 3e-4 for fine-tuning initialised from a linear probe."""
-    encoder_rate: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the rate for the encoder's weights."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    """Of AdamW, on matrices and kernels alone."""
-    warmup: Share = 0.05
-    """Share of the updates over which the rate rises."""
-    clip: Annotated[float, Field(ge=0)] = 1.0
-    """Longest gradient, over all weights; 0: no limit."""
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of a running average of the weights, which is then what is evaluated and kept; 0: none."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the network's arithmetic; losses are always float32."""
-
 
 Groups = Sequence[tuple[nn.Module, float]]
 """Parts of a model whose weights are trained, each with a factor on the learning rate."""

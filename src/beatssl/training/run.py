@@ -2,40 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.store.outputs import CONFIG as CONFIG
 from beatssl.store.outputs import open_folder
+from beatssl.training.config import RunConfig
 
 METRICS = "metrics.jsonl"
-
-Count = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RunConfig:
-    """How a run is carried out and logged; no weight depends on it."""
-
-    log_every: Count = 10
-    """Updates a line of metrics.jsonl."""
-    save_every: Count = 100
-    """Updates between two states to resume from; a multiple of log_every."""
-    tensorboard: bool = False
-    """Write TensorBoard files to the run's folder too (needs tensorboard)."""
-    device: Device = "auto"
-    """auto: a GPU where there is one."""
-    overwrite: bool = False
-    """Replace the results of another command in the run's folder. A run of the same config goes on all the same."""
-
-    def __post_init__(self) -> None:
-        if self.save_every % self.log_every:
-            raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}; make it one")
 
 
 def start_accelerator(run: RunConfig, out: Path, config: dict[str, Any] | None = None) -> Accelerator:

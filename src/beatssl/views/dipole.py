@@ -1,7 +1,6 @@
 """Views in the vectorcardiogram: the heart's dipole turned and scaled, seen again by the twelve leads (3KG)."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from beatssl.signals.leads import INDEPENDENT
 from beatssl.signals.vcg import TWELVE_FROM_EIGHT, Method, eight_from_vcg_matrix
+from beatssl.views.config import Rank
 from beatssl.views.view import Signals, uniform
-
-Rank = Literal["low", "full"]
 
 _LEAST_SEEN = 0.04
 """Share of the best seen direction's power below which a direction of the dipole counts as not seen."""

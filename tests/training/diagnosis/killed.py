@@ -6,10 +6,11 @@ from pathlib import Path
 
 from killing import killed_at
 
-from beatssl.models.encoded import EncoderConfig
-from beatssl.training.diagnosis.finetune import OPTIM, FinetuneConfig, finetune
-from beatssl.training.run import RunConfig
-from beatssl.views.registry import ViewsConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.training.config import RunConfig
+from beatssl.training.diagnosis.config import OPTIM, FinetuneConfig
+from beatssl.training.diagnosis.finetune import finetune
+from beatssl.views.config import ViewsConfig
 
 
 def config(store: Path, out: Path) -> FinetuneConfig:

@@ -13,19 +13,21 @@ import torch
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.row_signals import RowSignals
 from beatssl.inference.tensors import read_tensors
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.results import read_result, to_json
 from beatssl.store.layout import ECG
 from beatssl.store.store import Store
+from beatssl.training.config import RunConfig
+from beatssl.training.diagnosis.config import OPTIM, FinetuneConfig, ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
-from beatssl.training.diagnosis.finetune import OPTIM, FinetuneConfig, finetune
+from beatssl.training.diagnosis.finetune import finetune
 from beatssl.training.diagnosis.label_task import LabelTask
-from beatssl.training.diagnosis.probe import ProbeConfig, probe
-from beatssl.training.run import RunConfig, read_log
+from beatssl.training.diagnosis.probe import probe
+from beatssl.training.run import read_log
 from beatssl.training.state import STATE
 from beatssl.training.task import NotFinite
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.1)
 ASKED = {

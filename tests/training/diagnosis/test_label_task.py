@@ -12,16 +12,17 @@ from torch import nn
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.row_signals import RowSignals
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import Cohort, cohort
+from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.diagnosis.finetune import EmbeddedInputs, RecordInputs
 from beatssl.training.diagnosis.label_task import LabelTask, label_loss, negatives_per_positive
 from beatssl.training.loop import train
-from beatssl.training.optim import OptimConfig
-from beatssl.training.run import RunConfig, read_log, start_accelerator
+from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.task import NotFinite
-from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.views.config import ViewsConfig
+from beatssl.views.registry import build_views
 
 RUN = RunConfig(log_every=1, save_every=1, device="cpu")
 

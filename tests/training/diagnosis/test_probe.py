@@ -11,13 +11,15 @@ from beatssl.inference.embedding import embed
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
 from beatssl.metrics.classification import f1
-from beatssl.models.encoded import Encoded, Encoder, EncoderConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.models.encoded import Encoded, Encoder
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json
 from beatssl.store.labels import cohort, labels_of_csv, parse_folds
 from beatssl.store.splits import SplitError
+from beatssl.training.diagnosis.config import INVERSE_PENALTIES, ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, figures_of
-from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, ProbeConfig, fit, probe, scaled, valid_auroc
+from beatssl.training.diagnosis.probe import fit, probe, scaled, valid_auroc
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
 

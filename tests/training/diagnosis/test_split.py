@@ -7,15 +7,17 @@ import pandas as pd
 import pytest
 
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.reports.draw import draw
 from beatssl.results import read_result, to_json
 from beatssl.store.splits import SplitError
-from beatssl.studies.compare import CompareConfig, compare
+from beatssl.studies.compare import compare
+from beatssl.studies.config import CompareConfig
 from beatssl.studies.predictions import read_predictions
+from beatssl.training.diagnosis.config import FinetuneConfig, ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
-from beatssl.training.diagnosis.finetune import FinetuneConfig, finetune
-from beatssl.training.diagnosis.probe import ProbeConfig, probe
+from beatssl.training.diagnosis.finetune import finetune
+from beatssl.training.diagnosis.probe import probe
 
 TINY = {"encoder": "random", "network": EncoderConfig(width=0.25, depth=0.5), "device": "cpu", "bootstrap_draws": 50}
 

@@ -15,13 +15,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.row_signals import RowSignals
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import cohort
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import RecordInputs
 from beatssl.training.diagnosis.label_task import LabelTask
-from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.views.config import ViewsConfig
+from beatssl.views.registry import build_views
 
 
 def step(store: Store, process: int, processes: int) -> list[Tensor]:

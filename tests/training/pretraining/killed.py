@@ -5,11 +5,10 @@ from pathlib import Path
 
 from killing import killed_at
 
-from beatssl.models.encoded import EncoderConfig
-from beatssl.training.optim import OptimConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
-from beatssl.training.run import RunConfig
 
 
 def config(store: Path, out: Path) -> PretrainConfig:

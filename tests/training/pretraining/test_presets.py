@@ -2,10 +2,10 @@ from dataclasses import asdict
 
 import pytest
 
+from beatssl.training.config import RunConfig
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.objectives import METHODS, PRESETS
 from beatssl.training.pretraining.presets import from_values, preset
-from beatssl.training.run import RunConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)

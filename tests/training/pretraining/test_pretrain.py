@@ -10,7 +10,7 @@ import torch
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.tensors import read_tensors
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log

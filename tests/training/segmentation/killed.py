@@ -7,9 +7,8 @@ from pathlib import Path
 
 from killing import killed_at
 
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
-from beatssl.training.run import RunConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.training.config import RunConfig
 from beatssl.training.segmentation.config import OPTIM, FitConfig, SegmentConfig
 from beatssl.training.segmentation.segment import segment
 

@@ -8,16 +8,16 @@ import torch
 
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import open_encoder
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
-from beatssl.training.run import RunConfig, read_log, start_accelerator
+from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.training.config import RunConfig
+from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import OPTIM, VIEWS, FitConfig
 from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
 from beatssl.training.segmentation.marks import classes_of, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import sample_f1
 from beatssl.training.state import STATE
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 
 TINY = EncoderConfig(width=0.25, depth=0.5)
 SMALL = replace(OPTIM, batch_size=5, precision="float32")

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from beatssl.inference.segmenter import EcgSegmenter
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.results import read_result, to_json
-from beatssl.training.run import RunConfig, read_log
+from beatssl.training.config import RunConfig
+from beatssl.training.run import read_log
 from beatssl.training.segmentation.config import OPTIM, FitConfig, SegmentConfig
 from beatssl.training.segmentation.segment import FoldFigures, fold_split, segment
 

@@ -9,18 +9,17 @@ import torch
 from torch import nn
 
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.models.encoder import build_encoder
+from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.loop import train
-from beatssl.training.optim import OptimConfig
-from beatssl.training.run import RunConfig, read_log, start_accelerator
+from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import FitConfig
 from beatssl.training.segmentation.marks import MarkedRows, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import CoTrained, WaveTask, sample_f1, wave_loss
 from beatssl.training.task import NotFinite
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 
 CPU = torch.device("cpu")
 RUN = RunConfig(log_every=1, save_every=1, device="cpu")

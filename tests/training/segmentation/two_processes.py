@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
-from beatssl.training.optim import OptimConfig
+from beatssl.training.config import OptimConfig
 from beatssl.training.segmentation.config import FitConfig
 from beatssl.training.segmentation.marks import marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import WaveTask
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 
 CONFIG = FitConfig(
     decoder=DecoderConfig(width=0.25, kernel=5, dropout=0.0), train="all", optim=OptimConfig(batch_size=4),

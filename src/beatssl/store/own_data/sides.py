@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse
 from jaxtyping import Bool, Float64, Int64
 
+from beatssl.store.config import FOLDS as FOLDS
 from beatssl.store.labels import Labels
 from beatssl.store.own_data.id_matching import match_ids, unmatched
 from beatssl.store.own_data.label_file import is_label_file, label_path
@@ -17,7 +18,6 @@ from beatssl.store.own_data.user_table import read_user_table
 from beatssl.store.splits import SplitError, patients
 from beatssl.store.store import Store
 
-FOLDS = "folds"
 NO_FOLD = -1
 """Of rows on no side; of cross-validation, whose parts are each tested once, of its validation and test fold."""
 

@@ -2,17 +2,14 @@
 
 import copy
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from accelerate import Accelerator
 from jaxtyping import Bool, Float32, Float64, Int64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
@@ -20,97 +17,20 @@ from beatssl.inference.embedding import shown_leads
 from beatssl.inference.row_signals import RowSignals
 from beatssl.results import read_result
 from beatssl.store.own_data.sides import parts_of
+from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
-from beatssl.training.diagnosis.probe import INVERSE_PENALTIES, fit, spread
-from beatssl.training.diagnosis.question import (
-    METRICS,
-    Answer,
-    DiagnosisConfig,
-    Question,
-    ask,
-    conclude,
-    config_hash,
-    embeddings,
-)
+from beatssl.training.diagnosis.probe import fit, spread
+from beatssl.training.diagnosis.question import METRICS, Answer, Question, ask, conclude, config_hash, embeddings
 from beatssl.training.loop import train
-from beatssl.training.optim import Groups, OptimConfig, Share
+from beatssl.training.optim import Groups
 from beatssl.training.random_streams import WEIGHTS, seed_of, seeded
-from beatssl.training.run import RunConfig, start_accelerator
-from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.training.run import start_accelerator
+from beatssl.views.registry import build_views
 from beatssl.views.view import Composed, Signals
-
-_PROBE_RATE, _FRESH_RATE = 3e-4, 3e-3
-
-_EPOCHS, _LEAST_UPDATES = 10, 200
-"""Where neither is given: a small share of the labels needs more than ten passes."""
 
 _MOST_WEIGHT = 20.0
 """Of a positive, and of a negative, beside the other."""
-
-OPTIM = OptimConfig(encoder_rate=0.3, warmup=0.1, average=0.99, precision="bfloat16")
-"""How fine-tuning is optimized unless it is said otherwise."""
-
-
-@checked(frozen=True, config=ConfigDict(extra="forbid"))
-class FinetuneConfig(DiagnosisConfig):
-    """An encoder and a head learn the labels of a store, by gradient.
-
-    The validation fold chooses the update whose weights are kept, thresholds and temperatures; only the test fold's
-    figures are written. A run that was stopped goes on when the same command is given again. From scratch is
-    `--encoder random --init fresh`.
-    """
-
-    train: Literal["all", "head"] = "all"
-    """all: every weight, those of the encoder at a lower rate; head: the encoder stays as it is."""
-    head: Literal["linear", "mlp"] = "linear"
-    """mlp: one hidden layer."""
-    init: Literal["probe", "fresh"] = "probe"
-    """probe: a linear head is initialised from the linear probe on the same labels, and norms keep the statistics that
-    the encoder came with (LP-FT; Kumar et al., ICLR 2022); fresh: random weights and how frequent labels are, norms by
-    the batch, as from scratch. A hidden layer is always fresh."""
-    hidden: Annotated[int, Field(ge=1)] = 256
-    """Width of the hidden layer, where there is one."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Share of the embedding that is hidden from the head."""
-    epochs: Annotated[int, Field(ge=1)] | None = None
-    """How often every record is seen, and how often the validation fold is evaluated. None: 10 times, and more where
-    least_updates asks for it."""
-    least_updates: Annotated[int, Field(ge=1)] | None = None
-    """Updates at least, however few records there are. None: 200 where epochs are None too, else no least."""
-    optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
-    """Optimization."""
-    balance: Share = 0.0
-    """A positive counts (negatives / positives)^balance times: 0 leaves labels as they are, 1 makes both sides weigh
-    the same. Its shift of the log odds is taken back, so that probabilities stay probabilities."""
-    views: ViewsConfig = field(default_factory=ViewsConfig)
-    """How records are augmented while every weight is trained; by default not at all."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
-    """How the run is carried out and logged."""
-
-    def __post_init__(self) -> None:
-        if self.train == "head" and self.views != ViewsConfig():
-            raise ValueError("views change what the encoder sees, and with train='head' it sees every record once; "
-                             "leave views out, or train='all'")  # fmt: skip
-
-    @property
-    def epoch_count(self) -> int:
-        """`epochs`, or as many as there are by default."""
-        return self.epochs or _EPOCHS
-
-    @property
-    def update_minimum(self) -> int:
-        """`least_updates`, or what holds where it is not given: epochs that were asked for are not exceeded."""
-        return self.least_updates or (_LEAST_UPDATES if self.epochs is None else 1)
-
-    @property
-    def from_probe(self) -> bool:
-        """Whether every weight is trained, initialised from the linear probe."""
-        return self.train == "all" and self.init == "probe" and self.head == "linear"
-
-    def optimization(self) -> OptimConfig:
-        """`optim` with the rate that is used."""
-        return replace(self.optim, rate=self.optim.rate or (_PROBE_RATE if self.from_probe else _FRESH_RATE))
 
 
 def finetune(config: FinetuneConfig) -> DiagnosisFigures:
@@ -131,7 +51,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     values: Float32[np.ndarray, "row feature"] | None = None
     if config.train == "head" or config.from_probe:
         question.opened.encoder.to(accelerator.device)
-        values = embeddings(question, config.shown_leads, device=accelerator.device)
+        values = embeddings(question, config, device=accelerator.device)
     signals = RowSignals(question.store)
     answers: list[Answer] = []
     for draw, used in enumerate(question.draws):
@@ -146,7 +66,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
     """All that the weights depend on."""
-    free = ("out", "run", "bootstrap_draws")
+    free = ("out", "run", "bootstrap_draws", "cache")
     values = {name: value for name, value in asdict(config).items() if name not in free}
     values |= {"epochs": config.epoch_count, "least_updates": config.update_minimum}
     made_of = {"store": str(config.store.resolve()), "inputs": config_hash(config, question.opened, question.store)}

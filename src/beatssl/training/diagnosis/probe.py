@@ -1,47 +1,25 @@
 """The linear probe: logistic regression on the embeddings of a frozen encoder."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
-from beatssl.inference.device import Device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.inference.embedding import embed
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, validation_only
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.store import Store
+from beatssl.training.diagnosis.config import ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
 from beatssl.training.diagnosis.linear import Linear, fit_path
 from beatssl.training.diagnosis.question import METRICS as METRICS
 from beatssl.training.diagnosis.question import PREDICTIONS as PREDICTIONS
-from beatssl.training.diagnosis.question import Answer, DiagnosisConfig, Question, ask, conclude, embeddings
+from beatssl.training.diagnosis.question import Answer, Question, ask, conclude, embeddings
 from beatssl.training.diagnosis.question import config_hash as config_hash
-
-INVERSE_PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class ProbeConfig(DiagnosisConfig):
-    """Logistic regression on a frozen encoder's embeddings of a labelled store.
-
-    Embeddings of whole records are standardised on the training folds. The validation fold decides the penalty, one for
-    all labels, and each label's threshold and temperature. Figures are of the test fold.
-    """
-
-    inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES
-    """Penalties to choose from, as scikit-learn's C."""
-    batch_size: Annotated[int, Field(ge=1)] = 256
-    """Records encoded at once."""
-    device: Device = "auto"
-    """Where the encoder runs; the regression is fitted on the CPU."""
-    overwrite: bool = False
-    """Replace the results of another command in `out`."""
 
 
 def probe(config: ProbeConfig) -> DiagnosisFigures:
@@ -60,7 +38,7 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
     encoder = question.opened.encoder
     device = torch_device(config.device)
     encoder.to(device)
-    values = embeddings(question, config.shown_leads, config.batch_size, device)
+    values = embeddings(question, config, config.batch_size, device)
     encoder.cpu()
     answers: list[Answer] = []
     for group, used in question.rounds:

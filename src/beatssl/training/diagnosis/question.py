@@ -3,31 +3,28 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import tyro
 from jaxtyping import Bool, Float32
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked
 
 from beatssl.files import make_folder, write_bytes
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.embedding import embed
+from beatssl.inference.embedding_cache import cached_embed
 from beatssl.inference.model_folder import save_model
 from beatssl.inference.source import Opened, open_encoder
+from beatssl.inference.tensors import hash_of_weights
 from beatssl.metrics.calibration import chances
-from beatssl.models.encoded import EncoderConfig
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, cohort, labels_of, parse_folds, validation_only
 from beatssl.store.own_data.label_file import is_label_file, label_path
 from beatssl.store.own_data.sides import FOLDS, NO_FOLD, Sides, in_parts, parts_of, sided, sides_table
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
+from beatssl.training.diagnosis.config import DiagnosisConfig
 from beatssl.training.diagnosis.cross_validation import calibration_over_parts, figures_over_parts
 from beatssl.training.diagnosis.figures import (
     DiagnosisFigures,
@@ -40,48 +37,6 @@ from beatssl.training.diagnosis.figures import (
 )
 
 METRICS, PREDICTIONS, HEAD, SPLIT = "metrics.json", "predictions.parquet", "head", "split.csv"
-
-
-@checked(frozen=True, config=ConfigDict(extra="forbid"))
-class DiagnosisConfig:
-    """Labels of a store, to be predicted by an encoder and a head."""
-
-    store: tyro.conf.Positional[Path]
-    """Folder of a prepared store with labels and folds."""
-    out: Path
-    """Folder for metrics.json, predictions.parquet and the head."""
-    encoder: str = "default"
-    """Run or checkpoint; "default": the bundled weights; "random": an untrained network."""
-    network: EncoderConfig = field(default_factory=EncoderConfig)
-    """Name and size of the network where the encoder is random."""
-    labels: str = "superclass"
-    """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
-    of 1, 0 and empty (not known) for each label, or one column of names, each of which becomes a label. my.csv:AF,VT
-    takes some columns of it."""
-    split: str = FOLDS
-    """folds: the store's, by the next three options; column:NAME: train, valid and test, or folds, in a column of the
-    store's records; random, or random:70,15,15 (shares): drawn by patient and stratified by label; a CSV file of
-    record_id and split; kfold:5 (probe): every part is the test part once."""
-    train_folds: str = "1-7"
-    """Training folds."""
-    valid_fold: int = 8
-    """Validation fold: decides penalty or epoch, thresholds and temperatures."""
-    test_fold: int = 9
-    """Test fold: the figures are of its records."""
-    validation_only: bool = False
-    """Give the figures of the validation fold and do not read the test fold: for choosing between configurations."""
-    label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the training patients whose labels are used."""
-    draws: Annotated[int, Field(ge=1)] = 5
-    """How often that share is drawn; a share of 1 is drawn once."""
-    keep_unlabelled: bool = False
-    """Keep records without a label in the set, as negatives of every label."""
-    shown_leads: tuple[str, ...] = ()
-    """Leads kept in validation and test records, as on a device with fewer; training records keep all. Empty: all."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Of the draws, the bootstrap, a random encoder, and training."""
-    bootstrap_draws: Annotated[int, Field(ge=1)] = 1000
-    """Draws of patients behind each interval."""
 
 
 @dataclass(frozen=True)
@@ -173,14 +128,16 @@ def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
 
 
 def embeddings(
-    question: Question, shown_leads: Sequence[str], batch_size: int = 256, device: torch.device | str = "cpu"
+    question: Question, config: DiagnosisConfig, batch_size: int = 256, device: torch.device | str = "cpu"
 ) -> Float32[np.ndarray, "row embedding"]:
-    """Of the cohort's rows by the frozen encoder; validation and test rows with `shown_leads` alone, if any."""
+    """Of the cohort's rows by the frozen encoder; validation and test rows with the `shown_leads` alone, if any."""
     group, encoder, store = question.group, question.opened.encoder, question.store
-    values = embed(encoder, store, group.row, batch_size, device)
-    if shown_leads:
+    values = cached_embed(encoder, store, group.row, batch_size, device, cache=config.cache)
+    if config.shown_leads:
         held_out = group.valid | group.test
-        values[held_out] = embed(encoder, store, group.row[held_out], batch_size, device, leads=shown_leads)
+        values[held_out] = cached_embed(
+            encoder, store, group.row[held_out], batch_size, device, config.shown_leads, config.cache
+        )
     return values
 
 
@@ -236,11 +193,8 @@ def _figures(
 
 def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
     """Twelve hexadecimal digits of all that the figures depend on: config, own files, weights and store."""
-    weights = hashlib.sha256()
-    for name, value in opened.encoder.state_dict().items():
-        weights.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    made_of = [_settings(config), opened.name, opened.provenance, weights.hexdigest(), store.manifest["config"],
-               store.manifest["inputs"]]  # fmt: skip
+    weights, made = hash_of_weights(opened.encoder), [store.manifest[name] for name in ("config", "inputs")]
+    made_of = [_settings(config), opened.name, opened.provenance, weights, *made]
     files = [label_path(text) for text in (config.labels, config.split) if is_label_file(text)]
     made_of += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -248,7 +202,8 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     """The config without paths, device and logging, which the figures do not depend on, nor the usual split."""
-    free = ("out", "store", "encoder", "device", "run", "overwrite", *(["split"] if config.split == FOLDS else []))
+    usual = ("split",) if config.split == FOLDS else ()
+    free = ("out", "store", "encoder", "device", "run", "overwrite", "cache", *usual)
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 

@@ -2,18 +2,17 @@
 
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.models.encoded import EncoderConfig
-from beatssl.store.labels import parse_folds
-from beatssl.training.optim import OptimConfig
-from beatssl.training.pretraining.objective import Preset
-from beatssl.training.pretraining.presets import preset
-from beatssl.training.run import RunConfig
+from beatssl.models.config import EncoderConfig
+from beatssl.training.config import OptimConfig, RunConfig
+
+if TYPE_CHECKING:
+    from beatssl.training.pretraining.objective import Preset
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -63,6 +62,8 @@ class PretrainConfig:
     """Validation fold, on which they are scored; the test fold is never read while training."""
 
     def __post_init__(self) -> None:
+        from beatssl.store.labels import parse_folds
+
         if not self.stores:
             raise ValueError("no store to train on; name one")
         if self.optim.batch_size < 2:
@@ -70,8 +71,10 @@ class PretrainConfig:
         parse_folds(self.folds)
         self.values()
 
-    def values(self) -> Preset:
+    def values(self) -> "Preset":
         """The preset with what `set` changes."""
+        from beatssl.training.pretraining.presets import preset
+
         return preset(self.preset, self.set)
 
     def what_counts(self) -> dict[str, Any]:

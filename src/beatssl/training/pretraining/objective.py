@@ -13,7 +13,7 @@ from beatssl.models.encoded import Encoder
 from beatssl.training.pretraining.batches import Batch
 from beatssl.training.pretraining.columns import Columns, Rows
 from beatssl.training.task import Losses
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 from beatssl.views.view import Composed, Signals
 from beatssl.views.window import window
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from beatssl.training.pretraining.objective import Preset
 from beatssl.training.pretraining.objectives import METHODS, PRESETS
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 
 
 def preset(name: str, changes: Sequence[str] = ()) -> Preset:

@@ -8,11 +8,9 @@ import tyro
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from beatssl.models.decoder import DecoderConfig
-from beatssl.models.encoded import EncoderConfig
-from beatssl.training.optim import OptimConfig, Share
-from beatssl.training.run import RunConfig
-from beatssl.views.registry import ViewsConfig
+from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.training.config import OptimConfig, RunConfig, Share
+from beatssl.views.config import ViewsConfig
 
 VIEWS = ViewsConfig(
     temporal_scaling=0.4, wave_amplitude=0.2, amplitude=1.0, noise=0.1, wander=0.1, lead_mask=0.6

@@ -11,8 +11,8 @@ from beatssl.inference.model_config import Provenance
 from beatssl.inference.segmenter import EcgSegmenter, build_decoder
 from beatssl.models.encoder import Encoder
 from beatssl.signals.preparation import Preparation
+from beatssl.training.config import RunConfig
 from beatssl.training.loop import Trained, train
-from beatssl.training.run import RunConfig
 from beatssl.training.segmentation.config import FitConfig
 from beatssl.training.segmentation.task import WaveRows, WaveTask
 

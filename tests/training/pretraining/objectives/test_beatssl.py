@@ -8,7 +8,7 @@ import torch
 
 from beatssl.losses.contrast import contrast
 from beatssl.losses.regression import masked_regression
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import make_batch
 from beatssl.training.pretraining.columns import Columns, load_rows

@@ -6,7 +6,8 @@ from beatssl.targets.soft import hard_targets
 from beatssl.training.pretraining.columns import load_rows
 from beatssl.training.pretraining.objective import ViewMaker
 from beatssl.training.pretraining.objectives.cmsc import METHOD, CmscSettings
-from beatssl.views.registry import ViewsConfig, build_views
+from beatssl.views.config import ViewsConfig
+from beatssl.views.registry import build_views
 
 from .test_contract import objective_on
 

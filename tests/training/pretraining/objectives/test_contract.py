@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import make_batch
 from beatssl.training.pretraining.objective import ViewMaker

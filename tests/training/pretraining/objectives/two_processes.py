@@ -12,7 +12,7 @@ from sharing import compared
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from beatssl.models.encoded import EncoderConfig
+from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import Batches
 from beatssl.training.pretraining.columns import Rows, load_rows

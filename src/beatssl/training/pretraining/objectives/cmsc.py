@@ -21,7 +21,7 @@ from beatssl.training.pretraining.columns import Columns, Rows
 from beatssl.training.pretraining.diagnostics import Compared, contrast_figures, contrast_warnings
 from beatssl.training.pretraining.objective import Method, Objective, Preset, ViewMaker
 from beatssl.training.task import Losses
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 from beatssl.views.view import Signals
 from beatssl.views.window import cut
 

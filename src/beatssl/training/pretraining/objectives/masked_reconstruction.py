@@ -16,7 +16,7 @@ from beatssl.training.pretraining.batches import Batch
 from beatssl.training.pretraining.columns import Columns
 from beatssl.training.pretraining.objective import Method, Objective, Preset, ViewMaker
 from beatssl.training.task import Losses
-from beatssl.views.registry import ViewsConfig
+from beatssl.views.config import ViewsConfig
 from beatssl.views.view import Signals, inside
 
 
