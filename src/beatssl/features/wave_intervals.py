@@ -1,7 +1,7 @@
 """Intervals, rate and axes of a record from the waves of its single leads: median over leads and beats, with spread."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,53 @@ _LEVEL_S = (-0.024, -0.004)  # before the QRS onset: the level that areas are ta
 _LEAST_SHARE = 0.5  # of the leads that have QRS complexes: fewer are no beat of the record
 _QUARTERS = np.array([0.25, 0.5, 0.75])
 _AREA_HZ = 400.0  # points of a wave that its area is taken over
+_SAME_BEAT_S = 0.15  # between R as found elsewhere and the middle of the leads' QRS
 _APART_S = 10.0  # between leads on one time axis: more than any wave reaches
+
+
+@dataclass(frozen=True, slots=True)
+class WaveMeasures:
+    """What `measure_waves` reads off the waves of a record, or of a part of one, before any median is taken."""
+
+    r_s: Float64[np.ndarray, " beat"]
+    """The beats, R where most leads have a QRS."""
+    over_leads: GlobalBeats
+    """Boundaries of each of these beats over the leads together, NaN where no lead has the wave."""
+    share: Float32[np.ndarray, "beat 3"]
+    """Share of the beat's leads (those with a QRS) in which P, QRS and T were found."""
+    lead_r_s: Float64[np.ndarray, " lead_beat"]
+    within: Fiducials
+    """Boundaries of every beat of every lead by that lead alone, from its own R in `lead_r_s`."""
+    net: Float64[np.ndarray, "beat 3 2"]
+    """Net areas of P, QRS and T in I and aVF; NaN where not measurable."""
+
+    @classmethod
+    def joined(cls, parts: Sequence["WaveMeasures"]) -> "WaveMeasures":
+        """Those of consecutive parts of a record as one."""
+        names = [field.name for field in fields(GlobalBeats)]
+        over = {name: np.concatenate([getattr(part.over_leads, name) for part in parts]) for name in names}
+        within = {name: np.concatenate([getattr(part.within, name) for part in parts]) for name in _TIMES}
+        rest = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("r_s", "share", "lead_r_s", "net")
+        }
+        return cls(over_leads=GlobalBeats(**over), within=Fiducials(**within), **rest)
+
+    def part(self, start_s: float, stop_s: float, shift_s: float) -> "WaveMeasures":
+        """The beats from `start_s` to before `stop_s`, all times moved by `shift_s`."""
+        beat = (self.r_s >= start_s) & (self.r_s < stop_s)
+        lead_beat = (self.lead_r_s >= start_s) & (self.lead_r_s < stop_s)
+        over = {field.name: getattr(self.over_leads, field.name)[beat] + shift_s for field in fields(GlobalBeats)}
+        within = {name: getattr(self.within, name)[lead_beat] for name in _TIMES}
+        return WaveMeasures(
+            self.r_s[beat] + shift_s, GlobalBeats(**over), self.share[beat], self.lead_r_s[lead_beat] + shift_s,
+            Fiducials(**within), self.net[beat],
+        )  # fmt: skip
+
+    def of_beats(self, rr_s: Float32[np.ndarray, " beat"]) -> dict[str, Float32[np.ndarray, " beat"]]:
+        """Intervals of every beat over the leads together, named as `intervals.DEFINITIONS`; QT is corrected with
+        `rr_s`."""
+        return intervals.measure(_from_r(self.over_leads, self.r_s), rr_s)
 
 
 def wave_intervals(
@@ -77,21 +123,58 @@ def wave_intervals(
         A line for each of `DEFINITIONS`: `value` (median), `spread` (interquartile range), `count` (of lead-beats; of
         RR intervals for the rate, of beats for axes). NaN, and a count of 0, where it is not measurable.
     """
+    measures = measure_waves(waves, ecg_mv, leads, fs_hz)
+    return summary(measures, np.diff(measures.r_s))
+
+
+def measure_waves(
+    waves: pd.DataFrame,
+    ecg_mv: Float32[np.ndarray, "lead time"] | None = None,
+    leads: Sequence[str] = LEADS,
+    fs_hz: float = 100.0,
+    beats_s: Float64[np.ndarray, " some_beat"] | None = None,
+) -> WaveMeasures:
+    """Boundaries and areas of every beat; arguments as those of `wave_intervals`.
+
+    `beats_s`: R times of the beats that count, found by other means; a beat of the waves counts that is the nearest one
+    to any of them and within 150 ms. None: those that at least half of the leads with QRS complexes have.
+    """
     marks = _Marks.of(waves)
     beats = marks.beats()
-    r_s = _common_beats(marks, beats.r_peak_s)
-    rr_s = np.diff(r_s)
-    median_rr_s = float(np.median(rr_s)) if rr_s.size else np.nan
+    if beats_s is None:
+        r_s = _common_beats(marks, beats.r_peak_s)
+    else:
+        r_s = beats.r_peak_s[match_times(beats_s, beats.r_peak_s, _SAME_BEAT_S)[1]]
     own = _LeadBeats.of(marks)
-    samples = {"rate_bpm": 60 / rr_s} | own.intervals(median_rr_s)
-    lines = {name: _summary(samples[name]) for name in ("rate_bpm", *_OF_BEATS)}
-    together = own.over_leads(r_s, median_rr_s)
-    lines |= {global_name(name): _summary(together[name]) for name in _OF_BEATS}
-    lines |= dict.fromkeys(_AXES, (np.nan, np.nan, 0))
+    over, share = own.over_leads(r_s)
+    net = np.full((len(r_s), len(_AXES), 2), np.nan)
     if ecg_mv is not None and len(beats):
         limb_mv = to_twelve(ecg_mv, leads)[[LEADS.index("I"), LEADS.index("aVF")]]
         kept = np.isin(beats.r_peak_s, r_s)
-        lines |= {name: _axis(limb_mv, fs_hz, beats, kept, *ends) for name, ends in _AXES.items()}
+        for number, ends in enumerate(_AXES.values()):
+            net[:, number] = _net_areas(limb_mv, fs_hz, beats, kept, *ends)
+    return WaveMeasures(r_s, over, share, own.marks.r_peak_s - own.shift_s, _from_r(own.marks, own.marks.r_peak_s), net)
+
+
+def summary(
+    measures: WaveMeasures,
+    rr_s: Float64[np.ndarray, " interval"],
+    corrected_by_s: Callable[[Float64[np.ndarray, " time"]], Float64[np.ndarray, " time"]] | None = None,
+) -> pd.DataFrame:
+    """The table of `wave_intervals` from all beats, and the RR intervals between them.
+
+    `corrected_by_s` gives the RR interval by which the QT of beats at some times is corrected; None: the median of all.
+    """
+    median = np.float64(np.median(rr_s)) if rr_s.size else np.float64(np.nan)
+    by_lead, by_beat = (
+        np.full(len(times_s), median) if corrected_by_s is None else corrected_by_s(times_s)
+        for times_s in (measures.lead_r_s, measures.r_s)
+    )
+    within = intervals.measure(measures.within, by_lead.astype(np.float32))
+    together = measures.of_beats(by_beat.astype(np.float32))
+    lines = {"rate_bpm": _summary(60 / rr_s)} | {name: _summary(within[name]) for name in _OF_BEATS}
+    lines |= {global_name(name): _summary(together[name]) for name in _OF_BEATS}
+    lines |= {name: _axis(measures.net[:, number]) for number, name in enumerate(_AXES)}
     value, spread, count = zip(*(lines[name] for name in DEFINITIONS), strict=True)
     columns = {"value": np.array(value), "spread": np.array(spread), "count": np.array(count, np.int64)}
     return pd.DataFrame(columns, _MEASURES)
@@ -161,25 +244,28 @@ class _LeadBeats(NamedTuple):
         own = GlobalBeats(*(getattr(beats, name)[real] for name in _TIMES))
         return cls(lead, shift_s[lead], own)
 
-    def intervals(self, rr_s: float) -> dict[str, Float32[np.ndarray, " beat"]]:
-        """Intervals of every beat of every lead."""
-        return _intervals(self.marks, self.marks.r_peak_s, rr_s)
-
-    def over_leads(self, r_s: Float64[np.ndarray, " beat"], rr_s: float) -> dict[str, Float32[np.ndarray, " beat"]]:
-        """Intervals of the record's beats at `r_s`, over their leads together."""
+    def over_leads(self, r_s: Float64[np.ndarray, " beat"]) -> tuple[GlobalBeats, Float32[np.ndarray, "beat 3"]]:
+        """Boundaries of the record's beats at `r_s` over their leads together, and in what share of these leads P, QRS
+        and T are."""
+        none = np.full(len(r_s), np.nan)
         if not r_s.size or not self.lead.size:
-            return _intervals(GlobalBeats(*(np.full(len(r_s), np.nan) for _ in _TIMES)), r_s, rr_s)
+            return GlobalBeats(*(none for _ in _TIMES)), np.zeros((len(r_s), 3), np.float32)
         own_s = self.marks.r_peak_s - self.shift_s
         beat = np.clip(np.searchsorted((r_s[:-1] + r_s[1:]) / 2, own_s), 0, len(r_s) - 1)
         near = np.abs(own_s - r_s[beat]) <= SAME_WAVE_S
-        over: list[Float64[np.ndarray, " beat"]] = []
+        over: dict[str, Float64[np.ndarray, " beat"]] = {}
+        there: list[Float64[np.ndarray, " beat"]] = []
         for name in _TIMES:
             of_lead = np.full((len(r_s), int(self.lead.max()) + 1), np.nan)
             of_lead[beat[near], self.lead[near]] = (getattr(self.marks, name) - self.shift_s)[near]
-            over.append(_of_a_quarter(of_lead, latest=name.endswith("offset_s")))
-        return _intervals(GlobalBeats(*over), r_s, rr_s)
+            over[name] = _of_a_quarter(of_lead, latest=name.endswith("offset_s"))
+            if name in _PEAKS:
+                there.append(np.isfinite(of_lead).sum(axis=1))
+        leads = np.maximum(there[1], 1)
+        return GlobalBeats(**over), (np.stack(there, axis=1) / leads[:, None]).astype(np.float32)
 
 
+_PEAKS = ("p_peak_s", "r_peak_s", "t_peak_s")
 _TIMES = tuple(field.name for field in fields(Fiducials))
 
 
@@ -191,12 +277,8 @@ def _of_a_quarter(times_s: Float64[np.ndarray, "beat lead"], latest: bool) -> Fl
     return -found if latest else found
 
 
-def _intervals(
-    marks: GlobalBeats, r_s: Float64[np.ndarray, " beat"], rr_s: float
-) -> dict[str, Float32[np.ndarray, " beat"]]:
-    from_r = (getattr(marks, name) - r_s for name in _TIMES)
-    relative = Fiducials(*(times.astype(np.float32) for times in from_r))
-    return intervals.measure(relative, np.full(len(r_s), rr_s, np.float32))
+def _from_r(marks: GlobalBeats, r_s: Float64[np.ndarray, " beat"]) -> Fiducials:
+    return Fiducials(*((getattr(marks, name) - r_s).astype(np.float32) for name in _TIMES))
 
 
 def _summary(values: np.ndarray) -> tuple[float, float, int]:
@@ -212,23 +294,30 @@ def _quartiles(values: np.ndarray) -> Float64[np.ndarray, "3"]:
     return np.interp(_QUARTERS * (values.size - 1), np.arange(values.size), np.sort(values))
 
 
-def _axis(
-    limb_mv: Float32[np.ndarray, "2 time"],
-    fs_hz: float,
-    beats: GlobalBeats,
-    kept: np.ndarray,
-    begin: str,
-    end: str,
-) -> tuple[float, float, int]:
+def _axis(net: Float64[np.ndarray, "beat 2"]) -> tuple[float, float, int]:
     """Axis of the median net area of I and aVF, and how far the single beats' axes scatter about it."""
-    spans = np.stack([getattr(beats, name)[kept] for name in (begin, end, "qrs_onset_s")])
-    net = _areas(limb_mv, fs_hz, *spans[:, np.isfinite(spans).all(axis=0)])
     net = net[np.isfinite(net).all(axis=1)]
     if not len(net):
         return np.nan, np.nan, 0
     axis = float(frontal_axis_deg(np.median(net, axis=0)[None])[0])
     low, _, high = _quartiles((frontal_axis_deg(net) - axis + 180) % 360 - 180)
     return axis, float(high - low), len(net)
+
+
+def _net_areas(
+    limb_mv: Float32[np.ndarray, "2 time"],
+    fs_hz: float,
+    beats: GlobalBeats,
+    kept: Bool[np.ndarray, " beat"],
+    begin: str,
+    end: str,
+) -> Float64[np.ndarray, "kept 2"]:
+    """Net area of one wave of each kept beat in I and aVF; NaN where a boundary is missing."""
+    spans = np.stack([getattr(beats, name)[kept] for name in (begin, end, "qrs_onset_s")])
+    there = np.isfinite(spans).all(axis=0)
+    out = np.full((spans.shape[1], 2), np.nan)
+    out[there] = _areas(limb_mv, fs_hz, *spans[:, there])
+    return out
 
 
 def _areas(

@@ -16,7 +16,7 @@ from beatssl.inference.decimation import Decimation
 from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
-from beatssl.inference.sliding_windows import blended
+from beatssl.inference.sliding_windows import WINDOW_S, blended
 from beatssl.models.config import DecoderConfig
 from beatssl.models.decoder import WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
@@ -171,16 +171,20 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
     @torch.inference_mode()
     def of_prepared(
-        self, ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], preparation: Preparation
+        self,
+        ecg_mv: Float32[np.ndarray, "lead time"],
+        leads: Sequence[str],
+        preparation: Preparation,
+        window_s: float = WINDOW_S,
     ) -> Float32[np.ndarray, "lead 4 time"]:
         """As `probabilities`, of one record of any length that was prepared already, NaN where not measured.
 
-        Long records go through in windows that blend. Raises CheckpointError where `preparation`, that of the record,
-        is another than the segmenter's; its leads may be any.
+        Long records go through in windows of `window_s` that blend. Raises CheckpointError where `preparation`, that of
+        the record, is another than the segmenter's; its leads may be any.
         """
         self.check_preparation(preparation, "the record")
         slot = slots(leads)
-        windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1])
+        windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
         parts = [
             self.of_batch(
                 np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
@@ -245,6 +249,12 @@ def slots(leads: Sequence[str]) -> Int[np.ndarray, " lead"]:
 
 
 def _fast_half() -> bool:
-    """Whether this processor multiplies in bfloat16 itself; without that float32 is faster, and as good."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capability and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Whether this processor multiplies in bfloat16 itself; without that float32 is faster, and as good.
+
+    oneDNN takes bfloat16 on every processor with AVX-512, but most of these only imitate it, at a third of the speed.
+    """
+    itself: tuple[Callable[[], bool], ...] = (
+        torch.cpu._is_avx512_bf16_supported,  # pyright: ignore[reportPrivateUsage]  torch has no public name for it
+        torch.cpu._is_amx_tile_supported,  # pyright: ignore[reportPrivateUsage]
+    )
+    return any(there() for there in itself)

@@ -11,16 +11,16 @@ WINDOW_S, OVERLAP_S, EDGE_S = 10.0, 4.0, 1.0
 Join = Callable[[Float32[np.ndarray, "window lead class part"]], Float32[np.ndarray, "lead class time"]]
 
 
-def blended(samples: int, fs_hz: float, coarsest: int = 32) -> tuple[list[slice], Join]:
-    """Windows that cover a record, all of one length, and how their results become one.
+def blended(samples: int, fs_hz: float, coarsest: int = 32, window_s: float = WINDOW_S) -> tuple[list[slice], Join]:
+    """Windows that cover a record, all of `window_s`, and how their results become one.
 
     A record of up to a window and a half is one window. In a longer one each sample is the mean of its windows,
     weighted by how far inside each it lies: 0 in the outer `EDGE_S`, then rising evenly to 1 over the rest of the
     overlap. So the result is continuous, and at no place does a window's end count where another's middle does.
     Windows begin at multiples of `coarsest` samples, the network's coarsest step: all cut time into the same steps.
     """
-    length = round(WINDOW_S * fs_hz)
-    step = max(1, int((WINDOW_S - OVERLAP_S) * fs_hz) // coarsest) * coarsest
+    length = round(window_s * fs_hz)
+    step = max(1, int((window_s - OVERLAP_S) * fs_hz) // coarsest) * coarsest
     if samples <= 1.5 * length:
         return [slice(0, samples)], lambda parts: parts[0]
     starts = [*range(0, samples - length, step), samples - length]
