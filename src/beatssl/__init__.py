@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from beatssl.analysis.analyze import analyze as analyze
     from beatssl.analysis.config import AnalyzeConfig as AnalyzeConfig
     from beatssl.analysis.config import InspectConfig as InspectConfig
+    from beatssl.analysis.document import analysis_schema as analysis_schema
     from beatssl.analysis.embed import Embeddings as Embeddings
     from beatssl.analysis.embed import embed as embed
     from beatssl.analysis.inspect_files import inspect_files as inspect_files
+    from beatssl.analysis.model import EcgModel as EcgModel
+    from beatssl.analysis.model import load as load
+    from beatssl.analysis.result import Analysis as Analysis
     from beatssl.beats.peaks import find_r_peaks as find_r_peaks
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
     from beatssl.training.segmentation.segment import segment as segment
 
 _HOME = {
+    "Analysis": "analysis.result",
+    "analysis_schema": "analysis.document",
     "analyze": "analysis.analyze",
     "AnalyzeConfig": "analysis.config",
     "AnalyzeResult": "analysis.analyze",
@@ -85,6 +91,7 @@ _HOME = {
     "download": "records.download",
     "draw_classification": "reports.classification_pictures",
     "ecg_paper": "drawing.ecg_paper",
+    "EcgModel": "analysis.model",
     "EcgClassifier": "inference.classifier",
     "EcgSegmenter": "inference.segmenter",
     "embed": "analysis.embed",
@@ -95,6 +102,7 @@ _HOME = {
     "FinetuneConfig": "training.diagnosis.config",
     "inspect_files": "analysis.inspect_files",
     "InspectConfig": "analysis.config",
+    "load": "analysis.model",
     "open_stores": "store.store",
     "Preparation": "signals.preparation",
     "prepare": "store.prepare",
@@ -123,6 +131,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Analysis",
     "AnalyzeConfig",
     "AnalyzeResult",
     "BeatEncoder",
@@ -132,6 +141,7 @@ __all__ = [
     "Definition",
     "DemoConfig",
     "EcgClassifier",
+    "EcgModel",
     "EcgSegmenter",
     "Embeddings",
     "FileOptions",
@@ -150,6 +160,7 @@ __all__ = [
     "TablesConfig",
     "TransferConfig",
     "__version__",
+    "analysis_schema",
     "analyze",
     "bench",
     "check",
@@ -163,6 +174,7 @@ __all__ = [
     "find_r_peaks",
     "finetune",
     "inspect_files",
+    "load",
     "open_stores",
     "prepare",
     "pretrain",

@@ -333,13 +333,13 @@ VERBS: dict[str, Verb] = {
         f"finished folds are kept; of the others {_STATES}",
     ),
     "analyze": Verb(
-        "waves and intervals of ECG files, folders of them and stores",
+        "beats, rhythm, waves, intervals, classes and quality of ECG files, folders of them and stores",
         "beatssl.analysis.analyze",
         "analyze",
         "AnalyzeConfig",
-        "beatssl analyze data/files stores/ludb --out runs/waves",
+        "beatssl analyze ward7/ecg.dcm",
         show_analyzed,
-        "no table was written, the same command begins again",
+        "with --out finished parts of 50 records are kept, the same command does the others",
     ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",

@@ -1,33 +1,42 @@
-"""The verb `analyze`: waves and intervals of files, folders of files and stores, as tables."""
+"""The verb `analyze`: files, folders of files and stores, as a report, as tables, JSON and annotations."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import joblib
 
 from beatssl.analysis.config import AnalyzeConfig
-from beatssl.analysis.waves import Found, nothing_found, of_files, of_store
+from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, read_part
+from beatssl.analysis.result import USE
+from beatssl.analysis.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
+from beatssl.files import make_folder, read_json, write_json
 from beatssl.inference.device import torch_device
-from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.progress import progress
 from beatssl.records.files import located
-from beatssl.records.formats.options import FileOptions
 from beatssl.signals.waves import WAVE_CLASSES
-from beatssl.store.layout import MANIFEST, PLAN
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.shards.reading import Reject
-from beatssl.store.store import Store
 
-WAVES, INTERVALS, REFUSED = "waves.parquet", "intervals.parquet", "refused.parquet"
+__all__ = ["INTERVALS", "RECORDS", "REFUSED", "WAVES", "AnalyzeResult", "analyze"]
+
+_FREE = ("keep_going", "workers")
+_COLUMNS = {
+    "record_id": "record", "duration_s": "s", "beats": "beats", "rate_bpm": "/min",
+    "pr_interval_global_ms": "PR", "qrs_duration_global_ms": "QRS", "qt_interval_global_ms": "QT",
+    "quality": "quality", "flags": "flags",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class AnalyzeResult:
     """What was found, counted; the tables are in the folder."""
 
-    out: Path
+    out: Path | None
     records: int
-    """Records that were segmented."""
+    """Records that were analysed."""
     refused: int
     """Records that could not be used."""
     waves: dict[str, int]
@@ -36,59 +45,110 @@ class AnalyzeResult:
     """The records that could not be used, each with its reason."""
     complete: bool = True
     """Whether the command ends with status 0: nothing was refused, or `keep_going`."""
+    text: str = ""
+    """Without `out`: the report of one record, the table of several, or their JSON, a line each."""
 
     def __str__(self) -> str:
+        if self.out is None:
+            return self.text
         found = ", ".join(f"{count:,} {name}" for name, count in self.waves.items())
         refused = f"; {self.refused:,} could not be used, see {REFUSED}" if self.refused else ""
-        return f"{self.out}: {self.records:,} records, waves in all leads: {found}{refused}"
+        return f"{self.out}: {self.records:,} records, waves in all leads: {found}{refused}. {USE}"
 
 
 def analyze(config: AnalyzeConfig) -> AnalyzeResult:
-    """Find the waves of every record at `paths`, and write them to `out`/waves.parquet, a line a wave.
+    """Analyse every record at `paths`; `EcgModel.analyze` says what is found.
 
-    `out`/intervals.parquet holds PR, QRS, QT, QTc, rate and axes measured from them (see `features.wave_intervals`),
-    `out`/refused.parquet the records that could not be used, with their reasons.
+    With `out`: records.parquet (a line a record), waves.parquet (a line a wave), intervals.parquet (a line a measure),
+    refused.parquet (what could not be used, and why), and in folders of their names the JSON, the tables of beats and
+    the annotations of each record. Stopped, even by a kill, the same command goes on after the last 50 records.
 
     Raises FileNotFoundError for a path that is not there and for a folder without any ECG, CheckpointError where there
-    is no such segmenter, or a store was prepared otherwise than it expects.
+    is no such model, or a store was prepared otherwise than it expects.
     """
-    for path in config.paths:
-        located(path)
-    asked = asked_of("analyze", config, ("keep_going",))
-    check_folder(config.out, asked, config.overwrite)
-    segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
-    found: list[Found] = []
-    refused: list[Reject] = []
-    for path in config.paths:
-        for one in _found_at(segmenter, path, config.files):
-            if isinstance(one, Reject):
-                refused.append(one)
-            else:
-                found.append(one)
-    tables = found or [nothing_found()]
-    waves = pd.concat([one.waves for one in tables], ignore_index=True)
-    intervals = pd.concat([one.intervals for one in tables], ignore_index=True)
+    paths = tuple(path if is_store(path) else located(path) for path in config.paths)
+    asked = asked_of("analyze", config, _FREE)
+    if config.out is not None:
+        check_folder(config.out, asked, config.overwrite)
+    jobs = jobs_of(paths, config.files)
+    alone = sum(job.records for job in jobs) == 1
+    if config.out is None:
+        parts = list(_made(jobs, config, alone))
+        return _result(config, parts, _shown(parts, config.json, alone))
     open_folder(config.out, asked, config.overwrite)
-    _write(config.out, waves, intervals, refused)
-    counts = waves["wave"].value_counts()
+    make_folder(config.out / PARTS)
+    _drop_parts_of_others(config.out, jobs)
+    parts = list(_made(jobs, config, alone))
+    join_tables([part_folder(config.out, job.number) for job in jobs], config.out)
+    shutil.rmtree(config.out / PARTS)
+    return _result(config, parts, "")
+
+
+def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[PartResult]:
+    """The results of all jobs in order: those that an earlier run finished, and the others, made now."""
+    done = {job.number: found for job in jobs if (found := read_part(config.out, job.number)) is not None}
+    missing = [job for job in jobs if job.number not in done]
+    on_gpu = torch_device(config.device).type == "cuda"
+    processes = 1 if on_gpu else min(config.workers or joblib.cpu_count(), max(len(missing), 1))
+    threads = 1 if processes > 1 else None
+    parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
+    with progress("Analyzing", total=sum(job.records for job in jobs)) as advance:
+        advance(sum(job.records for job in jobs if job.number in done))
+        made: Any = parallel(joblib.delayed(make_part)(job, config, alone, threads) for job in missing)
+        for job in jobs:
+            if job.number in done:
+                yield done[job.number]
+                continue
+            yield next(made)
+            advance(job.records)
+
+
+def _drop_parts_of_others(out: Path, jobs: Sequence[Job]) -> None:
+    """Remove finished parts where files have changed, come or gone since."""
+    plan = {"jobs": [[str(job.place), *(_state(job.place, source.path) for source in job.sources), *job.record_ids]
+                     for job in jobs]}  # fmt: skip
+    path = out / PARTS / "plan.json"
+    if not path.is_file() or read_json(path) != plan:
+        shutil.rmtree(out / PARTS)
+        write_json(path, plan)
+
+
+def _state(place: Path, name: str) -> str:
+    path = place / name if place.is_dir() else place
+    try:
+        stat = path.stat()
+    except OSError:
+        return name
+    return f"{name} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _result(config: AnalyzeConfig, parts: Sequence[PartResult], text: str) -> AnalyzeResult:
+    refusals = tuple(one for part in parts for one in part.rejects)
     return AnalyzeResult(
         out=config.out,
-        records=sum(one.records for one in found),
-        refused=len(refused),
-        waves={name: int(counts.get(name, 0)) for name in WAVE_CLASSES[1:]},
-        refusals=tuple(refused),
-        complete=config.keep_going or not refused,
+        records=sum(part.records for part in parts),
+        refused=len(refusals),
+        waves={name: sum(part.waves[name] for part in parts) for name in WAVE_CLASSES[1:]},
+        refusals=refusals,
+        complete=config.keep_going or not refusals,
+        text=text,
     )
 
 
-def _found_at(segmenter: EcgSegmenter, path: Path, options: FileOptions) -> Iterable[Found | Reject]:
-    if any((path / name).is_file() for name in (MANIFEST, PLAN)):  # a plan alone: a store that is not finished
-        return of_store(segmenter, Store(path))
-    return of_files(segmenter, path, options)
+def _shown(parts: Sequence[PartResult], as_json: bool, alone: bool) -> str:
+    """What the terminal shows without `out`."""
+    if as_json or alone:
+        return "\n".join(text for part in parts for text in part.texts)
+    rows = [tuple(_COLUMNS.values())]
+    rows += [tuple(_cell(line.get(name)) for name in _COLUMNS) for part in parts for line in part.lines]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, f"Rate per minute, intervals in ms over the leads together, – not determinable. {USE}"])
 
 
-def _write(out: Path, waves: pd.DataFrame, intervals: pd.DataFrame, refused: list[Reject]) -> None:
-    waves.to_parquet(out / WAVES, index=False)
-    intervals.to_parquet(out / INTERVALS, index=False)
-    columns = [one.name for one in fields(Reject)]
-    pd.DataFrame([asdict(one) for one in refused], columns=columns).to_parquet(out / REFUSED, index=False)
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.2f}" if value < 1 else f"{value:.0f}"
+    return str(value)

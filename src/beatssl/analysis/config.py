@@ -2,9 +2,10 @@
 
 from dataclasses import field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.inference.device_name import Device
@@ -13,22 +14,32 @@ from beatssl.records.formats.options import FileOptions
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AnalyzeConfig:
-    """P, QRS and T waves in every lead of any records, and the intervals measured from them.
+    """Beats, rhythm, waves, intervals, classes and quality of any records. Research, not for diagnosis.
 
-    Records may have any leads, named or not, any length and any rate. One that the network cannot use is listed with
-    its reason, and the others go on.
+    Records may have any leads, named or not, any length from 2 s and any rate from 50 Hz. One record is reported in
+    full, several as a table with a line each. One that cannot be used is listed with its reason, and the others go on.
     """
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
     """ECG files, folders of them, and prepared stores."""
-    out: Path
-    """Folder for waves.parquet, intervals.parquet and refused.parquet."""
+    out: Path | None = None
+    """Folder for records.parquet (a line a record), waves.parquet, intervals.parquet and refused.parquet."""
+    json: bool = False
+    """The whole result as JSON: of each record a file in `out`, without `out` a line on the terminal."""
+    csv: bool = False
+    """A table of the beats of each record in `out`."""
+    annotations: bool = False
+    """WFDB annotations of waves and beats of each record in `out`."""
     segmenter: str = "default"
     """Folder of a segmenter or of the run that made it, or a repository; "default": the bundled weights."""
+    classifier: str = "default"
+    """Folder of a classifier or of the run that made it, or a repository; "default": the bundled weights."""
     files: FileOptions = field(default_factory=FileOptions)
     """What CSV and .npy files do not say."""
     device: Device = "auto"
-    """Where the network runs; auto: on a GPU where there is one."""
+    """Where the networks run; auto: on a GPU where there is one."""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Processes; none given: one for each core, and one for up to 50 records."""
     keep_going: bool = False
     """End with status 0 although records were refused; by default with 1. The others are analysed either way."""
     overwrite: bool = False
@@ -37,6 +48,9 @@ class AnalyzeConfig:
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("no paths given; pass ECG files, folders of them, or prepared stores")
+        for name in ("csv", "annotations"):
+            if getattr(self, name) and self.out is None:
+                raise ValueError(f"{name}=True writes a file for each record; pass a folder as out=")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -74,6 +74,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         self.encoder = encoder
         self.preparation = preparation
         self.provenance = provenance
+        self.source = ""
+        """What it was loaded from, "" for one that was not."""
+        self.weights_sha256 = ""
+        """Of the file it was loaded from, as its config states it."""
 
     @classmethod
     def build(cls: type[Model], contents: Contents) -> Model:
@@ -162,7 +166,8 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         source = str(pretrained_model_name_or_path)
         folder = bundled(cls.kind) if source == "default" else Path(source)
         if folder.is_dir():
-            return cls._load(folder / cls.kind.inside if (folder / cls.kind.inside).is_dir() else folder)
+            inside = folder / cls.kind.inside
+            return cls._load(inside if inside.is_dir() else folder, source)
         if source == "default":
             raise CheckpointError(f"no {cls.kind.name} is bundled with this version of beatssl; pass the folder of one")
         if source.count("/") != 1 or folder.is_absolute() or folder.parent.is_dir():
@@ -187,10 +192,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
                 f"{source!r} is no folder here, and no repository with {CONFIG} and {WEIGHTS} that the hub gives: "
                 f"{error}; pass the folder of a checkpoint, or name/repository"
             ) from error
-        return cls._load(Path(files[0]).parent)
+        return cls._load(Path(files[0]).parent, source)
 
     @classmethod
-    def _load(cls: type[Model], folder: Path) -> Model:
+    def _load(cls: type[Model], folder: Path, source: str) -> Model:
         path = folder / CONFIG
         contents = read_config(path, cls.kind)
         try:
@@ -198,6 +203,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         except ValidationError as error:
             raise CheckpointError(f"{path} says what this version of beatssl does not know: {error}") from error
         _fill(model.weights(), folder / WEIGHTS, contents, cls.renamed)
+        model.source, model.weights_sha256 = source, contents.weights_sha256
         return model.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -224,9 +224,22 @@ def _keep(config: DiagnosisConfig, question: Question, answer: Answer, figures: 
     answer.model.provenance = {
         "pretraining": question.opened.provenance,
         "head": {"store": question.store.kind, **_settings(config)},
-        "figures": {name: to_json(getattr(figures, name)) for name in kept},
+        "figures": {name: to_json(getattr(figures, name)) for name in kept}
+        | {"per_class": _of_labels(question, figures)},
     }
     save_model(config.out / HEAD, answer.model)
+
+
+def _of_labels(question: Question, figures: DiagnosisFigures) -> dict[str, dict[str, float | None]]:
+    """What a user of the model wants to know of each label: AUROC on the test fold, and its share of the training rows
+    of which it is known."""
+    group = question.group
+    found: dict[str, dict[str, float | None]] = {}
+    for k, name in enumerate(group.names):
+        known = group.train & group.known[:, k]
+        share = float(group.labels[known, k].mean()) if known.any() else None
+        found[name] = {"auroc": to_json(figures.per_class[name].auroc), "training_prevalence": share}
+    return found
 
 
 def _predictions(question: Question, scores: Sequence[Scores]) -> pd.DataFrame:

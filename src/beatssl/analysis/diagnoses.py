@@ -1,0 +1,152 @@
+"""Probabilities of a classifier for a record of any length, and what they rest on; embeddings by an encoder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64
+from torch import Tensor
+
+from beatssl.analysis.examine import COARSE, OPENING_S
+from beatssl.analysis.result import Diagnoses, Diagnosis, Embeddings
+from beatssl.inference.classifier import EcgClassifier
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.models.roi import beat_windows, roi_project
+from beatssl.signals.leads import LEADS, present_leads, to_twelve
+from beatssl.signals.preparation import Preparation
+
+WHOLE_S = 15.0
+"""A record up to this length goes through whole."""
+
+_WINDOW_S, _MARGIN_S = 10.0, 5.0
+_MOST_WINDOWS = 30
+_BEAT_BINS = 4
+
+TEXTS = {
+    "NORM": "normal ECG",
+    "MI": "myocardial infarction",
+    "STTC": "ST/T change",
+    "CD": "conduction disturbance",
+    "HYP": "hypertrophy",
+}
+"""Names of labels in words; a label of another classifier stands for itself."""
+
+Signal = Float32[np.ndarray, "lead time"]
+
+
+class Recorded(NamedTuple):
+    """A record for models of the twelve leads, and what is prepared of it already."""
+
+    mv: Signal
+    leads: Sequence[str]
+    """Canonical names, "" for a lead that does not count."""
+    fs_hz: float
+    already_filtered: bool
+    opening_mv: Float32[np.ndarray, "lead some_time"]
+    """See `Examined`."""
+
+    @property
+    def duration_s(self) -> float:
+        return self.mv.shape[1] / self.fs_hz
+
+    def prepared(self, takes: Preparation) -> Float32[np.ndarray, "12 prepared_time"]:
+        """The whole record as a model of the twelve takes it."""
+        if replace(takes, leads=()) == COARSE and self.duration_s <= OPENING_S:
+            kept = np.array([bool(name) for name in self.leads])
+            return to_twelve(np.where(kept[:, None], self.opening_mv, np.float32(np.nan)), self.leads)
+        return takes.apply(self.mv, self.leads, self.fs_hz, self.already_filtered)
+
+
+def diagnose(classifier: EcgClassifier, record: Recorded) -> Diagnoses:
+    """Calibrated probabilities of every label: of a long record from the mean log odds of up to 30 windows of 10 s,
+    evenly spread."""
+    measured = _measured(record)
+    missing = tuple(name for name, there in zip(LEADS, measured, strict=True) if not there)
+    basis = _trained_on(classifier.provenance)
+    if not measured.any():
+        return Diagnoses((), "no lead of the twelve by name, and the classifier knows no others", basis, missing, 0)
+    log_odds = [_log_odds(classifier, window) for window in _windows(classifier.preparation, record)]
+    if not log_odds:
+        return Diagnoses((), "no lead of the twelve is measured for ten seconds", basis, missing, 0)
+    mean = np.mean(log_odds, axis=0)
+    probability = 1 / (1 + np.exp(-mean / classifier.temperatures.double().cpu().numpy()))
+    figures: Mapping[str, Any] = classifier.provenance.get("figures", {}).get("per_class", {})
+    statements = [
+        Diagnosis(
+            name=name,
+            text=TEXTS.get(name, name),
+            probability=float(p),
+            threshold=float(threshold),
+            prevalence=figures.get(name, {}).get("training_prevalence"),
+            auroc=figures.get(name, {}).get("auroc"),
+        )
+        for name, p, threshold in zip(
+            classifier.labels, probability, classifier.thresholds.double().cpu().numpy(), strict=True
+        )
+    ]
+    return Diagnoses(tuple(statements), "", basis, missing, len(log_odds))
+
+
+def no_diagnoses(classifier: EcgClassifier, leads: Sequence[str], reason: str) -> Diagnoses:
+    """None, and why."""
+    missing = tuple(name for name in LEADS if name not in leads)
+    return Diagnoses((), reason, _trained_on(classifier.provenance), missing, 0)
+
+
+@torch.inference_mode()
+def embed_record(encoder: BeatEncoder, record: Recorded, beat_s: Float64[np.ndarray, " beat"]) -> Embeddings | None:
+    """The record's embedding and its beats' (R − 250 to R + 450 ms, four places of the feature map); None where no
+    lead of the twelve is measured. Of any length, but all at once."""
+    if not _measured(record).any():
+        return None
+    ready = record.prepared(encoder.preparation)
+    encoded = encoder(*encoder.on_device(ready[None]))
+    at = torch.from_numpy((beat_s * encoder.preparation.fs_hz).astype(np.float32)).to(encoded.feature_map.device)
+    of = torch.zeros(len(at), dtype=torch.int64, device=at.device)
+    begin, end = beat_windows(at, of, encoder.preparation.fs_hz)
+    stride = encoded.stride
+    beats = roi_project(encoded.feature_map.float(), of, begin / stride, end / stride, _BEAT_BINS)
+    return Embeddings(_numpy(encoder.encoder.embed(encoded)[0]), _numpy(beats.flatten(1)))
+
+
+@torch.inference_mode()
+def _log_odds(classifier: EcgClassifier, window: Float32[np.ndarray, "12 time"]) -> Float64[np.ndarray, " label"]:
+    return classifier(*classifier.on_device(window[None]))[0].double().cpu().numpy()
+
+
+def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
+    """Which of the twelve leads hold a sample, derived ones too."""
+    some = np.isfinite(record.mv).any(axis=1)
+    flags = np.where(some, np.float32(0), np.float32(np.nan))[:, None]
+    return present_leads(to_twelve(flags, record.leads))
+
+
+def _windows(takes: Preparation, record: Recorded) -> Iterator[Float32[np.ndarray, "12 time"]]:
+    """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
+    duration_s, fs_hz = record.duration_s, record.fs_hz
+    if duration_s <= WHOLE_S:
+        yield record.prepared(takes)
+        return
+    count = min(_MOST_WINDOWS, int(duration_s / _WINDOW_S))
+    for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
+        first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
+        part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * fs_hz)]
+        ready = takes.apply(part, record.leads, fs_hz, record.already_filtered)
+        begin = round((start_s - first / fs_hz) * takes.fs_hz)
+        window = ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
+        if np.isfinite(window).any():
+            yield window
+
+
+def _trained_on(provenance: Mapping[str, Any]) -> str:
+    head, figures = provenance.get("head", {}), provenance.get("figures", {})
+    records = figures.get("records", {}).get("train")
+    if not head or records is None:
+        return "not stated by its weights"
+    return f"{head.get('store')}, folds {head.get('train_folds')}, {records:,} records, labels {head.get('labels')}"
+
+
+def _numpy(values: Tensor) -> Float32[np.ndarray, "*shape"]:
+    return values.float().cpu().numpy()

@@ -1,0 +1,187 @@
+"""`load()` and `EcgModel.analyze`: one call from a file or an array to everything that is found of a record."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from beatssl._version import __version__
+from beatssl.analysis.assembly import beats_of, flags_of, notes_of, quality_of
+from beatssl.analysis.diagnoses import Recorded, diagnose, embed_record, no_diagnoses
+from beatssl.analysis.examine import COARSE, Examined, examine, joined_waves
+from beatssl.analysis.measures import lead_measurements, measured_intervals
+from beatssl.analysis.pieces import pieces
+from beatssl.analysis.result import Analysis, ModelUsed, Provenance, RecordInfo
+from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.beats.classes.classifier import WEIGHTS
+from beatssl.features.wave_intervals import WaveMeasures
+from beatssl.inference.classifier import EcgClassifier
+from beatssl.inference.device import torch_device
+from beatssl.inference.device_name import Device
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.model_folder import SavedModel
+from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.records.arrays import record_from_array
+from beatssl.records.read import read
+from beatssl.records.record import Record, RecordError
+from beatssl.signals.leads import canonical_leads, lead_kind, present_leads, without_constant
+from beatssl.store.config import MIN_DURATION_S, RATES_HZ
+
+EMBEDDED_S = 60.0
+"""Records up to this length get embeddings unless told otherwise."""
+
+Signal = Float32[np.ndarray, "lead time"]
+
+
+def load(
+    segmenter: str | Path = "default",
+    classifier: str | Path = "default",
+    encoder: str | Path = "default",
+    device: Device = "auto",
+) -> "EcgModel":
+    """The bundled models as one, ready to analyze; each may be another folder or repository of its kind.
+
+    The encoder is read when embeddings are first asked for. Raises CheckpointError where there is no such model.
+    """
+    return EcgModel(EcgSegmenter.from_pretrained(segmenter), EcgClassifier.from_pretrained(classifier), encoder, device)
+
+
+class EcgModel:
+    """A segmenter of waves, a classifier of records, an encoder, and the classifier of beats.
+
+    `analyze` runs them on one record; all of them give the same for the same input.
+    """
+
+    def __init__(
+        self, segmenter: EcgSegmenter, classifier: EcgClassifier, encoder: str | Path = "default",
+        device: Device = "auto",
+    ) -> None:  # fmt: skip
+        self.device = torch_device(device)
+        self.segmenter = segmenter.to(self.device)
+        self.classifier = classifier.to(self.device)
+        self._encoder = encoder
+
+    @cached_property
+    def encoder(self) -> BeatEncoder:
+        """Read when first asked for."""
+        return BeatEncoder.from_pretrained(self._encoder).to(self.device)
+
+    def analyze(
+        self,
+        what: Record | Path | str | Any,
+        *,
+        leads: Sequence[str] = (),
+        fs_hz: float | None = None,
+        unit: str | None = None,
+        embeddings: bool | None = None,
+        already_filtered: bool = False,
+    ) -> Analysis:
+        """Everything that is found of one record: 2 s to 48 h, 50 Hz at least, any leads from one on.
+
+        Args:
+            what: a file of any format that `beatssl.read` takes, a `Record`, or an array (lead, time).
+            leads: names of an array's leads, or of a file's that names none.
+            fs_hz: sampling rate of an array, or of a file that states none.
+            unit: of an array (default mV), or of a file that states none.
+            embeddings: whether to embed record and beats; None: of records up to a minute.
+            already_filtered: the record comes from a store.
+
+        Raises RecordError, a ValueError, with its `reason`, for what cannot be an ECG: under two seconds, nothing
+        measured, an amplitude of another unit, a rate that no QRS can be seen at. What is only doubtful is in `flags`.
+        """
+        record = _checked(_record(what, leads, fs_hz, unit))
+        with torch.inference_mode():
+            return self._of_record(record, embeddings, already_filtered)
+
+    def _of_record(self, record: Record, embeddings: bool | None, filtered: bool) -> Analysis:
+        recorded_mv, fs_hz = without_constant(record.ecg_mv), record.fs_hz
+        there = present_leads(recorded_mv)
+        leads = [name if some else "" for name, some in zip(canonical_leads(record.leads), there, strict=True)]
+        plan = pieces(recorded_mv.shape[1], fs_hz, len(leads))
+        parts = [examine(self.segmenter, recorded_mv, leads, fs_hz, piece, filtered) for piece in plan]
+        quality, flat = quality_of(parts, leads, record)
+        usable_mv = np.where(flat[:, None], np.float32(np.nan), recorded_mv) if flat.any() else recorded_mv
+        usable = [name if not off else "" for name, off in zip(leads, flat, strict=True)]
+        measures = WaveMeasures.joined([part.measures for part in parts])
+        beats = beats_of(parts, measures, self._rr(parts, usable_mv, fs_hz))
+        ready = Recorded(usable_mv, usable, fs_hz, filtered, parts[0].opening_mv)
+        reason = "" if len(beats) else "no heartbeat was found"
+        diagnoses = no_diagnoses(self.classifier, usable, reason) if reason else diagnose(self.classifier, ready)
+        intervals = measured_intervals(measures, beats.time_s, beats.rr_s, record.duration_s, usable)
+        if embeddings is None:
+            embeddings = record.duration_s <= EMBEDDED_S
+        embedded = embed_record(self.encoder, ready, beats.time_s) if embeddings else None
+        return Analysis(
+            record=RecordInfo(
+                record.id, str(record.metadata.get("format", record.source)), tuple(canonical_leads(record.leads)),
+                float(fs_hz), float(record.duration_s), record.age_years, record.sex,
+            ),
+            beats=beats,
+            rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels),
+            intervals=intervals,
+            lead_measures=lead_measurements(np.concatenate([part.amplitude_mv for part in parts]), usable),
+            waves=joined_waves([part.waves for part in parts]),
+            diagnoses=diagnoses,
+            quality=quality,
+            flags=flags_of(record, recorded_mv, parts, beats, quality),
+            provenance=self._provenance(record, usable, embedded is not None, filtered),
+            embeddings=embedded,
+            signal=record,
+        )  # fmt: skip
+
+    @staticmethod
+    def _rr(parts: Sequence[Examined], usable_mv: Signal, fs_hz: float) -> np.ndarray:
+        beat_s = np.concatenate([part.beat_s for part in parts])
+        return known_intervals(beat_s, np.asarray(np.isfinite(usable_mv).any(axis=0)), fs_hz)
+
+    def _provenance(self, record: Record, leads: Sequence[str], embedded: bool, filtered: bool) -> Provenance:
+        models: list[SavedModel] = [self.segmenter, self.classifier, *([self.encoder] if embedded else [])]
+        used = [ModelUsed(one.kind.name, one.source, one.weights_sha256) for one in models]
+        used.append(
+            ModelUsed("beat classifier", "default", WEIGHTS.with_suffix(".safetensors.sha256").read_text()[:64])
+        )
+        takes = {one.kind.name: one.preparation for one in models} | {"beats and amplitudes": COARSE}
+        preprocessing = tuple(
+            f"{name}: {p.low_hz:g}–{p.high_hz:g} Hz, {p.fs_hz:g} samples/s, no phase shift" for name, p in takes.items()
+        )
+        rates = sorted({p.fs_hz for p in takes.values()})
+        return Provenance(__version__, tuple(used), preprocessing, notes_of(record, leads, rates, filtered))
+
+
+def _record(what: Any, leads: Sequence[str], fs_hz: float | None, unit: str | None) -> Record:
+    if isinstance(what, Record):
+        if leads or fs_hz is not None or unit is not None:
+            raise ValueError("a Record has its own leads, rate and unit; change them with record.replace(…)")
+        return what
+    if isinstance(what, str | Path):
+        return read(what, fs_hz=fs_hz, unit=unit, leads=tuple(leads))
+    if fs_hz is None or not leads:
+        raise ValueError("an array needs leads= (a name for each) and fs_hz= (its sampling rate in Hz)")
+    record = record_from_array(what, fs_hz, unit or "mV", leads)
+    if strange := [name for name in record.leads if lead_kind(name) == "no-ecg"]:
+        raise RecordError(
+            "no-ecg", f"{', '.join(map(repr, strange))} is no name of an ECG lead; leave such signals out"
+        )
+    return record
+
+
+def _checked(record: Record) -> Record:
+    """The record. Raises RecordError for one that is too short, too coarse, or not measured."""
+    if record.fs_hz < RATES_HZ[0]:
+        raise RecordError(
+            "sampling-rate",
+            f"record {record.id}: no QRS can be seen at {record.fs_hz:g} Hz; at least {RATES_HZ[0]:g} Hz are needed",
+        )
+    if record.duration_s < MIN_DURATION_S:
+        raise RecordError(
+            "too-short", f"record {record.id}: {record.duration_s:.2f} s; at least {MIN_DURATION_S:g} s are needed"
+        )
+    if not present_leads(without_constant(record.ecg_mv)).any():
+        raise RecordError(
+            "missing-leads", f"record {record.id}: nothing measured in any of its leads ({', '.join(record.leads)})"
+        )
+    return record

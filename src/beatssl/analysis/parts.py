@@ -1,0 +1,201 @@
+"""Many records in parts: each part is one job of one process, and written whole or not at all, so that work resumes."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from beatssl.analysis.config import AnalyzeConfig
+from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.result import Analysis
+from beatssl.analysis.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
+from beatssl.analysis.waves import check_store, store_record
+from beatssl.files import read_json, write_bytes, write_json
+from beatssl.records.files import FilesReader
+from beatssl.records.formats.options import FileOptions
+from beatssl.records.reader import Source
+from beatssl.signals.waves import WAVE_CLASSES
+from beatssl.store.layout import MANIFEST, PLAN
+from beatssl.store.shards.reading import Reject, read_record
+from beatssl.store.store import Store
+
+Item = TypeVar("Item")
+
+PART_RECORDS = 50
+PARTS = ".parts"
+"""Folder of finished parts within `out`, until all are there."""
+WAVE_COUNTS = "counts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some records of one path."""
+
+    number: int
+    place: Path
+    sources: tuple[Source, ...] = ()
+    record_ids: tuple[str, ...] = ()
+    """Of a store, whose folder `place` then is."""
+
+    @property
+    def records(self) -> int:
+        return len(self.sources) or len(self.record_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What a process hands back: small."""
+
+    records: int
+    lines: list[dict[str, object]]
+    """Of records.parquet."""
+    texts: list[str]
+    """Without `out`: of each record its JSON or its report."""
+    rejects: list[Reject]
+    waves: dict[str, int]
+    """Waves in all leads, by P, QRS and T."""
+
+
+def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
+    """All records of all paths, 50 at most to a job, those of a store in its order."""
+    jobs: list[Job] = []
+    for path in paths:
+        if is_store(path):
+            ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
+            jobs += [Job(len(jobs) + k, path, record_ids=some) for k, some in enumerate(_groups(ids))]
+        else:
+            sources = tuple(reader_of(options).sources(path))
+            jobs += [Job(len(jobs) + k, path, sources=some) for k, some in enumerate(_groups(sources))]
+    return jobs
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path is a prepared store, or one that is not finished."""
+    return any((path / name).is_file() for name in (MANIFEST, PLAN))
+
+
+def reader_of(options: FileOptions) -> FilesReader:
+    """The reader of files that say no more than these options."""
+    return FilesReader(
+        options.csv_fs_hz, options.unit, options.lead_names, options.units, options.fs_hz_override,
+        options.correct_electrodes,
+    )  # fmt: skip
+
+
+def make_part(job: Job, config: AnalyzeConfig, alone: bool, threads: int | None) -> PartResult:
+    """Analyse a job's records. With `out` its tables are then in the part's folder, and the files of records in `out`.
+
+    `alone`: without `out` the texts are reports. `threads`: for PyTorch; None leaves its own number.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model = _model(config.segmenter, config.classifier, config.device)
+    lines: list[dict[str, object]] = []
+    texts: list[str] = []
+    rejects: list[Reject] = []
+    waves: list[pd.DataFrame] = []
+    intervals: list[pd.DataFrame] = []
+    counts: dict[str, int] = dict.fromkeys(WAVE_CLASSES[1:], 0)
+    for one in _analyses(model, job, config):
+        if isinstance(one, Reject):
+            rejects.append(one)
+            continue
+        lines.append(record_line(one))
+        for number, name in enumerate(counts, start=1):
+            counts[name] += int(np.sum(one.waves.wave == number))
+        if config.out is None:
+            texts.append(_json(one).decode().strip() if config.json else str(one) if alone else "")
+        else:
+            waves.append(wave_lines(one))
+            intervals.append(interval_lines(one))
+            _write_record(one, config, config.out)
+    result = PartResult(len(lines), lines, texts, rejects, counts)
+    if config.out is None:
+        return result
+    _write_part(config.out, job, result, waves, intervals)
+    return replace(result, lines=[])
+
+
+def part_folder(out: Path, number: int) -> Path:
+    """Where a finished part lies."""
+    return out / PARTS / f"part-{number:05d}"
+
+
+def read_part(out: Path | None, number: int) -> PartResult | None:
+    """What a part that an earlier run finished holds; None where there is none."""
+    if out is None or not (folder := part_folder(out, number)).is_dir():
+        return None
+    refused = pd.read_parquet(folder / REFUSED).to_dict("records")
+    rejects = [Reject(**{str(name): value for name, value in line.items()}) for line in refused]
+    return PartResult(len(pd.read_parquet(folder / RECORDS)), [], [], rejects, read_json(folder / WAVE_COUNTS))
+
+
+def _groups(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
+    for start in range(0, len(items), PART_RECORDS):
+        yield items[start : start + PART_RECORDS]
+
+
+@lru_cache(maxsize=2)
+def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
+    return load(segmenter, classifier, device="cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto")
+
+
+def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:
+    reader = reader_of(config.files)
+    for source in job.sources:
+        yield read_record(reader, job.place, source, lambda record: model.analyze(record, embeddings=False))
+    if job.record_ids:
+        store = Store(job.place)
+        check_store(model.segmenter, store)
+        for record_id in job.record_ids:
+            record = store_record(store, record_id)
+            yield model.analyze(record, embeddings=False, already_filtered=True)
+
+
+def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:
+    if config.json:
+        write_bytes(out / "json" / f"{_file_name(a.record.id)}.json", _json(a))
+    if config.csv:
+        text = a.to_frame().to_csv(index=False, float_format="%.4f")
+        write_bytes(out / "csv" / f"{_file_name(a.record.id)}.csv", text.encode())
+    if config.annotations:
+        a.save_annotations(out / "annotations" / wfdb_name(a.record.id))
+
+
+def _json(a: Analysis) -> bytes:
+
+    return (json.dumps(a.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
+
+
+def _file_name(record_id: str) -> PurePosixPath:
+    """A path below the folder of results for a record's id, which is a path or any text of a zip."""
+    parts = [re.sub(r'[\\:*?"<>|\x00-\x1f]', "_", part) for part in record_id.split("/")]
+    return PurePosixPath(*("_" if part.strip(". ") == "" else part for part in parts))
+
+
+def wfdb_name(record_id: str) -> str:
+    """A name of a WFDB record for an id: itself where it is one, else cleaned, with six digits of its SHA-256."""
+    clean = re.sub(r"[^A-Za-z0-9_-]", "_", record_id)
+    return clean if clean == record_id else f"{clean}-{hashlib.sha256(record_id.encode()).hexdigest()[:6]}"
+
+
+def _write_part(
+    out: Path, job: Job, result: PartResult, waves: list[pd.DataFrame], intervals: list[pd.DataFrame]
+) -> None:
+    final = part_folder(out, job.number)
+    scratch = final.with_name(f"{final.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    write_tables(scratch, result.lines, waves, intervals, result.rejects)
+    write_json(scratch / WAVE_COUNTS, result.waves)
+    os.replace(scratch, final)

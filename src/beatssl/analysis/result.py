@@ -1,0 +1,327 @@
+"""What `EcgModel.analyze` finds of one record, typed; every part that could not be measured says why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, Float64, Int8
+
+from beatssl.beats.classes.classifier import CLASSES
+from beatssl.beats.global_beats import GlobalBeats
+from beatssl.records.record import Record
+from beatssl.signals.waves import WAVE_CLASSES
+
+FORMAT_VERSION = 1
+"""Of the JSON form; raised whenever a reader of the old one would misread the new one."""
+
+USE = "Research, not for diagnosis."
+"""Stands in every output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measure: its median over beats and their interquartile range, or why there is none."""
+
+    value: float | None
+    unit: str
+    spread: float | None = None
+    """Interquartile range over the beats (of intervals within leads: over the beats of all leads)."""
+    count: int = 0
+    """Beats it was measured in; RR intervals for what is of the rhythm."""
+    reason: str = ""
+    """Why `value` is None: "not determinable, because …"."""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return self.reason
+        digits = 2 if self.unit == "mV" else 0
+        spread = "" if self.spread is None else f" (spread {self.spread:.{digits}f})"
+        return f"{self.value:.{digits}f} {_UNITS.get(self.unit, self.unit)}{spread}"
+
+
+_UNITS = {"deg": "°", "1/min": "/min"}
+
+
+def not_determinable(unit: str, because: str, count: int = 0) -> Measurement:
+    """A measure without a value."""
+    return Measurement(None, unit, None, count, f"not determinable, because {because}")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """What was analysed. Names nobody."""
+
+    id: str
+    source: str
+    leads: tuple[str, ...]
+    fs_hz: float
+    duration_s: float
+    age_years: float | None
+    sex: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """Every heartbeat; all arrays have one entry a beat, times are in seconds from the record's start."""
+
+    time_s: Float64[np.ndarray, " beat"]
+    """R peak, over all leads."""
+    rr_s: Float64[np.ndarray, " beat"]
+    """From the beat before; NaN for the first one, and across what was not measured."""
+    class_probability: Float32[np.ndarray, "beat 4"]
+    """Of N, S, V and F (AAMI EC57); NaN where the beat could not be compared."""
+    lead_share: Float32[np.ndarray, " beat"]
+    """Share of the usable leads in which the segmenter shows a QRS there."""
+    marks: GlobalBeats
+    """Boundaries over the leads together; NaN where no lead has the wave: then there is none."""
+    p_share: Float32[np.ndarray, " beat"]
+    """Share of the beat's leads that show a P wave."""
+    t_share: Float32[np.ndarray, " beat"]
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The likeliest class of each beat: N, S, V or F; "" where it could not be compared."""
+        names = (*CLASSES, "")
+        known = np.isfinite(self.class_probability).all(axis=1)
+        best = np.where(known, np.nan_to_num(self.class_probability).argmax(axis=1), len(CLASSES))
+        return tuple(names[at] for at in best.tolist())
+
+    @property
+    def confidence(self) -> Float32[np.ndarray, " beat"]:
+        """Probability of each beat's likeliest class."""
+        return self.class_probability.max(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WavesOfLeads:
+    """P, QRS and T of every lead; all arrays have one entry a wave, in order of lead and time."""
+
+    leads: tuple[str, ...]
+    lead: Int8[np.ndarray, " wave"]
+    """Index into `leads`."""
+    wave: Int8[np.ndarray, " wave"]
+    """Index into `signals.waves.WAVE_CLASSES`: 1 is P, 2 QRS, 3 T."""
+    onset_s: Float64[np.ndarray, " wave"]
+    peak_s: Float64[np.ndarray, " wave"]
+    offset_s: Float64[np.ndarray, " wave"]
+    onset_confidence: Float32[np.ndarray, " wave"]
+    """Probability that the boundary lies within 40 ms of where it is stated."""
+    offset_confidence: Float32[np.ndarray, " wave"]
+
+    def __len__(self) -> int:
+        return len(self.lead)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a wave, as `EcgSegmenter.predict` gives them."""
+        return pd.DataFrame(
+            {
+                "lead": np.array(self.leads, object)[self.lead],
+                "wave": np.array(WAVE_CLASSES, object)[self.wave],
+                "onset_s": self.onset_s,
+                "peak_s": self.peak_s,
+                "offset_s": self.offset_s,
+                "onset_confidence": self.onset_confidence.astype(np.float64),
+                "offset_confidence": self.offset_confidence.astype(np.float64),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An RR interval of two seconds or more."""
+
+    start_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EctopicRun:
+    """Three or more ectopic beats of one kind in a row."""
+
+    start_s: float
+    beats: int
+    kind: Literal["S", "V"]
+    rate_bpm: float
+
+
+@dataclass(frozen=True, slots=True)
+class RhythmClass:
+    """A rhythm and its calibrated probability."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Rate, regularity and what interrupts them."""
+
+    rate_bpm: Measurement
+    """60 over the median RR interval."""
+    rate_mean_bpm: Measurement
+    rate_min_bpm: Measurement
+    """Lowest rate over four RR intervals in a row (over all where there are fewer)."""
+    rate_max_bpm: Measurement
+    rr_sd_ms: Measurement
+    rr_rmssd_ms: Measurement
+    rr_irregularity: Measurement
+    """Median absolute difference of successive RR intervals over the median RR interval."""
+    regularity: Literal["regular", "slightly irregular", "irregular"] | None
+    ectopic_beats: Mapping[str, int]
+    """Beats of class S, V and F."""
+    pauses: tuple[Pause, ...]
+    runs: tuple[EctopicRun, ...]
+    classes: tuple[RhythmClass, ...] = ()
+    """Probabilities of rhythms; empty: no classifier of rhythms is bundled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One statement of the classifier."""
+
+    name: str
+    text: str
+    probability: float
+    threshold: float
+    prevalence: float | None
+    """Share of the training records that have it."""
+    auroc: float | None
+    """On the test fold, twelve leads."""
+
+    @property
+    def above(self) -> bool:
+        """Whether the probability reaches the threshold."""
+        return self.probability >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnoses:
+    """Calibrated probabilities, and what they rest on."""
+
+    statements: tuple[Diagnosis, ...]
+    reason: str
+    """Why there are none; "" where there are."""
+    trained_on: str
+    leads_missing: tuple[str, ...]
+    """Of the twelve; nothing was known of them."""
+    windows: int
+    """Stretches of ten seconds whose log odds were averaged; 1 for a record up to 15 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadQuality:
+    """How good one lead is."""
+
+    lead: str
+    score: float
+    """Mean over its seconds: 0 nothing usable, 1 clean."""
+    flags: tuple[str, ...]
+    """Of missing, flat, clipped, lead_off and noisy; see `signals.quality`."""
+    seconds: Float32[np.ndarray, " second"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Signal quality; see `analysis.quality`."""
+
+    score: float
+    """Of the record: 0 unusable, 1 clean."""
+    leads: tuple[LeadQuality, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something the reader of the result should know."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """The encoder's numbers: of the record, and of every beat (`beat_embedding`)."""
+
+    record: Float32[np.ndarray, " embedding"]
+    beats: Float32[np.ndarray, "beat channel_bins"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """Weights that took part."""
+
+    kind: str
+    name: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the result was made by and of."""
+
+    beatssl: str
+    models: tuple[ModelUsed, ...]
+    preprocessing: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What was assumed, derived, resampled, bridged or left out, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One record analysed. `print` gives a short report; the JSON form is described by `analysis_schema`."""
+
+    record: RecordInfo
+    beats: Beats
+    rhythm: Rhythm
+    intervals: Mapping[str, Measurement]
+    """PR, QRS, QT and QTc over the leads together (`…_global_ms`) and within leads, and axes; see
+    `features.wave_intervals.DEFINITIONS`."""
+    lead_measures: Mapping[str, Mapping[str, Measurement]]
+    """By lead: `st_mv` (60 ms after J), `t_mv`, `r_mv` and `s_mv`, above the level before the QRS."""
+    waves: WavesOfLeads
+    diagnoses: Diagnoses
+    quality: Quality
+    flags: tuple[Flag, ...]
+    provenance: Provenance
+    embeddings: Embeddings | None = None
+    """None unless asked for; by default those of records up to a minute."""
+    use: str = USE
+    signal: Record | None = field(default=None, repr=False, compare=False)
+    """The record itself, for `plot` and `save_annotations`."""
+
+    def __str__(self) -> str:
+        from beatssl.analysis.report import report
+
+        return report(self)
+
+    def to_dict(self, waves: bool = True, embeddings: bool = False) -> dict[str, Any]:
+        """The result as JSON takes it (None for what is not known), as `analysis_schema` describes it.
+
+        Without `waves` the table of single leads is left out, the largest part; `embeddings` are left out unless asked.
+        """
+        from beatssl.analysis.document import document
+
+        return document(self, waves, embeddings)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a beat: time, RR, class and probabilities, boundaries over leads, and its intervals in ms."""
+        from beatssl.analysis.document import beat_frame
+
+        return beat_frame(self)
+
+    def plot(self, start_s: float = 0.0) -> str:
+        """Ten seconds from `start_s` on ECG paper, waves coloured and beats marked, as SVG text."""
+        from beatssl.analysis.picture import picture
+
+        return picture(self, start_s)
+
+    def save_annotations(self, path: Path | str, leads: Sequence[str] | None = None) -> tuple[Path, ...]:
+        """Write the waves of every lead (or some) as WFDB annotations, and the beats; see `annotations`."""
+        from beatssl.analysis.annotations import save_annotations
+
+        return save_annotations(self, Path(path), leads)

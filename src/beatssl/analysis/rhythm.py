@@ -1,0 +1,109 @@
+"""Rate, regularity, pauses and ectopic runs from the beats of a record."""
+
+from itertools import groupby
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from beatssl.analysis.result import EctopicRun, Measurement, Pause, Rhythm, not_determinable
+from beatssl.beats.windows import Beats as BeatWindows
+from beatssl.features import rhythm as features
+
+PAUSE_S = 2.0
+"""An RR interval of this length is a pause."""
+
+LEAST_RUN = 3
+"""Ectopic beats of one kind in a row that are a run."""
+
+_OVER = 4  # RR intervals that lowest and highest rate are taken over
+_REGULAR, _IRREGULAR = 0.05, 0.12
+"""Of `rr_irregularity`: sinus rhythm of LUDB and PTB-XL stays below the first, atrial fibrillation above the second."""
+
+
+def rhythm_of(
+    time_s: Float64[np.ndarray, " beat"],
+    rr_s: Float64[np.ndarray, " beat"],
+    class_probability: Float32[np.ndarray, "beat 4"],
+    labels: tuple[str, ...],
+) -> Rhythm:
+    """Rhythm of the beats of one record; `rr_s` is NaN where an interval is unknown."""
+    known = rr_s[np.isfinite(rr_s)]
+    found = _features(time_s, rr_s, class_probability)
+    longest, shortest = _over_four(rr_s) if len(known) else (np.nan, np.nan)
+
+    def measured(name: str, unit: str, value: float) -> Measurement:
+        if np.isfinite(value):
+            return Measurement(float(value), unit, None, len(known))
+        beats = len(time_s)
+        return not_determinable(unit, f"it takes more RR intervals than {len(known)} (beats: {beats})", len(known))
+
+    quartiles = np.percentile(60 / known, (25, 75)) if len(known) else np.zeros(2)
+    rate = measured("rate_bpm", "1/min", found["rate_bpm"])
+    if rate.value is not None:
+        rate = Measurement(rate.value, rate.unit, float(quartiles[1] - quartiles[0]), rate.count)
+    irregularity = found["rr_irregularity"]
+    word = "regular" if irregularity < _REGULAR else "irregular" if irregularity > _IRREGULAR else "slightly irregular"
+    return Rhythm(
+        rate_bpm=rate,
+        rate_mean_bpm=measured("rate_mean_bpm", "1/min", 60 / known.mean() if len(known) else np.nan),
+        rate_min_bpm=measured("rate_min_bpm", "1/min", 60 / longest),
+        rate_max_bpm=measured("rate_max_bpm", "1/min", 60 / shortest),
+        rr_sd_ms=measured("rr_sd_ms", "ms", found["rr_sd_ms"]),
+        rr_rmssd_ms=measured("rr_rmssd_ms", "ms", found["rr_rmssd_ms"]),
+        rr_irregularity=measured("rr_irregularity", "1", irregularity),
+        regularity=word if np.isfinite(irregularity) else None,
+        ectopic_beats={kind: labels.count(kind) for kind in ("S", "V", "F")},
+        pauses=tuple(
+            Pause(float(at - rr), float(rr)) for at, rr in zip(time_s, rr_s, strict=True) if rr >= PAUSE_S
+        ),
+        runs=_runs(time_s, rr_s, labels),
+    )  # fmt: skip
+
+
+def known_intervals(
+    time_s: Float64[np.ndarray, " beat"], measured: Bool[np.ndarray, " hundredth"], fs_hz: float
+) -> Float64[np.ndarray, " beat"]:
+    """RR intervals to the beat before; NaN for the first beat, and where any sample between was measured in no lead."""
+    rr_s = np.diff(time_s, prepend=np.nan)
+    missing = np.concatenate([[0], np.cumsum(~measured)])
+    at = np.clip(np.round(time_s * fs_hz).astype(np.int64), 0, len(measured))
+    across = missing[at][1:] > missing[at][:-1]
+    rr_s[1:][across] = np.nan
+    return rr_s
+
+
+def _features(
+    time_s: Float64[np.ndarray, " beat"], rr_s: Float64[np.ndarray, " beat"], probability: Float32[np.ndarray, "beat 4"]
+) -> dict[str, float]:
+    """The features' own measures of rhythm, the whole record as one row."""
+    count = len(time_s)
+    nothing = np.zeros((count, 1, 1), np.float32)
+    interval = rr_s.astype(np.float32)
+    following = np.append(interval[1:], np.float32(np.nan))[:count]
+    beats = BeatWindows(np.zeros(count, np.int32), time_s, interval, following, nothing, 100.0, 0)
+    return {name: float(value[0]) for name, value in features.measure(beats, 1, probability).items()}
+
+
+def _over_four(rr_s: Float64[np.ndarray, " beat"]) -> tuple[float, float]:
+    """Longest and shortest mean of four RR intervals in a row; of all known ones where no four are."""
+    if len(rr_s) > _OVER:
+        means = np.lib.stride_tricks.sliding_window_view(rr_s, _OVER).mean(axis=1)
+        if np.isfinite(means).any():
+            return float(np.nanmax(means)), float(np.nanmin(means))
+    mean = float(np.nanmean(rr_s))
+    return mean, mean
+
+
+def _runs(
+    time_s: Float64[np.ndarray, " beat"], rr_s: Float64[np.ndarray, " beat"], labels: tuple[str, ...]
+) -> tuple[EctopicRun, ...]:
+    out: list[EctopicRun] = []
+    at = 0
+    for kind, group in groupby(labels):
+        count = len(list(group))
+        if kind in ("S", "V") and count >= LEAST_RUN:
+            inside = rr_s[at + 1 : at + count]
+            rate = 60 / float(np.nanmean(inside)) if np.isfinite(inside).any() else float("nan")
+            out.append(EctopicRun(float(time_s[at]), count, "V" if kind == "V" else "S", rate))
+        at += count
+    return tuple(out)
