@@ -18,7 +18,6 @@ from beatssl.features import qrs, repolarisation
 from beatssl.features.wave_intervals import WaveMeasures, measure_waves
 from beatssl.features.waves import waves_of as levelled
 from beatssl.inference.segmenter import EcgSegmenter, waves_of
-from beatssl.signals.leads import LEADS
 from beatssl.signals.matching import match_times
 from beatssl.signals.preparation import Preparation
 from beatssl.signals.quality import Quality, quality_flags
@@ -165,24 +164,19 @@ def _in_core(table: pd.DataFrame, names: tuple[str, ...], piece: Piece, start_s:
 def _amplitudes(
     measures: WaveMeasures, coarse_mv: Float32[np.ndarray, "lead time"]
 ) -> Float32[np.ndarray, "beat lead 4"]:
-    """ST, T, R and S of every beat in every lead, by the features' own measuring, twelve leads at a time."""
-    count = len(coarse_mv)
-    out = np.full((len(measures.r_s), count, len(AMPLITUDES)), np.nan, np.float32)
+    """ST, T, R and S of every beat in every lead, by the features' own measuring."""
+    out = np.full((len(measures.r_s), len(coarse_mv), len(AMPLITUDES)), np.nan, np.float32)
     at = np.round(measures.r_s * COARSE.fs_hz).astype(np.int64)
     from_r = {f.name: getattr(measures.over_leads, f.name) - at / COARSE.fs_hz for f in fields(Fiducials)}
     for start in range(0, len(at), _BEATS_AT_ONCE):
         some = slice(start, start + _BEATS_AT_ONCE)
         marks = Fiducials(**{name: times[some].astype(np.float32) for name, times in from_r.items()})
         windows = gather_windows(coarse_mv, at[some], COARSE.fs_hz)
-        for lead in range(0, count, len(LEADS)):
-            twelve = np.full((len(windows), len(LEADS), windows.shape[2]), np.nan, np.float32)
-            own = windows[:, lead : lead + len(LEADS)]
-            twelve[:, : own.shape[1]] = own
-            waves = levelled(twelve, marks, COARSE.fs_hz, round(BEFORE_S * COARSE.fs_hz))
-            found = qrs.measure(waves) | repolarisation.measure(waves)
-            for slot in range(own.shape[1]):
-                for number, family in enumerate(AMPLITUDES.values()):
-                    out[some, lead + slot, number] = found[f"{family}_{LEADS[slot]}"]
+        waves = levelled(windows, marks, COARSE.fs_hz, round(BEFORE_S * COARSE.fs_hz))
+        found = qrs.amplitudes(waves) | repolarisation.families(waves)
+        measured = waves.present & waves.has_qrs[:, None]
+        for number, family in enumerate(AMPLITUDES.values()):
+            out[some, :, number] = np.where(measured, found[family], np.float32(np.nan))
     return out
 
 

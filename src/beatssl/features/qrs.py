@@ -33,11 +33,12 @@ DEFINITIONS = of_each_lead(FAMILIES)
 
 def measure(waves: Waves) -> dict[str, Float32[np.ndarray, " row"]]:
     """The QRS families of every lead, NaN where the lead is missing or the QRS has no boundaries."""
-    families = _amplitudes(waves) | _course(waves)
+    families = amplitudes(waves) | _course(waves)
     return lead_columns(families, waves.present & waves.has_qrs[:, None])
 
 
-def _amplitudes(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:
+def amplitudes(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:
+    """The families of Q, R and S of any leads; what `waves` says is not present counts for nothing."""
     low = np.where(waves.in_qrs[:, None], waves.qrs_mv, np.float32(np.inf))
     r, r_at = _highest(np.where(waves.in_qrs[:, None], waves.qrs_mv, np.float32(-np.inf)))
     nadir_at = low.argmin(axis=2)

@@ -27,7 +27,12 @@ DEFINITIONS = of_each_lead(FAMILIES)
 
 def measure(waves: Waves) -> dict[str, Float32[np.ndarray, " row"]]:
     """The ST and T families of every lead, NaN where lead, J point or T offset is missing."""
-    return lead_columns(_st(waves) | _t(waves), waves.present & waves.has_qrs[:, None])
+    return lead_columns(families(waves), waves.present & waves.has_qrs[:, None])
+
+
+def families(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:
+    """The ST and T families of any leads; what `waves` says is not present counts for nothing."""
+    return _st(waves) | _t(waves)
 
 
 def _st(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:

@@ -108,15 +108,15 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
         Of two leads of one name the encoder sees the later. `head`: see `WaveDecoder`.
         """
-        records, _, time = ecg_mv.shape
+        records = len(ecg_mv)
         record, lead = (measured & (slot >= 0)).nonzero(as_tuple=True)
         place = slot[record, lead]
-        twelve = ecg_mv.new_zeros((records, len(LEADS), time))
+        coarse = ecg_mv if self.decimation is None else self.decimation(ecg_mv)
+        twelve = coarse.new_zeros((records, len(LEADS), coarse.shape[2]))
         there = measured.new_zeros((records, len(LEADS)))
-        twelve[record, place] = ecg_mv[record, lead]
+        twelve[record, place] = coarse[record, lead]
         there[record, place] = True
-        seen = twelve if self.decimation is None else self.decimation(twelve)
-        return self.decoder(ecg_mv, measured, slot, self.encoder(seen, there), head)
+        return self.decoder(ecg_mv, measured, slot, self.encoder(twelve, there), head)
 
     def predict(
         self,

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from beatssl.signals.leads import INDEPENDENT, LEADS, canonical_leads, to_twelve
+from beatssl.signals.leads import INDEPENDENT, LEADS, canonical_lead, canonical_leads, to_twelve
 
 Exchange = Literal[
     "RA-LA", "RA-LL", "LA-LL", "RA-RL", "LA-RL", "LL-RL", "arms-legs",
@@ -228,6 +228,8 @@ def mean_beat(
 
 def _eight(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]) -> Float32[np.ndarray, "8 time"] | None:
     """I, II, V1–V6, gaps at the lead's mean and missing chest leads zero; None without two limb leads."""
+    if len({canonical_lead(name) for name in leads} & set(LEADS[:6])) < 2:
+        return None
     eight = (ecg_mv if tuple(leads) == LEADS else to_twelve(ecg_mv, canonical_leads(tuple(leads))))[_EIGHT]
     if np.isfinite(eight).all():
         return eight
