@@ -1,27 +1,39 @@
-"""The verb `analyze`: what it writes of files and stores, and what it refuses."""
+"""The verb `analyze`: what it prints and writes of files and stores, what it refuses, and that it resumes."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+import wfdb
 
 from beatssl import cli
+from beatssl.analysis import parts
 from beatssl.analysis.analyze import analyze
 from beatssl.analysis.config import AnalyzeConfig
+from beatssl.analysis.document import analysis_schema
+from beatssl.analysis.result import USE
 from beatssl.analysis.waves import of_store
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.formats.options import FileOptions
+from beatssl.records.synthetic import synthetic_record
 from beatssl.store.layout import StoreError
 from beatssl.store.store import Store
 
-TABLES = ("waves", "intervals", "refused")
+TABLES = ("records", "waves", "intervals", "refused")
 OPTIONS = FileOptions(csv_fs_hz=100.0, unit="mV", lead_names=("II", "belly"))
 
 
-def tables(folder: Path) -> list[pd.DataFrame]:
-    return [pd.read_parquet(folder / f"{name}.parquet") for name in TABLES]
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
 
 
 @pytest.fixture
@@ -35,28 +47,62 @@ def files(store: Store, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A hundred records, one of them bad."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    ecg_mv = synthetic_record(0).ecg_mv[1:2, ::5]
+    for number in range(100):
+        np.save(folder / f"{number:03d}.npy", ecg_mv[:, : 300 + number])
+    (folder / "050.npy").write_bytes(b"no array")
+    return folder
+
+
+SHORT = FileOptions(csv_fs_hz=100.0, unit="mV", lead_names=("II",))
+
+
 def test_files_and_a_store_give_one_set_of_tables(store: Store, files: Path, tmp_path: Path) -> None:
-    result = analyze(AnalyzeConfig((files, store.path), tmp_path / "out", files=OPTIONS, device="cpu"))
-    waves, intervals, refused = tables(tmp_path / "out")
+    result = analyze(AnalyzeConfig((files, store.path), tmp_path / "out", files=OPTIONS, device="cpu", workers=1))
+    found = tables(tmp_path / "out")
+    waves, intervals = found["waves"], found["intervals"]
     assert (result.records, result.refused) == (2 + len(store), 1)
     assert result.waves == {name: (waves["wave"] == name).sum() for name in ("P", "QRS", "T")}
     assert set(waves["record_id"]) == {"good.npy", *store.records["record_id"]}
-    assert set(intervals["record_id"]) == {"good.npy", "silence.npy", *store.records["record_id"]}
-    assert refused[["record_id", "reason"]].to_numpy().tolist() == [["broken.npy", "unreadable"]]
-    whole = pd.concat([one.waves for one in of_store(EcgSegmenter.from_pretrained("default"), store)])
-    own = waves[waves["record_id"] != "good.npy"]
-    pd.testing.assert_frame_equal(own.reset_index(drop=True), whole.reset_index(drop=True))
+    everything = ["good.npy", "silence.npy", *store.records["record_id"]]
+    assert found["records"]["record_id"].tolist() == everything
+    assert intervals["record_id"].unique().tolist() == everything
+    assert found["refused"][["record_id", "reason"]].to_numpy().tolist() == [["broken.npy", "unreadable"]]
+    own = found["records"].set_index("record_id").loc[store.records["record_id"]]
+    assert np.median(np.abs(own["rate_bpm"].to_numpy() - store.features["rate_bpm"].to_numpy())) < 1
+    assert own["p_NORM"].between(0, 1).all()
+    assert found["records"].set_index("record_id").loc["silence.npy", "flags"].startswith("no_beats")
     assert str(result).startswith(f"{tmp_path / 'out'}: 26 records, waves in all leads: ")
-    assert str(result).endswith("; 1 could not be used, see refused.parquet")
+    assert str(result).endswith(f"; 1 could not be used, see refused.parquet. {USE}")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["config.json", *(f"{name}.parquet" for name in TABLES)]
+    )
+
+
+def test_waves_of_a_store_are_those_of_the_segmenter(store: Store, tmp_path: Path) -> None:
+    analyze(AnalyzeConfig((store.path,), tmp_path / "out", device="cpu"))
+    waves = tables(tmp_path / "out")["waves"]
+    whole = pd.concat([one.waves for one in of_store(EcgSegmenter.from_pretrained("default"), store)])
+    assert (
+        waves.groupby(["record_id", "wave"]).size().to_dict() == whole.groupby(["record_id", "wave"]).size().to_dict()
+    )
+    by = ["record_id", "lead", "onset_s"]
+    pair = [table.dropna(subset=["onset_s"]).sort_values(by)["onset_s"].to_numpy() for table in (waves, whole)]
+    np.testing.assert_allclose(*pair, atol=0.002)
 
 
 def test_tables_have_their_columns_where_nothing_was_found(files: Path, tmp_path: Path) -> None:
     result = analyze(AnalyzeConfig((files / "broken.npy",), tmp_path / "out", files=OPTIONS, device="cpu"))
-    waves, intervals, refused = tables(tmp_path / "out")
+    found = tables(tmp_path / "out")
     assert (result.records, result.waves) == (0, {"P": 0, "QRS": 0, "T": 0})
-    assert (len(waves), len(intervals), len(refused)) == (0, 0, 1)
-    assert {"record_id", "lead", "wave", "onset_s", "onset_confidence"} <= set(waves.columns)
-    assert {"record_id", "measure", "value"} <= set(intervals.columns)
+    assert [len(found[name]) for name in TABLES] == [0, 0, 0, 1]
+    assert {"record_id", "lead", "wave", "onset_s", "onset_confidence"} <= set(found["waves"].columns)
+    assert {"record_id", "measure", "value"} <= set(found["intervals"].columns)
 
 
 def test_nothing_is_written_for_a_path_that_is_not_there(files: Path, tmp_path: Path) -> None:
@@ -67,6 +113,8 @@ def test_nothing_is_written_for_a_path_that_is_not_there(files: Path, tmp_path: 
         analyze(AnalyzeConfig((tmp_path / "empty",), tmp_path / "out", device="cpu"))
     with pytest.raises(ValueError, match="no paths given"):
         AnalyzeConfig((), tmp_path / "out")
+    with pytest.raises(ValueError, match="pass a folder as out="):
+        AnalyzeConfig((files,), annotations=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -76,12 +124,38 @@ def test_an_unfinished_store_is_no_folder_of_files(tmp_path: Path) -> None:
         analyze(AnalyzeConfig((tmp_path,), tmp_path / "out", device="cpu"))
 
 
+def test_a_store_prepared_otherwise_is_refused(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "Store", lambda path: store.with_config(low_hz=0.05))
+    with pytest.raises(CheckpointError, match="low_hz"):
+        analyze(AnalyzeConfig((store.path,), device="cpu"))
+
+
 def test_another_kind_of_model_is_refused(store: Store, files: Path, tmp_path: Path) -> None:
     EcgSegmenter.from_pretrained("default").save_pretrained(tmp_path / "kept")
     with pytest.raises(CheckpointError, match="there is no folder"):
         analyze(AnalyzeConfig((files,), tmp_path / "out", segmenter=str(tmp_path / "none")))
-    again = AnalyzeConfig((files,), tmp_path / "out", segmenter=str(tmp_path / "kept"), files=OPTIONS, device="cpu")
+    again = AnalyzeConfig((files,), tmp_path / "out2", segmenter=str(tmp_path / "kept"), files=OPTIONS, device="cpu")
     assert analyze(again).records == 2
+
+
+def test_one_file_is_reported_and_a_folder_is_a_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "belly", "--device", "cpu")
+    cli.main(("analyze", str(files / "good.npy"), *options))
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "good.npy: 2 leads (II belly)"
+    assert said.out.splitlines()[-1] == USE
+    with pytest.raises(SystemExit) as end:
+        cli.main(("analyze", str(files), *options))
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()[:3]] == ["record", "good.npy", "silence.npy"]
+    assert said.out.rstrip().endswith(USE)
+    assert "refused: broken.npy: unreadable: " in said.err
+    cli.main(("analyze", str(files), *options, "--json", "--keep-going"))
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for document in documents:
+        jsonschema.Draft202012Validator(analysis_schema()).validate(document)
+    assert [one["record"]["id"] for one in documents] == ["good.npy", "silence.npy"]
 
 
 def test_the_command_line_says_what_was_found(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,3 +179,74 @@ def test_the_command_line_says_what_was_found(files: Path, tmp_path: Path, capsy
         cli.main(("analyze", str(tmp_path / "typo"), "--out", str(tmp_path / "out")))
     assert end.value.code == 2
     assert "there is no file or folder" in capsys.readouterr().err
+
+
+def test_files_of_single_records(files: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (files / "ward").mkdir()
+    np.save(files / "ward" / "a b.npy", np.load(files / "good.npy"))
+    analyze(AnalyzeConfig((files,), out, json=True, csv=True, annotations=True, files=OPTIONS, device="cpu"))
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"json/good.npy.json", "json/silence.npy.json", "json/ward/a b.npy.json", "csv/good.npy.csv"} <= written
+    document = json.loads((out / "json" / "good.npy.json").read_text())
+    assert len(pd.read_csv(out / "csv" / "good.npy.csv")) == len(document["beats"])
+    name = parts.wfdb_name("good.npy")
+    beats = wfdb.rdann(str(out / "annotations" / name), "beats")
+    assert len(beats.sample) == len(document["beats"])
+    assert f"annotations/{parts.wfdb_name('ward/a b.npy')}.ii" in written
+
+
+def test_a_folder_with_one_bad_file_of_a_hundred(many: Path, tmp_path: Path) -> None:
+    result = analyze(AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=2))
+    assert (result.records, result.refused, result.complete) == (99, 1, False)
+    found = tables(tmp_path / "out")
+    names = [f"{number:03d}.npy" for number in range(100) if number != 50]
+    assert found["records"]["record_id"].tolist() == names  # in order, though two processes made them
+    assert found["refused"]["file"].tolist() == ["050.npy"]
+
+
+def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "beatssl", "analyze", str(many), "--out", str(out), "--device", "cpu", "--workers", "1",
+        "--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "--keep-going",
+    ]  # fmt: skip
+    running = subprocess.Popen(command, start_new_session=True)
+    first = out / parts.PARTS / "part-00000"
+    for _ in range(1200):
+        if first.is_dir() or running.poll() is not None:
+            break
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert first.is_dir()
+    assert not (out / "records.parquet").exists()
+    kept = parts.read_part(out, 0)
+    assert kept is not None
+    assert kept.records == 50
+    config = AnalyzeConfig((many,), out, files=SHORT, device="cpu", keep_going=True, workers=1)
+    made_again: list[int] = []
+
+    def make(job: parts.Job, *rest: object) -> parts.PartResult:
+        made_again.append(job.number)
+        return parts.make_part(job, *rest)
+
+    monkeypatch.setattr("beatssl.analysis.analyze.make_part", make)
+    whole = analyze(config)
+    assert made_again == [1]
+    assert (whole.records, whole.refused) == (99, 1)
+    again = analyze(AnalyzeConfig((many,), tmp_path / "afresh", files=SHORT, device="cpu", keep_going=True, workers=1))
+    assert again.waves == whole.waves
+    for name, table in tables(out).items():
+        pd.testing.assert_frame_equal(table, tables(tmp_path / "afresh")[name])
+
+
+def test_parts_of_files_that_changed_are_made_again(many: Path, tmp_path: Path) -> None:
+    out, config = tmp_path / "out", AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=1)
+    analyze(config)
+    # As a kill before the end leaves it: all parts, of which the first says what it should not.
+    (out / parts.PARTS).mkdir()
+    jobs = parts.jobs_of((many,), SHORT)
+    parts.make_part(jobs[0], config, False, None)
+    (out / parts.PARTS / "plan.json").write_text("{}")
+    assert analyze(config).records == 99

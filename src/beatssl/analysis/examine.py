@@ -35,8 +35,9 @@ AMPLITUDES = {"st_mv": "st_j60_mv", "t_mv": "t_amplitude_mv", "r_mv": "r_amplitu
 SAME_BEAT_S = 0.15
 """How far an R peak may lie from the middle of its QRS."""
 
-_LEAST_SHARE = 0.25  # of the leads must show a QRS where a beat is to be
-_ALONE_SHARE = 0.5  # where no R peak is found at all
+_LEAST_SHARE = 0.5  # of the leads must show a QRS where a beat is to be
+_STANDS_OUT = 8.0  # times the median amplitude: a QRS complex where no R peak was found
+_EDGE_S = 0.3
 _ROW_S = 10.0
 _BEATS_AT_ONCE = 1024
 
@@ -69,8 +70,8 @@ def examine(
 ) -> Examined:
     """Work through one piece.
 
-    Beats are R peaks of all leads (`beats.peaks`) at which at least a quarter of the leads show the segmenter a QRS;
-    where there is no R peak at all, the QRS complexes that half of the leads have.
+    Beats are R peaks of all leads (`beats.peaks`) at which at least half of the leads show the segmenter a QRS; where
+    there is no R peak at all, the QRS complexes that half of the leads have and that stand far above all else.
 
     Args:
         segmenter: finds the waves.
@@ -130,16 +131,28 @@ def _beats(
     lead, peak_s = pd.factorize(qrs_table["lead"])[0], qrs_table["peak_s"].to_numpy(np.float64)
     usable = max(1, sum(1 for name in leads if name))
     r_s = find_r_peaks(coarse_mv, COARSE.fs_hz)
-    least = _LEAST_SHARE
     if not len(r_s):
-        r_s, least = measure_waves(table).r_s, _ALONE_SHARE
+        r_s = _standing_out(measure_waves(table).r_s, coarse_mv)
     shift_s = lead * (len(coarse_mv[0]) / COARSE.fs_hz + 1)  # all leads one after the other on one axis
     apart_s = np.arange(int(lead.max(initial=-1)) + 1)[:, None] * (len(coarse_mv[0]) / COARSE.fs_hz + 1)
     matched = match_times((r_s + apart_s).ravel(), peak_s + shift_s, SAME_BEAT_S)[0]
     votes = np.bincount(matched % max(len(r_s), 1), minlength=len(r_s))
     share = (votes / usable).astype(np.float32)
-    kept = share >= least
+    kept = share >= _LEAST_SHARE
     return r_s[kept], share[kept]
+
+
+def _standing_out(
+    r_s: Float64[np.ndarray, " beat"], coarse_mv: Float32[np.ndarray, "lead time"]
+) -> Float64[np.ndarray, " some_beat"]:
+    """Those beats whose multi-lead amplitude is far above the usual: one beat in ten seconds, but no noise, nor what
+    filters make of the record's ends."""
+    amplitude = np.sqrt(np.mean(np.nan_to_num(coarse_mv) ** 2, axis=0))
+    reach = round(SAME_BEAT_S * COARSE.fs_hz)
+    around = np.round(r_s * COARSE.fs_hz).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    height = amplitude[np.clip(around, 0, len(amplitude) - 1)].max(axis=1, initial=0)
+    inside = (r_s > _EDGE_S) & (r_s < len(amplitude) / COARSE.fs_hz - _EDGE_S)
+    return r_s[inside & (height > _STANDS_OUT * np.median(amplitude))]
 
 
 def _in_core(table: pd.DataFrame, names: tuple[str, ...], piece: Piece, start_s: float) -> WavesOfLeads:

@@ -137,7 +137,7 @@ def _alike(beats: Beats, usual: Float32[np.ndarray, "beat lead time"], shift: in
     seen: Bool[np.ndarray, "beat lead time"] = np.isfinite(own) & np.isfinite(other)
     own, other = (_centred(np.where(seen, x, 0), seen) for x in (own, other))
     size = np.sqrt(np.einsum("blt,blt->bl", own, own) * np.einsum("blt,blt->bl", other, other))
-    return np.einsum("blt,blt->bl", own, other) / np.where(size > 0, size, np.inf)
+    return (np.einsum("blt,blt->bl", own, other) / np.where(size > 0, size, np.inf)).astype(np.float32)
 
 
 def _centred(values: Float32[np.ndarray, "beat lead time"], seen: Bool[np.ndarray, "beat lead time"]) -> np.ndarray:

@@ -168,24 +168,27 @@ def _forward(
     evidence[:time] = log_p.transpose(2, 1, 0)
     entered = _entered(evidence, delay)
     # Rows of `value`: the states, then the best state before each wave; `widest` steps before the record's start.
-    value = np.full((time + 2 * widest, _STATES + waves, lines), -np.inf, np.float32)
+    rows = _STATES + waves
+    value = np.full((time + 2 * widest, rows, lines), -np.inf, np.float32)
     value[widest, :_STATES] = evidence[0, _CLASS]
-    when = np.zeros((time + widest, _STATES, lines), np.int32)
+    enters = np.zeros((time + widest, _STATES, lines), bool)
     row = np.concatenate([np.arange(_STATES, _STATES + waves), _BEFORE_GAP])
+    flat, came_from = value.reshape(-1, lines), (widest - delay) * rows + row
     sources, cost = _BEFORE_WAVE.T.ravel(), _COST.T.reshape(-1, waves, 1).astype(np.float32)
+    stay = evidence.take(_CLASS, axis=1)
     for t in range(1, time + widest):
         now, last = value[widest + t], value[widest + t - 1]
         before = last.take(sources, axis=0).reshape(-1, waves, lines)
         before -= cost
         before.max(axis=0, out=last[_STATES:])
-        new = value[widest + t - delay, row]
+        new = flat.take(came_from + t * rows, axis=0)
         new += entered[t]
-        stayed = evidence[t].take(_CLASS, axis=0)
+        stayed = stay[t]
         stayed += last[:_STATES]
-        when[t] = when[t - 1]
-        np.copyto(when[t], t, where=new > stayed)
+        np.greater(new, stayed, out=enters[t])
         np.maximum(new, stayed, out=now[:_STATES])
-    return value[widest:, :_STATES], when
+    step = np.arange(time + widest, dtype=np.int32)[:, None, None]
+    return value[widest:, :_STATES], np.maximum.accumulate(np.where(enters, step, np.int32(0)), axis=0)
 
 
 def _entered(
