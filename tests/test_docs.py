@@ -71,10 +71,13 @@ def printed_by(page: Path, folder: Path) -> list[str]:
 
 
 def test_examples_are_on_the_pages_that_are_run_here() -> None:
-    assert [page.stem for page in DOCS if blocks(page, "python")] == ["data", "models", "own-data"]
+    assert [page.stem for page in DOCS if blocks(page, "python")] == ["analyze", "data", "models", "own-data"]
 
 
 def test_examples_run_as_shown_page_after_page(tmp_path: Path) -> None:
+    (report,) = printed_by(REPO / "docs" / "analyze.md", tmp_path)
+    assert "Research, not for diagnosis." in report
+    assert "pr_interval_ms" in report
     file, store, split = printed_by(REPO / "docs" / "data.md", tmp_path)
     assert "12 leads (I II III" in file
     assert "(8, 12, 1000)" in store

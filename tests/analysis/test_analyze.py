@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,13 @@ from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.document import analysis_schema
 from beatssl.analysis.result import USE
 from beatssl.analysis.waves import of_store
+from beatssl.files import write_json
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.synthetic import synthetic_record
 from beatssl.store.layout import StoreError
+from beatssl.store.outputs import asked_of
 from beatssl.store.store import Store
 
 TABLES = ("records", "waves", "intervals", "refused")
@@ -196,6 +199,31 @@ def test_files_of_single_records(files: Path, tmp_path: Path) -> None:
     assert f"annotations/{parts.wfdb_name('ward/a b.npy')}.ii" in written
 
 
+def test_gaps_are_taken_and_only_what_holds_nothing_is_refused(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    gaps = store.ecg_mv([20])[0, [1, 7]]
+    np.save(folder / "volts.npy", 1000 * gaps)
+    gaps[:, 300:700] = np.nan
+    np.save(folder / "gaps.npy", gaps)
+    np.save(folder / "nothing.npy", np.full((2, 1000), np.nan, np.float32))
+    np.save(folder / "short.npy", gaps[:, :150])
+    (folder / "photo.dcm").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(5000))
+    result = analyze(AnalyzeConfig((folder,), tmp_path / "out", files=OPTIONS, device="cpu"))
+    found = tables(tmp_path / "out")
+    reasons = found["refused"].set_index("record_id")["reason"].to_dict()
+    assert [reasons.pop(name) for name in ("nothing.npy", "short.npy", "volts.npy")] == [
+        "nan",
+        "too-short",
+        "amplitude",
+    ]
+    assert list(reasons.values()) == ["unreadable"]  # the photo's name is hashed
+    assert not any(str(tmp_path) in one.message for one in result.refusals)
+    assert found["records"]["record_id"].tolist() == ["gaps.npy"]
+    assert len(found["waves"])
+    assert not found["waves"]["peak_s"].between(3.05, 6.95).any()
+
+
 def test_a_folder_with_one_bad_file_of_a_hundred(many: Path, tmp_path: Path) -> None:
     result = analyze(AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=2))
     assert (result.records, result.refused, result.complete) == (99, 1, False)
@@ -242,11 +270,14 @@ def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_parts_of_files_that_changed_are_made_again(many: Path, tmp_path: Path) -> None:
-    out, config = tmp_path / "out", AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=1)
-    analyze(config)
-    # As a kill before the end leaves it: all parts, of which the first says what it should not.
-    (out / parts.PARTS).mkdir()
+    out = tmp_path / "out"
+    config = AnalyzeConfig((many,), out, files=SHORT, device="cpu", workers=1)
     jobs = parts.jobs_of((many,), SHORT)
     parts.make_part(jobs[0], config, False, None)
-    (out / parts.PARTS / "plan.json").write_text("{}")
-    assert analyze(config).records == 99
+    parts.make_part(jobs[1], config, False, None)
+    plan = parts.plan_of(jobs)
+    write_json(out / parts.PARTS / "plan.json", plan)
+    shutil.copy(many / "000.npy", many / "050.npy")  # no longer broken
+    assert parts.plan_of(jobs) != plan
+    (out / "config.json").write_text(json.dumps(asked_of("analyze", config, ("keep_going", "workers"))))
+    assert analyze(config).records == 100

@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 
 from beatssl.analysis.config import AnalyzeConfig
-from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, read_part
+from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, plan_of, read_part
 from beatssl.analysis.result import USE
 from beatssl.analysis.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
 from beatssl.files import make_folder, read_json, write_json
@@ -105,21 +105,10 @@ def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[P
 
 def _drop_parts_of_others(out: Path, jobs: Sequence[Job]) -> None:
     """Remove finished parts where files have changed, come or gone since."""
-    plan = {"jobs": [[str(job.place), *(_state(job.place, source.path) for source in job.sources), *job.record_ids]
-                     for job in jobs]}  # fmt: skip
-    path = out / PARTS / "plan.json"
+    plan, path = plan_of(jobs), out / PARTS / "plan.json"
     if not path.is_file() or read_json(path) != plan:
         shutil.rmtree(out / PARTS)
         write_json(path, plan)
-
-
-def _state(place: Path, name: str) -> str:
-    path = place / name if place.is_dir() else place
-    try:
-        stat = path.stat()
-    except OSError:
-        return name
-    return f"{name} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _result(config: AnalyzeConfig, parts: Sequence[PartResult], text: str) -> AnalyzeResult:

@@ -79,6 +79,25 @@ def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     return jobs
 
 
+def plan_of(jobs: Sequence[Job]) -> dict[str, list[list[str]]]:
+    """What the jobs are to read, files with their sizes and times: where it changed, finished parts are of no use."""
+    return {
+        "jobs": [
+            [str(job.place), *(_state(job.place, source.path) for source in job.sources), *job.record_ids]
+            for job in jobs
+        ]
+    }
+
+
+def _state(place: Path, name: str) -> str:
+    path = place / name if place.is_dir() else place
+    try:
+        stat = path.stat()
+    except OSError:
+        return name
+    return f"{name} {stat.st_size} {stat.st_mtime_ns}"
+
+
 def is_store(path: Path) -> bool:
     """Whether a path is a prepared store, or one that is not finished."""
     return any((path / name).is_file() for name in (MANIFEST, PLAN))
