@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from beatssl.analysis.analyze import analyze as analyze
     from beatssl.analysis.config import AnalyzeConfig as AnalyzeConfig
     from beatssl.analysis.config import InspectConfig as InspectConfig
-    from beatssl.analysis.document import analysis_schema as analysis_schema
     from beatssl.analysis.embed import Embeddings as Embeddings
     from beatssl.analysis.embed import embed as embed
     from beatssl.analysis.inspect_files import inspect_files as inspect_files
     from beatssl.analysis.model import EcgModel as EcgModel
     from beatssl.analysis.model import load as load
+    from beatssl.analysis.output.document import analysis_schema as analysis_schema
     from beatssl.analysis.result import Analysis as Analysis
     from beatssl.beats.peaks import find_r_peaks as find_r_peaks
     from beatssl.bench.bench import BenchConfig as BenchConfig
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Analysis": "analysis.result",
-    "analysis_schema": "analysis.document",
+    "analysis_schema": "analysis.output.document",
     "analyze": "analysis.analyze",
     "AnalyzeConfig": "analysis.config",
     "AnalyzeResult": "analysis.analyze",

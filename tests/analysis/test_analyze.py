@@ -19,7 +19,7 @@ from beatssl import cli
 from beatssl.analysis import parts
 from beatssl.analysis.analyze import analyze
 from beatssl.analysis.config import AnalyzeConfig
-from beatssl.analysis.document import analysis_schema
+from beatssl.analysis.output.document import analysis_schema
 from beatssl.analysis.result import USE
 from beatssl.analysis.waves import of_store
 from beatssl.files import write_json

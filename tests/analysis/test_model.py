@@ -10,8 +10,8 @@ import pytest
 
 import beatssl
 from beatssl.analysis import pieces as pieces_of_records
-from beatssl.analysis.document import analysis_schema
 from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.output.document import analysis_schema
 from beatssl.analysis.result import USE, Analysis
 from beatssl.features.wave_intervals import global_name
 from beatssl.inference.segmenter import EcgSegmenter

@@ -9,9 +9,9 @@ from typing import Any
 import joblib
 
 from beatssl.analysis.config import AnalyzeConfig
+from beatssl.analysis.output.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
 from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, plan_of, read_part
 from beatssl.analysis.result import USE
-from beatssl.analysis.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
 from beatssl.files import make_folder, read_json, write_json
 from beatssl.inference.device import torch_device
 from beatssl.progress import progress

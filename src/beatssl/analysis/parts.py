@@ -17,8 +17,8 @@ import torch
 
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
-from beatssl.analysis.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.waves import check_store, store_record
 from beatssl.files import read_json, write_bytes, write_json
 from beatssl.records.files import FilesReader

@@ -295,7 +295,7 @@ class Analysis:
     """The record itself, for `plot` and `save_annotations`."""
 
     def __str__(self) -> str:
-        from beatssl.analysis.report import report
+        from beatssl.analysis.output.report import report
 
         return report(self)
 
@@ -304,24 +304,24 @@ class Analysis:
 
         Without `waves` the table of single leads is left out, the largest part; `embeddings` are left out unless asked.
         """
-        from beatssl.analysis.document import document
+        from beatssl.analysis.output.document import document
 
         return document(self, waves, embeddings)
 
     def to_frame(self) -> pd.DataFrame:
         """A line a beat: time, RR, class and probabilities, boundaries over leads, and its intervals in ms."""
-        from beatssl.analysis.document import beat_frame
+        from beatssl.analysis.output.document import beat_frame
 
         return beat_frame(self)
 
     def plot(self, start_s: float = 0.0) -> str:
         """Ten seconds from `start_s` on ECG paper, waves coloured and beats marked, as SVG text."""
-        from beatssl.analysis.picture import picture
+        from beatssl.analysis.output.picture import picture
 
         return picture(self, start_s)
 
     def save_annotations(self, path: Path | str, leads: Sequence[str] | None = None) -> tuple[Path, ...]:
         """Write the waves of every lead (or some) as WFDB annotations, and the beats; see `annotations`."""
-        from beatssl.analysis.annotations import save_annotations
+        from beatssl.analysis.output.annotations import save_annotations
 
         return save_annotations(self, Path(path), leads)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import wfdb
 
-from beatssl.analysis.annotations import annotator_of, encoded
 from beatssl.analysis.model import load
+from beatssl.analysis.output.annotations import annotator_of, encoded
 from beatssl.analysis.result import Analysis
 from beatssl.records.annotations import read_annotations, waves_of
 from beatssl.records.synthetic import synthetic_record

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from beatssl.analysis.document import analysis_schema
+from beatssl.analysis.output.document import analysis_schema
 from beatssl.analysis.result import FORMAT_VERSION
 from beatssl.features.wave_intervals import DEFINITIONS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "analyze.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "analyze.md"
 
 
 def field_table() -> str:

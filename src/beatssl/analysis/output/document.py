@@ -27,7 +27,7 @@ _INTERVALS = ("pr_interval_ms", "qrs_duration_ms", "qt_interval_ms")
 @lru_cache(maxsize=1)
 def analysis_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of `Analysis.to_dict`."""
-    return json.loads(files("beatssl.analysis").joinpath(SCHEMA).read_text(encoding="utf-8"))
+    return json.loads(files("beatssl.analysis.output").joinpath(SCHEMA).read_text(encoding="utf-8"))
 
 
 def document(a: Analysis, waves: bool, embeddings: bool) -> dict[str, Any]:

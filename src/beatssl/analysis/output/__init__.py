@@ -1,0 +1,1 @@
+"""What becomes of an analysis: report, JSON, tables, picture, annotations."""
