@@ -137,7 +137,7 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
 KEPT = {
     "download": "complete files", "prepare": "finished shards", "pretrain": "last saved state",
     "segment": "finished folds", "finetune": "last saved state", "compare": "--predictions", "demo": "begins again",
-    "analyze": "no table", "tables": "as it was", "draw": "draws all again", "probe": "no figures",
+    "analyze": "finished parts", "tables": "as it was", "draw": "draws all again", "probe": "no figures",
 }  # fmt: skip
 
 

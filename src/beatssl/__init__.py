@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from beatssl.features.definition import Definition as Definition
     from beatssl.inference.classifier import EcgClassifier as EcgClassifier
     from beatssl.inference.encoder import BeatEncoder as BeatEncoder
+    from beatssl.inference.regressor import EcgRegressor as EcgRegressor
     from beatssl.inference.segmenter import EcgSegmenter as EcgSegmenter
     from beatssl.records.download import download as download
     from beatssl.records.formats.options import FileOptions as FileOptions
@@ -93,6 +94,7 @@ _HOME = {
     "ecg_paper": "drawing.ecg_paper",
     "EcgModel": "analysis.model",
     "EcgClassifier": "inference.classifier",
+    "EcgRegressor": "inference.regressor",
     "EcgSegmenter": "inference.segmenter",
     "embed": "analysis.embed",
     "Embeddings": "analysis.embed",
@@ -142,6 +144,7 @@ __all__ = [
     "DemoConfig",
     "EcgClassifier",
     "EcgModel",
+    "EcgRegressor",
     "EcgSegmenter",
     "Embeddings",
     "FileOptions",
