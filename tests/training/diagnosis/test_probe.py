@@ -125,8 +125,8 @@ def test_the_head_gives_the_probabilities_in_the_predictions(folded, tmp_path):
     provenance = json.loads((tmp_path / "head" / "config.json").read_text())["provenance"]
     assert provenance["figures"]["macro_auroc"] == figures.macro_auroc
     for name, own in provenance["figures"]["per_class"].items():
-        assert own["auroc"] == pytest.approx(figures.per_class[name].auroc)
-        assert 0 < own["training_prevalence"] < 1
+        assert own["auroc"] == (figures.per_class[name].auroc if np.isfinite(figures.per_class[name].auroc) else None)
+        assert 0 <= own["training_prevalence"] <= 1
     with pytest.raises(CheckpointError, match="holds a saved classifier, not the encoder asked for"):
         BeatEncoder.from_pretrained(tmp_path / "head")
 
