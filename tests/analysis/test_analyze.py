@@ -199,6 +199,16 @@ def test_files_of_single_records(files: Path, tmp_path: Path) -> None:
     assert f"annotations/{parts.wfdb_name('ward/a b.npy')}.ii" in written
 
 
+def test_overwriting_leaves_nothing_of_another_command(files: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    analyze(AnalyzeConfig((files,), out, json=True, csv=True, annotations=True, files=OPTIONS, device="cpu"))
+    (out / "mine.txt").write_text("kept")
+    analyze(AnalyzeConfig((files / "good.npy",), out, files=OPTIONS, device="cpu", overwrite=True))
+    left = sorted(path.name for path in out.iterdir())
+    assert left == sorted(["config.json", "mine.txt", *(f"{name}.parquet" for name in TABLES)])
+    assert tables(out)["records"]["record_id"].tolist() == ["good.npy"]
+
+
 def test_gaps_are_taken_and_only_what_holds_nothing_is_refused(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()

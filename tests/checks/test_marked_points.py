@@ -33,7 +33,7 @@ def test_a_late_segmenter_is_late(store: Store, monkeypatch: pytest.MonkeyPatch)
         for _, waves in of.waves.groupby("record_id"):
             times = {name: waves[name] + 0.012 for name in ("onset_s", "peak_s", "offset_s")}
             both = [waves.assign(lead="II", **times), waves.assign(lead="I", onset_s=waves["onset_s"] + 0.05)]
-            yield Found(1, pd.concat(both), pd.DataFrame())
+            yield Found(1, pd.concat(both))
 
     monkeypatch.setattr(f"{MODULE}.EcgSegmenter.from_pretrained", {"somewhere": opened}.get)
     monkeypatch.setattr(f"{MODULE}.of_store", late)

@@ -24,6 +24,7 @@ from beatssl.files import read_json, write_bytes, write_json
 from beatssl.records.files import FilesReader
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.reader import Source
+from beatssl.records.record import RecordError
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
 from beatssl.store.shards.reading import Reject, read_record
@@ -177,8 +178,10 @@ def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Anal
         store = Store(job.place)
         check_store(model.segmenter, store)
         for record_id in job.record_ids:
-            record = store_record(store, record_id)
-            yield model.analyze(record, embeddings=False, already_filtered=True)
+            try:
+                yield model.analyze(store_record(store, record_id), embeddings=False, already_filtered=True)
+            except RecordError as error:
+                yield Reject(record_id, record_id, error.reason, str(error))
 
 
 def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:

@@ -18,7 +18,8 @@ _VERBS = ("pretrain", "probe", "finetune", "segment", "compare", "transfer", "re
 
 _RESULTS = (
     CONFIG, ASKED, "metrics.json", "metrics.jsonl", "state.safetensors", "checkpoint", "head", "predictions.parquet",
-    "split.csv", "compare.json", "recalibration.json", "waves.parquet", "intervals.parquet", "refused.parquet",
+    "split.csv", "compare.json", "recalibration.json", "records.parquet", "waves.parquet", "intervals.parquet", "refused.parquet", "json", "csv",
+    "annotations", ".parts",
     "segmenter", "pseudo-labels", "final", "record_scale.safetensors", "beat_scale.safetensors",
 )  # fmt: skip
 _MODEL = ("model.safetensors", "README.md")

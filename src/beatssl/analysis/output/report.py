@@ -23,7 +23,7 @@ def report(a: Analysis) -> str:
         text for text in (f"age {record.age_years:g}" if record.age_years is not None else "", record.sex or "") if text
     )
     lines = [
-        f"{record.id}: {len(record.leads)} leads ({' '.join(record.leads)})",
+        f"{record.id}: {len(record.leads)} lead{'s' * (len(record.leads) > 1)} ({' '.join(record.leads)})",
         f"  {record.fs_hz:g} Hz, {_duration(record.duration_s)}, {record.source}{', ' if person else ''}{person}",
         _line("Quality", _quality(a)),
         _line("Beats", _beats(a)),
