@@ -18,9 +18,9 @@ _VERBS = ("pretrain", "probe", "finetune", "segment", "compare", "transfer", "re
 
 _RESULTS = (
     CONFIG, ASKED, "metrics.json", "metrics.jsonl", "state.safetensors", "checkpoint", "head", "predictions.parquet",
-    "split.csv", "compare.json", "recalibration.json", "records.parquet", "waves.parquet", "intervals.parquet", "refused.parquet", "json", "csv",
-    "annotations", ".parts",
-    "segmenter", "pseudo-labels", "final", "record_scale.safetensors", "beat_scale.safetensors",
+    "split.csv", "compare.json", "recalibration.json", "records.parquet", "waves.parquet", "intervals.parquet",
+    "refused.parquet", "json", "csv", "annotations", ".parts", "segmenter", "pseudo-labels", "final",
+    "record_scale.safetensors", "beat_scale.safetensors",
 )  # fmt: skip
 _MODEL = ("model.safetensors", "README.md")
 _NUMBERED = ("draw-[0-9]*", "fold-[0-9]*")
