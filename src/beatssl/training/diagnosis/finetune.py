@@ -17,6 +17,7 @@ from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.inference.row_signals import RowSignals
 from beatssl.results import read_result
 from beatssl.store.own_data.sides import parts_of
+from beatssl.store.quantities import Quantities
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask
@@ -62,7 +63,8 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
         answers.append(_answer(config, question, model, learnt, out, accelerator))
     figures = conclude(config, question, answers) if accelerator.is_main_process else None
     accelerator.wait_for_everyone()
-    return figures or read_result(config.out / METRICS, DiagnosisFigures)
+    kind = RegressionFigures if isinstance(question.group, Quantities) else DiagnosisFigures
+    return figures or read_result(config.out / METRICS, kind)
 
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
