@@ -15,7 +15,7 @@ from beatssl.metrics.classification import (
     patient_weights,
 )
 from beatssl.store.labels import Cohort
-from beatssl.training.diagnosis.figures import FiguresOverDraws, Scores, choose, cohort_figures, macros
+from beatssl.training.diagnosis.figures import FiguresOverDraws, Scores, choose, cohort_figures, macros, set_figures
 
 Drawn = dict[str, Float64[np.ndarray, "draw label"]]
 
@@ -49,6 +49,11 @@ def figures_over_parts(
         ci95=macro_intervals(macros(drawn)),
         per_class=per_class,
         by_group={},
+        by_set=set_figures(
+            parts[0], np.asarray(positives), [{kind: np.concatenate([one[kind], drawn[kind]]) for kind in one}]
+        )
+        if parts[0].sets
+        else {},
         draws=tuple(
             cohort_figures(part, people, own, seed, bootstrap_draws) for part, own in zip(parts, scores, strict=True)
         ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from beatssl.metrics.calibration import (
     Calibration,
@@ -21,20 +21,24 @@ from beatssl.metrics.calibration import (
 from beatssl.metrics.classification import (
     ClassificationFigures,
     LabelFigures,
+    MacroEstimates,
     MacroFigures,
     MacroIntervals,
     auroc,
     best_f1_thresholds,
     figures_of_labels,
     macro_intervals,
+    paired_weights,
     patient_weights,
     report,
 )
-from beatssl.results import FOR_FILES
+from beatssl.results import FOR_FILES, Number
 from beatssl.store.labels import Cohort
 
 _AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
 _SMALLEST_GROUP = 50
+_FEW = 10
+"""Positives in the test fold below which a label is named beside the macro figures."""
 
 Scores = Float64[np.ndarray, "row label"]
 
@@ -45,6 +49,16 @@ class GroupFigures(MacroFigures):
 
     records: float
     """Of the group; a float, since it is averaged over draws of labels as the figures are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFigures(MacroEstimates):
+    """Macro figures over the labels of one set, with intervals."""
+
+    labels: int
+    few: tuple[str, ...]
+    """Labels with fewer than ten positives in the test fold."""
+    macro_auroc_without_few: Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,8 @@ class FiguresOverDraws(CohortFigures):
     A single draw has nothing in `draws`: its figures are the means.
     """
 
+    by_set: Mapping[str, SetFigures] = field(default_factory=dict[str, SetFigures])
+    """Of labels of several sets; see `labels_of_set`."""
     draws: tuple[CohortFigures, ...] = field(default=(), metadata=FOR_FILES)
 
 
@@ -107,6 +123,8 @@ class DiagnosisFigures(FiguresOverDraws, EvaluationSetup):
 
     one_class: tuple[str, ...] = ()
     """Labels that all or none of the training rows have: nothing was learnt of them."""
+    by_leads: Mapping[str, Mapping[str, SetFigures]] = field(default_factory=dict[str, Mapping[str, SetFigures]])
+    """By lead set the figures of the test rows shown with these leads alone, of every set of labels."""
     calibration: Calibration
     reliability: Mapping[str, Reliability] = field(metadata=FOR_FILES)
     chosen: tuple[Mapping[str, Any], ...] = field(metadata=FOR_FILES)
@@ -123,9 +141,10 @@ def figures_of(
     `people` has the cohort's lines of the store's records; `draws` the scores of every draw of labels.
     """
     each = [cohort_figures(group, people, scores, seed, bootstrap_draws) for scores in draws]
+    by_set = figures_by_set(group, draws, seed, bootstrap_draws) if group.sets else {}
     if len(each) == 1:
-        return FiguresOverDraws(**vars(each[0]))
-    return _mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws))
+        return FiguresOverDraws(**vars(each[0]), by_set=by_set)
+    return replace(_mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws)), by_set=by_set)
 
 
 def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
@@ -235,6 +254,47 @@ def _by_group(
                 records=float(part.sum()),
             )
     return out
+
+
+def figures_by_set(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> dict[str, SetFigures]:
+    """Macro figures of every set of labels, or of all labels where these are one set."""
+    test = group.test
+    weights = paired_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
+    drawn = [
+        figures_of_labels(
+            group.labels[test], scores[test], choose(group, scores).thresholds, weights, group.known[test]
+        )
+        for scores in draws
+    ]
+    return set_figures(group, (group.labels & group.known)[test].sum(axis=0), drawn)
+
+
+def set_figures(
+    group: Cohort, positives: Int64[np.ndarray, " label"], drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]]
+) -> dict[str, SetFigures]:
+    """Of every set of the cohort, from figures of its labels for `paired_weights`, which are averaged over `drawn`."""
+    found: dict[str, SetFigures] = {}
+    for name, labels in (group.sets or {"labels": group.names}).items():
+        at = np.array([group.names.index(label) for label in labels])
+        macro = {kind: np.mean([macros(one)[kind] for one in _columns(drawn, at)], axis=0) for kind in drawn[0]}
+        many = at[positives[at] >= _FEW]
+        without = np.mean([macros(one)["auroc"][0] for one in _columns(drawn, many)]) if many.size else np.nan
+        found[name] = SetFigures(
+            macro_auroc=float(macro["auroc"][0]),
+            macro_auprc=float(macro["auprc"][0]),
+            macro_f1=float(macro["f1"][0]),
+            ci95=macro_intervals({kind: values[1:] for kind, values in macro.items()}),
+            labels=len(labels),
+            few=tuple(group.names[k] for k in at if positives[k] < _FEW),
+            macro_auroc_without_few=float(without),
+        )
+    return found
+
+
+def _columns(
+    drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]], at: Int64[np.ndarray, " some_label"]
+) -> list[dict[str, Float64[np.ndarray, "draw some_label"]]]:
+    return [{kind: values[:, at] for kind, values in one.items()} for one in drawn]
 
 
 def macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ class Answer:
     scores: Scores
     model: RecordModel
     chosen: Mapping[str, Any]
+    of_lead_sets: Mapping[str, Scores] = field(default_factory=dict[str, Scores])
+    """The same with the test rows shown with a set of leads alone."""
 
 
 def ask(config: DiagnosisConfig) -> Question:
@@ -142,6 +144,9 @@ def conclude(
     scored = Scored(
         groups=[group for group, _ in rounds],
         predicted=[answer.model.in_units(answer.scores) for answer in answers],
+        of_lead_sets=[
+            {name: answer.model.in_units(own) for name, own in answer.of_lead_sets.items()} for answer in answers
+        ],
         in_parts=bool(question.parts),
         records=question.store.records,
         seed=config.seed,
