@@ -302,9 +302,9 @@ def test_results_of_another_probe_are_refused(folded, tmp_path):
 
 
 def test_labels_of_several_sets_and_figures_of_each(folded, copied_with, tmp_path):
-    rhythm = pd.DataFrame({"row": np.arange(len(folded)), "label_set": "scp", "label": "SR", "likelihood": 0.0})
-    rhythm.loc[::3, "label"] = "AFIB"
-    store = copied_with(folded, labels=pd.concat([folded.labels, rhythm[folded.labels.columns]]))
+    rhythm = folded.labels.drop_duplicates("row").assign(label_set="scp", label="SR")
+    rhythm.loc[rhythm["row"] % 3 == 0, "label"] = "AFIB"
+    store = copied_with(folded, labels=pd.concat([folded.labels, rhythm]))
     found = labels_of(store, "all+superclass")
     assert found.sets["all"] == found.sets["rhythm"] == ("AFIB", "SR")
     superclasses = folded.targets("superclass")
