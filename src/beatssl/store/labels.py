@@ -146,8 +146,8 @@ def labels_of_set(store: Store, label_sets: str) -> Labels:
             column = table[name].to_numpy(np.bool_)
             other = name in given and not np.array_equal(given[name], column)
             own.append(f"{name} ({label_set})" if other else name)
-            if own[-1] not in given:
-                given[own[-1]], known[own[-1]] = column, table.any(axis=1).to_numpy(np.bool_)
+            given[own[-1]] = column
+            known[own[-1]] = known.get(own[-1], False) | table.any(axis=1).to_numpy(np.bool_)
         sets[label_set] = tuple(own)
         if NAMED_SETS.get(label_set) == "scp":
             sets |= _kinds(own)

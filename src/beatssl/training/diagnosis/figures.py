@@ -1,6 +1,6 @@
 """Figures of a probe or fine-tuning on the test fold: of one set of scores, or means over draws of labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -257,44 +257,47 @@ def _by_group(
 
 
 def figures_by_set(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> dict[str, SetFigures]:
-    """Macro figures of every set of labels, or of all labels where these are one set."""
-    test = group.test
-    weights = paired_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
-    drawn = [
-        figures_of_labels(
-            group.labels[test], scores[test], choose(group, scores).thresholds, weights, group.known[test]
-        )
-        for scores in draws
-    ]
-    return set_figures(group, (group.labels & group.known)[test].sum(axis=0), drawn)
-
-
-def set_figures(
-    group: Cohort, positives: Int64[np.ndarray, " label"], drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]]
-) -> dict[str, SetFigures]:
-    """Of every set of the cohort, from figures of its labels for `paired_weights`, which are averaged over `drawn`."""
+    """Macro figures of every set of labels, each over the rows that have a label of it, as a set alone is evaluated."""
+    weights = paired_weights(group.patient[group.test], bootstrap_draws, np.random.default_rng(seed))
     found: dict[str, SetFigures] = {}
-    for name, labels in (group.sets or {"labels": group.names}).items():
-        at = np.array([group.names.index(label) for label in labels])
-        macro = {kind: np.mean([macros(one)[kind] for one in _columns(drawn, at)], axis=0) for kind in drawn[0]}
-        many = at[positives[at] >= _FEW]
-        without = np.mean([macros(one)["auroc"][0] for one in _columns(drawn, many)]) if many.size else np.nan
-        found[name] = SetFigures(
-            macro_auroc=float(macro["auroc"][0]),
-            macro_auprc=float(macro["auprc"][0]),
-            macro_f1=float(macro["f1"][0]),
-            ci95=macro_intervals({kind: values[1:] for kind, values in macro.items()}),
-            labels=len(labels),
-            few=tuple(group.names[k] for k in at if positives[k] < _FEW),
-            macro_auroc_without_few=float(without),
-        )
+    for name, own, at in of_sets(group):
+        test = own.test
+        drawn = [
+            figures_of_labels(
+                own.labels[test], scores[test][:, at], choose(own, scores[:, at]).thresholds, weights, own.known[test]
+            )
+            for scores in draws
+        ]
+        found[name] = set_figures(own, (own.labels & own.known)[test].sum(axis=0), drawn)
     return found
 
 
-def _columns(
-    drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]], at: Int64[np.ndarray, " some_label"]
-) -> list[dict[str, Float64[np.ndarray, "draw some_label"]]]:
-    return [{kind: values[:, at] for kind, values in one.items()} for one in drawn]
+def of_sets(group: Cohort) -> Iterator[tuple[str, Cohort, Int64[np.ndarray, " label"]]]:
+    """Each set of a cohort's labels by its name, with their places; labels of rows without one of a set not known."""
+    for name, labels in (group.sets or {"labels": group.names}).items():
+        at = np.array([group.names.index(label) for label in labels])
+        given, known = group.labels[:, at], group.known[:, at]
+        if group.sets:
+            known = known & (given & known).any(axis=1, keepdims=True)
+        yield name, replace(group, labels=given, known=known, names=labels, sets={}), at
+
+
+def set_figures(
+    own: Cohort, positives: Int64[np.ndarray, " label"], drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]]
+) -> SetFigures:
+    """Of a set's labels, from their figures for `paired_weights`, which are averaged over `drawn`."""
+    macro = {kind: np.mean([macros(one)[kind] for one in drawn], axis=0) for kind in drawn[0]}
+    many = positives >= _FEW
+    without = [macros({"auroc": one["auroc"][:1, many]})["auroc"][0] for one in drawn] if many.any() else [np.nan]
+    return SetFigures(
+        macro_auroc=float(macro["auroc"][0]),
+        macro_auprc=float(macro["auprc"][0]),
+        macro_f1=float(macro["f1"][0]),
+        ci95=macro_intervals({kind: values[1:] for kind, values in macro.items()}),
+        labels=len(own.names),
+        few=tuple(name for name, enough in zip(own.names, many, strict=True) if not enough),
+        macro_auroc_without_few=float(np.mean(without)),
+    )
 
 
 def macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:
