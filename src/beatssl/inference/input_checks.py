@@ -15,7 +15,8 @@ from jaxtyping import Float, Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import check_heart_rate
-from beatssl.beats.rate_doubt import Widths, doubt_of_rate, widths_of
+from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
+from beatssl.beats.rate_likelihood import Widths
 from beatssl.records.record import Reason, RecordError
 from beatssl.records.units import UnitPolicy, check_amplitude
 from beatssl.signals.leads import LEADS, lead_kind
