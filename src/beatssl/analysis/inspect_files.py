@@ -150,7 +150,8 @@ def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:
     if not rates:
         stated = widths_of([ecg_mv], record.fs_hz, [times_s])[0]
         doubt = doubt_of_rate(stated, record.ecg_mv, record.fs_hz, record.fs_hz)
-        return beats_per_min, () if doubt is None else (f"{doubt}? --files.fs-hz-override takes that rate",)
+        remedy = "" if doubt is None else f"--files.fs-hz-override {doubt.likely_hz:g} takes that rate"
+        return beats_per_min, () if doubt is None else (f"{doubt}; {remedy}",)
     others = " or ".join(f"{beats_per_min * hz / record.fs_hz:.0f}/min at {hz:g} Hz" for hz in rates)
     return beats_per_min, (
         f"a heart rate of {beats_per_min:.0f}/min is no person's: {others}? --files.fs-hz-override takes that rate",
