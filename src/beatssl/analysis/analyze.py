@@ -14,7 +14,7 @@ from beatssl.records.files import located
 from beatssl.records.formats.options import FileOptions
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
-from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.outputs import asked_of, check_ecgs, check_folder, open_folder
 from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
@@ -53,7 +53,8 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     is no such segmenter, or a store was prepared otherwise than it expects.
     """
     for path in config.paths:
-        located(path)
+        if not _is_store(located(path)):
+            check_ecgs(path)
     asked = asked_of("analyze", config, ("keep_going",))
     check_folder(config.out, asked, config.overwrite)
     segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
@@ -82,9 +83,13 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
 
 
 def _found_at(segmenter: EcgSegmenter, path: Path, options: FileOptions) -> Iterable[Found | Reject]:
-    if any((path / name).is_file() for name in (MANIFEST, PLAN)):  # a plan alone: a store that is not finished
+    if _is_store(path):
         return of_store(segmenter, Store(path))
     return of_files(segmenter, path, options)
+
+
+def _is_store(path: Path) -> bool:
+    return any((path / name).is_file() for name in (MANIFEST, PLAN))  # a plan alone: a store that is not finished
 
 
 def _write(out: Path, waves: pd.DataFrame, intervals: pd.DataFrame, refused: list[Reject]) -> None:

@@ -15,7 +15,7 @@ from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
 from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
-from beatssl.store.outputs import check_file
+from beatssl.store.outputs import check_ecgs, check_file
 
 _SHOWN = 40  # records of a long list
 _TITLES = ("file", "format", "leads", "Hz", "s", "/min")
@@ -102,6 +102,7 @@ def inspect_files(config: InspectConfig) -> InspectResult:
     )
     for given_path in config.paths:
         path = located(given_path)
+        check_ecgs(path)
         not_read += reader.not_read(path)
         for source in track(reader.sources(path), "Reading"):
             try:

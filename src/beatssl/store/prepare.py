@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from beatssl.files import make_folder, read_json, write_json
 from beatssl.progress import progress
-from beatssl.records.files import FilesReader, by_ending
+from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.places import sources_at
 from beatssl.records.reader import Reader, Source, named
 from beatssl.store.beat_clusters import cluster_beats
@@ -32,6 +32,7 @@ from beatssl.store.layout import (
     shard_name,
 )
 from beatssl.store.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
+from beatssl.store.outputs import check_ecgs
 from beatssl.store.own_data.record_table import RecordTable, TableReader, read_record_table
 from beatssl.store.parallel import in_parallel
 from beatssl.store.readers import make_reader
@@ -108,6 +109,8 @@ def _first_aside(out: Path, shards: int) -> str:
 
 
 def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
+    for place in config.places if config.kind == "files" else ():
+        check_ecgs(located(place))
     config = config.resolved()
     reader = reader or make_reader(config)
     sources = _sources(config, reader)

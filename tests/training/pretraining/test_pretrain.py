@@ -127,6 +127,12 @@ def test_other_epochs_on_a_run_say_how_to_train_longer(config, tmp_path):
     assert again.updates == 3 * made.updates
 
 
+def test_a_batch_larger_than_the_store_leaves_nothing_that_blocks_a_smaller_one(config):
+    with pytest.raises(ValueError, match="batch size 64 with 24 rows; pass one from 1 to 24"):
+        pretrain(config(epochs=1, preset="regression", batch_size=64))
+    pretrain(config(epochs=1, preset="regression", batch_size=8))
+
+
 def test_overwrite_does_not_lose_a_run_of_the_same_config(config):
     made = pretrain(config(epochs=1, overwrite=True))
     state = (made.out / "state.safetensors").stat().st_mtime_ns

@@ -62,11 +62,6 @@ def pretrain(config: PretrainConfig) -> Pretrained:
     rows = load_rows(config.stores, folds, config.rows, config.memory_gb, config.seed, config.split)
     method, values = METHODS[config.values().method], config.values()
     columns = method.columns(rows, values.objective)
-    if accelerator.is_main_process:
-        for name, scale in columns.scales.items():
-            scale.save(config.out / name)
-        if config.split != FOLDS:
-            write_bytes(config.out / SPLIT, _split_table(rows).to_csv(index=False).encode())
     share = accelerator.process_index, accelerator.num_processes
     task = Pretraining(
         model=_objective(config, rows, columns, accelerator.device),
@@ -78,6 +73,11 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         probe=_prober(config, rows, accelerator),
         keep=_keeper(config, rows),
     )
+    if accelerator.is_main_process:
+        for name, scale in columns.scales.items():
+            scale.save(config.out / name)
+        if config.split != FOLDS:
+            write_bytes(config.out / SPLIT, _split_table(rows).to_csv(index=False).encode())
     trained = train(task, config.optim, config.run, config.seed, config.out, accelerator)
     return Pretrained(config.out, len(rows), trained.updates, _last_figures(config.out))
 
