@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from beatssl.features.definition import Definition as Definition
     from beatssl.inference.classifier import EcgClassifier as EcgClassifier
     from beatssl.inference.encoder import BeatEncoder as BeatEncoder
+    from beatssl.inference.regressor import EcgRegressor as EcgRegressor
     from beatssl.inference.segmenter import EcgSegmenter as EcgSegmenter
     from beatssl.records.download import download as download
     from beatssl.records.formats.options import FileOptions as FileOptions
@@ -86,6 +87,7 @@ _HOME = {
     "draw_classification": "reports.classification_pictures",
     "ecg_paper": "drawing.ecg_paper",
     "EcgClassifier": "inference.classifier",
+    "EcgRegressor": "inference.regressor",
     "EcgSegmenter": "inference.segmenter",
     "embed": "analysis.embed",
     "Embeddings": "analysis.embed",
@@ -132,6 +134,7 @@ __all__ = [
     "Definition",
     "DemoConfig",
     "EcgClassifier",
+    "EcgRegressor",
     "EcgSegmenter",
     "Embeddings",
     "FileOptions",

@@ -80,6 +80,7 @@ def refused_values(text: str) -> str:
     "fs_hz=: the value should be greater than 0".
     """
     line = " ".join(text.replace("│", " ").split())  # without UTF-8 the box is of other signs
+    line = re.sub(r" ?For further information visit \S+", "", line)
     found = re.search(r"\d+ validation errors? for \w+ (.*?) [─-]{3}", line)
     if found is None:
         return ""

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl.inference.classifier import ClassificationHead, EcgClassifier, HeadConfig
+from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.model_folder import save_model
+from beatssl.inference.record_model import Head
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.signals.preparation import Preparation
@@ -21,7 +22,7 @@ def test_a_linear_head_gives_the_scores_it_was_given():
     rng = np.random.default_rng(0)
     values = rng.normal(3, [1, 1e-3, 1e-2], (50, 3)).astype(np.float32)
     weight, bias = rng.normal(size=(3, 2)).astype(np.float32), np.array([0.5, -1], np.float32)
-    head = ClassificationHead(3, HeadConfig(("a", "b"))).eval()
+    head = Head(3, HeadConfig(("a", "b"))).eval()
     head.standardise_as(values.mean(axis=0, dtype=np.float64), values.var(axis=0, dtype=np.float64))
     head.be_linear(weight, bias)
     standard = (values - values.mean(axis=0, dtype=np.float64)) / values.std(axis=0, dtype=np.float64)

@@ -19,7 +19,6 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import find_peaks
 
 from beatssl.signals.filters import Filter, without_gaps, zero_phase
 from beatssl.signals.median import row_medians
@@ -52,6 +51,8 @@ def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Floa
     bridged, and hold no beats where all leads have them; a lead that is mostly gap is left out. Noise without complexes
     has no beats.
     """
+    from scipy.signal import find_peaks  # a second to import, see `signals.filters`
+
     usable = np.isfinite(ecg_mv).mean(axis=1) > _LEAST_MEASURED
     if not usable.any() or ecg_mv.shape[1] < fs_hz:
         return np.zeros(0)

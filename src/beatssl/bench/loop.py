@@ -19,6 +19,7 @@ from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.diagnosis.config import OPTIM
 from beatssl.training.diagnosis.finetune import RecordInputs
 from beatssl.training.diagnosis.label_task import LabelTask
+from beatssl.training.diagnosis.learnable import LearntLabels
 from beatssl.training.loop import train
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
@@ -63,7 +64,10 @@ def _fine_tuning(store: Store, out: Path, updates: int, run: RunConfig, accelera
     used, none = np.ones(len(rows), bool), np.zeros(len(rows), bool)
     names = tuple(f"label {number}" for number in range(_LABELS))
     labels = np.random.default_rng(0).random((len(rows), _LABELS)) < 0.3
-    group = Cohort(rows, labels, np.ones_like(labels), names, used, none, none, rows.astype(str), 0)
+    known, patient = np.ones_like(labels), rows.astype(str)
+    group = Cohort(
+        row=rows, labels=labels, known=known, names=names, train=used, valid=none, test=none, patient=patient, dropped=0
+    )
     about = store.preparation
     model = EcgClassifier(build_encoder(EncoderConfig()), HeadConfig(names), about, {}).to(accelerator.device)
     shown = torch.ones(len(store.leads), dtype=torch.bool, device=accelerator.device)
@@ -71,10 +75,8 @@ def _fine_tuning(store: Store, out: Path, updates: int, run: RunConfig, accelera
         model=model,
         trained=((model.encoder, OPTIM.encoder_rate), (model.head, 1.0)),
         inputs=RecordInputs(RowSignals(store), rows, build_views(preset("none")), shown),
-        group=group,
+        labels=LearntLabels(group, used),
         record_id=rows,
-        used=used,
-        positive=np.ones(_LABELS),
         epochs=1,
         least_updates=updates,
         batch_size=OPTIM.batch_size,

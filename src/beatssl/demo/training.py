@@ -14,6 +14,7 @@ from beatssl.reports.pretrain_page import FinishedRun
 from beatssl.studies.predictions import read_predictions
 from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.diagnosis.config import ProbeConfig
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 from beatssl.training.diagnosis.probe import probe
 from beatssl.training.pretraining.config import PretrainConfig
 from beatssl.training.pretraining.pretrain import pretrain
@@ -44,8 +45,9 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None], 
     trained = pretrain(config)
     seconds = time.perf_counter() - began
     say("linear probes of the random and the pretrained encoder")
-    probes = {
-        name: probe(
+    probes: dict[str, DiagnosisFigures] = {}
+    for name, source in (("random", "random"), ("pretrained", str(config.out))):
+        figures = probe(
             ProbeConfig(
                 store,
                 out / "probes" / name,
@@ -56,8 +58,8 @@ def train_demo(store: Path, out: Path, epochs: int, say: Callable[[str], None], 
                 overwrite=True,
             )
         )
-        for name, source in (("random", "random"), ("pretrained", str(config.out)))
-    }
+        assert isinstance(figures, DiagnosisFigures)
+        probes[name] = figures
     gain = _gain(out / "probes" / "pretrained", out / "probes" / "random")
     return FinishedRun(config, trained.rows, trained.updates, seconds, probes, gain)
 

@@ -1,87 +1,21 @@
 """A classifier of whole records as a folder: encoder, head, label names, temperatures and thresholds."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int
-from pydantic import ConfigDict, Field, TypeAdapter
-from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
 
-from beatssl.inference.input_checks import Check
-from beatssl.inference.model_config import Contents, Kind, Provenance
-from beatssl.inference.model_folder import SavedModel
-from beatssl.models.encoder import Encoder, build_encoder
-from beatssl.models.projector import Projector
-from beatssl.signals.preparation import Preparation, as_batch
-
-_BATCH_RECORDS = 256
-
-_LEAST_VARIANCE = 1e-5
-"""Added to variances of embeddings, so that what hardly differs is not blown up."""
+from beatssl.inference.model_config import Kind, Provenance
+from beatssl.inference.record_model import HeadConfig as HeadConfig
+from beatssl.inference.record_model import RecordModel
+from beatssl.models.encoder import Encoder
+from beatssl.signals.preparation import Preparation
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class HeadConfig:
-    """What stands on the encoder."""
-
-    labels: tuple[str, ...]
-    """Names, in the order of the scores."""
-    hidden: Annotated[int, Field(ge=0)] = 0
-    """Width of a hidden layer; 0: none, the head is linear."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the embedding that is hidden from the head while it learns."""
-
-
-class ClassificationHead(nn.Module):
-    """Embeddings, each number standardised, to a score a label: linear, or with one hidden layer."""
-
-    def __init__(self, channels: int, config: HeadConfig) -> None:
-        super().__init__()
-        self.scale = nn.BatchNorm1d(channels, eps=_LEAST_VARIANCE, affine=False)
-        self.dropout = nn.Dropout(config.dropout)
-        self.scores = Projector(channels, max(1, config.hidden), len(config.labels), int(config.hidden > 0))
-
-    def forward(self, embedding: Float[Tensor, "record embedding"]) -> Float[Tensor, "record label"]:
-        return self.scores(self.dropout(self.scale(embedding)))
-
-    @torch.no_grad()
-    def standardise_as(
-        self, mean: Float64[np.ndarray, " channels"], variance: Float64[np.ndarray, " channels"]
-    ) -> None:
-        """Bring embeddings to mean 0 and variance 1 by these numbers, while the head is in evaluation mode."""
-        assert self.scale.running_mean is not None
-        assert self.scale.running_var is not None
-        self.scale.running_mean.copy_(torch.from_numpy(mean))
-        self.scale.running_var.copy_(torch.from_numpy(variance))
-
-    @torch.no_grad()
-    def be_linear(self, weight: Float32[np.ndarray, "channels label"], bias: Float32[np.ndarray, " label"]) -> None:
-        """Give the scores embedding @ weight + bias, for embeddings divided by their deviation."""
-        assert self.scale.running_var is not None
-        variance = self.scale.running_var.double().numpy()
-        # Embeddings are divided by √(variance + ε): what that takes from them, the weights give back.
-        grown = np.sqrt(np.where(np.isfinite(variance), 1 + self.scale.eps / variance, 0))
-        self._last().weight.copy_(torch.from_numpy((weight * grown[:, None]).T))
-        self._last().bias.copy_(torch.from_numpy(bias))
-
-    @torch.no_grad()
-    def shift(self, by: Float64[np.ndarray, " label"]) -> None:
-        """Add a number to the score of each label."""
-        self._last().bias.add_(torch.from_numpy(by).to(self._last().bias))
-
-    def _last(self) -> nn.Linear:
-        last = self.scores.layers[-1]
-        assert isinstance(last, nn.Linear)
-        return last
-
-
-class EcgClassifier(SavedModel, pipeline_tag="audio-classification"):
-    """An encoder and a head that predict the labels of a record; see `SavedModel`.
+class EcgClassifier(RecordModel, pipeline_tag="audio-classification"):
+    """An encoder and a head that predict the labels of a record; see `RecordModel`.
 
     `probabilities` are calibrated: log odds divided by a temperature a label. `thresholds` are of these probabilities.
     """
@@ -103,38 +37,9 @@ probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, t
     thresholds: Tensor
 
     def __init__(self, encoder: Encoder, config: HeadConfig, preparation: Preparation, provenance: Provenance) -> None:
-        super().__init__(encoder, preparation, provenance)
-        self.config = config
-        self.head = ClassificationHead(encoder.embedding_size, config)
+        super().__init__(encoder, config, preparation, provenance)
         self.register_buffer("temperatures", torch.ones(len(config.labels)))
         self.register_buffer("thresholds", torch.full((len(config.labels),), 0.5))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the labels, in the order of scores, temperatures and thresholds."""
-        return self.config.labels
-
-    def embed(
-        self,
-        ecg_mv: Float[Tensor, "record lead time"],
-        lead_mask: Bool[Tensor, "record lead"],
-        valid: Int[Tensor, " record"] | None = None,
-    ) -> Float[Tensor, "record embedding"]:
-        """The encoder's embedding of the first `valid` samples (None: all)."""
-        return self.encoder.embed(self.encoder(ecg_mv, lead_mask), valid).float()
-
-    def forward(
-        self,
-        ecg_mv: Float[Tensor, "record lead time"],
-        lead_mask: Bool[Tensor, "record lead"],
-        valid: Int[Tensor, " record"] | None = None,
-    ) -> Float[Tensor, "record label"]:
-        """Log odds of every label, before the temperatures.
-
-        Signals are prepared as `preparation` says; `lead_mask` says which leads are measured, `valid` how many
-        samples come before the padding (None: all).
-        """
-        return self.head(self.embed(ecg_mv, lead_mask, valid))
 
     @torch.inference_mode()
     def probabilities(
@@ -147,50 +52,10 @@ probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, t
         found = (self(ecg_mv, lead_mask, valid).float() / self.temperatures).sigmoid()
         return found.masked_fill(~lead_mask.any(dim=1, keepdim=True), torch.nan)
 
-    def predict(
-        self,
-        ecg_mv: Float[np.ndarray, "lead time"],
-        leads: Sequence[str],
-        fs_hz: float,
-        already_filtered: bool = False,
-        check: Check = "error",
-    ) -> dict[str, float]:
-        """Probability of every label for one record, calibrated.
-
-        The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
-
-        `check`: "error" refuses what cannot be an ECG (all zeros, microvolts, no beats, another rate than stated),
-        "warn" answers all the same, "off" asks nothing beyond shape, names and rate.
-
-        Raises RecordError, a ValueError, with its `reason`; warns (InputWarning) of what is doubtful.
-        """
-        found = self.predict_batch(as_batch(ecg_mv), leads, fs_hz, already_filtered, check)
-        return {name: float(found[name].iloc[0]) for name in self.labels}
-
-    def predict_batch(
-        self,
-        ecg_mv: Float[np.ndarray, "record lead time"],
-        leads: Sequence[str],
-        fs_hz: float,
-        already_filtered: bool = False,
-        check: Check = "error",
-    ) -> pd.DataFrame:
-        """As `predict`, several records of one length and the same leads: a line a record, a column a label."""
-        signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered, check))
-        parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)
-        found = np.concatenate([self.probabilities(*part).cpu().numpy() for part in parts])
-        return pd.DataFrame(found, columns=list(self.labels))
+    answers = probabilities
 
     @torch.no_grad()
     def decide(self, temperatures: Float64[np.ndarray, " label"], thresholds: Float64[np.ndarray, " label"]) -> None:
         """Set what the validation fold decides: a temperature and a threshold of the probability for each label."""
         self.temperatures.copy_(torch.from_numpy(temperatures))
         self.thresholds.copy_(torch.from_numpy(thresholds))
-
-    @classmethod
-    def build(cls, contents: Contents) -> "EcgClassifier":
-        config = TypeAdapter(HeadConfig).validate_python(contents.head)
-        return cls(build_encoder(contents.encoder), config, contents.preprocessing, contents.provenance)
-
-    def head_settings(self) -> dict[str, Any]:
-        return asdict(self.config)

@@ -190,7 +190,7 @@ def macro_figures(
 ) -> dict[str, Float64[np.ndarray, " draw"]]:
     """`macro_auroc`, `macro_auprc` and `macro_f1` of every set of record weights, over the labels that have one."""
     each = figures_of_labels(labels, scores, thresholds, weights, known)
-    return {f"macro_{kind}": _mean_of_known(values) for kind, values in each.items()}
+    return {f"macro_{kind}": mean_of_known(values) for kind, values in each.items()}
 
 
 def paired_weights(
@@ -228,7 +228,7 @@ def report(
     point = figures_of_labels(labels, scores, thresholds, np.ones((1, len(labels))), known)
     drawn = figures_of_labels(labels, scores, thresholds, patient_weights(patients, draws, rng), known)
     of = _members(labels, known)
-    macro = {kind: float(_mean_of_known(values)[0]) for kind, values in point.items()}
+    macro = {kind: float(mean_of_known(values)[0]) for kind, values in point.items()}
     return ClassificationFigures(
         macro_auroc=macro["auroc"],
         macro_auprc=macro["auprc"],
@@ -246,7 +246,7 @@ def report(
             )
             for k, name in enumerate(names)
         },
-        ci95=macro_intervals({kind: _mean_of_known(values) for kind, values in drawn.items()}),
+        ci95=macro_intervals({kind: mean_of_known(values) for kind, values in drawn.items()}),
     )
 
 
@@ -298,6 +298,7 @@ def _ratio(over: Float64[np.ndarray, " draw"], under: Float64[np.ndarray, " draw
     return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
 
 
-def _mean_of_known(values: Float64[np.ndarray, "draw label"]) -> Float64[np.ndarray, " draw"]:
+def mean_of_known(values: Float64[np.ndarray, "draw label"]) -> Float64[np.ndarray, " draw"]:
+    """Means over the labels that have a figure; NaN where none has."""
     known = np.isfinite(values)
     return _ratio(np.where(known, values, 0).sum(axis=1), known.sum(axis=1).astype(np.float64))

@@ -9,9 +9,10 @@ _DRAWN = {"segment": "segment", "probe": "classification", "finetune": "classifi
 def draw(folder: Path) -> dict[str, Path]:
     """Draw into a folder that probe, finetune or segment wrote, and return the files by name.
 
-    Of a classifier roc.svg, precision-recall.svg and reliability.svg; of a segmenter its best, median and worst record
-    on ECG paper, the waves found coloured and the reference marks as bars. Pictures drawn before are replaced. Raises
-    ValueError where the folder is another kind's, or lacks what they are drawn from.
+    Of a classifier roc.svg, precision-recall.svg and reliability.svg; of a regressor numbers.svg, predicted over true;
+    of a segmenter its best, median and worst record on ECG paper, the waves found coloured and the reference marks as
+    bars. Pictures drawn before are replaced. Raises ValueError where the folder is another kind's, or lacks what they
+    are drawn from.
 
     Args:
         folder: with metrics.json, and predictions.parquet or waves.parquet.
@@ -29,5 +30,8 @@ def draw(folder: Path) -> dict[str, Path]:
 
         return draw_segmentation(folder)
     from beatssl.reports.classification_pictures import draw_classification
+    from beatssl.reports.number_pictures import draw_numbers, of_numbers
 
+    if of_numbers(folder):
+        return draw_numbers(folder)
     return draw_classification(folder)

@@ -1,22 +1,25 @@
-"""Labels that a probe is trained on, and its training, validation and test rows."""
+"""Labels of yes or no that a probe is trained on, and its training, validation and test rows."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from beatssl.store.own_data.id_matching import match_ids, unmatched
-from beatssl.store.own_data.label_file import LabelFile, is_label_file, read_label_file
+from beatssl.store.own_data.label_file import LabelFile, is_label_file, label_lines, read_label_file
+from beatssl.store.own_data.user_table import records_table
 from beatssl.store.splits import Split, patients, split_by_fold
 from beatssl.store.store import Store
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 NAMED_SETS = {"all": "scp"}
 """Names of label sets in the protocol, where the store calls them otherwise."""
+OF_COLUMNS = "column:"
+"""How labels that are columns of the store's records begin."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,11 @@ class Labels:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """Labelled rows of a store and the side of the split that each stands on."""
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of a store, what is known of them, and the side of the split that each stands on."""
 
     row: Int64[np.ndarray, " row"]
-    labels: Bool[np.ndarray, "row label"]
     known: Bool[np.ndarray, "row label"]  # where false, the label is neither trained on nor scored
     names: tuple[str, ...]
     train: Bool[np.ndarray, " row"]
@@ -41,6 +43,16 @@ class Cohort:
     test: Bool[np.ndarray, " row"]
     patient: Shaped[np.ndarray, " row"]
     dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort(Rows):
+    """Labels of yes or no of such rows."""
+
+    labels: Bool[np.ndarray, "row label"]
+
+
+Some = TypeVar("Some", bound=Rows)
 
 
 def parse_folds(text: str) -> tuple[int, ...]:
@@ -64,10 +76,11 @@ def cohort(
 ) -> Cohort:
     """Rows with their labels as a table of true and false, split by fold.
 
-    `labels` names a label set of the store (superclass, subclass, form, rhythm, all) or a CSV file (see
-    `labels_of_csv`). Any statement counts, whatever its likelihood. Rows of which nothing is known, and so rows without
-    a label in the set, are dropped and counted, or kept as negatives of every label. Raises ValueError where there are
-    no such labels, SplitError where folds overlap, are empty or share a patient or a waveform.
+    `labels` names a label set of the store (superclass, subclass, form, rhythm, all), a CSV file (see
+    `read_label_file`), or columns of the records (column:AF). Any statement counts, whatever its likelihood. Rows of
+    which nothing is known, and so rows without a label in the set, are dropped and counted, or kept as negatives of
+    every label. Raises ValueError where there are no such labels, SplitError where folds overlap, are empty or share a
+    patient or a waveform.
     """
     split = split_by_fold(store.records, train_folds, valid_fold, test_fold)
     found = labels_of(store, labels)
@@ -89,18 +102,25 @@ def cohort(
     return made
 
 
-def validation_only(group: Cohort) -> Cohort:
+def validation_only(group: Some) -> Some:
     """The same without the test fold: figures made of it are those of the validation fold."""
     seen = group.train | group.valid
-    return replace(
-        group, row=group.row[seen], labels=group.labels[seen], known=group.known[seen], train=group.train[seen],
-        valid=group.valid[seen], test=group.valid[seen], patient=group.patient[seen],
-    )  # fmt: skip
+    taken = {name: of_rows[seen] for name, of_rows in vars(group).items() if isinstance(of_rows, np.ndarray)}
+    return replace(group, **taken | {"test": group.valid[seen]})
 
 
 def labels_of(store: Store, labels: str) -> Labels:
-    """Those of a file, or of a label set of the store."""
-    return labels_of_csv(store, labels) if is_label_file(labels) else labels_of_set(store, labels)
+    """Those of a file or of columns of the store's records, or of a label set of the store."""
+    file = label_file(store, labels)
+    return labels_of_set(store, labels) if file is None else labels_of_file(store, file)
+
+
+def label_file(store: Store, labels: str) -> LabelFile | None:
+    """Entries of a CSV file, or of columns of the records ("column:age_years"); None for a label set of the store."""
+    if labels.startswith(OF_COLUMNS):
+        names = [name.strip() for name in labels.removeprefix(OF_COLUMNS).split(",")]
+        return label_lines(records_table(store.records, store.path), names)
+    return read_label_file(labels) if is_label_file(labels) else None
 
 
 def labels_of_set(store: Store, label_set: str) -> Labels:
@@ -111,15 +131,14 @@ def labels_of_set(store: Store, label_set: str) -> Labels:
     return _of_statements(table[list(names)].to_numpy(np.bool_), names)
 
 
-def labels_of_csv(store: Store, labels: str | Path) -> Labels:
-    """Labels of a file, such as my.csv, or of some of its columns, as my.csv:AF,VT; see `read_label_file`.
+def labels_of_file(store: Store, file: LabelFile) -> Labels:
+    """Labels of every row of the store.
 
     Where lines are statements, a record without one is not known; where they are records, one without a line is not.
     Lines of records that `prepare` set aside are passed over. Ids match as `match_ids` says.
 
     Raises ValueError for numbers, for a record that is not in the store, and for lines that contradict each other.
     """
-    file = read_label_file(str(labels))
     if file.numbers:
         raise ValueError(f"{file.path} holds numbers ({', '.join(file.names)}), where labels of yes or no are needed")
     found = entries_of_rows(store, file)
@@ -130,7 +149,7 @@ def labels_of_csv(store: Store, labels: str | Path) -> Labels:
 def entries_of_rows(store: Store, file: LabelFile) -> Float64[np.ndarray, "row name"]:
     """The entries of a file for every row of a store, NaN where not known; a long record has them in all its rows.
 
-    Raises ValueError as `labels_of_csv`.
+    Raises ValueError as `labels_of_file`.
     """
     ids = store.records["record_id"].astype(str).to_numpy()
     aside = store.rejects["record_id"].astype(str).tolist()

@@ -20,6 +20,7 @@ from beatssl.metrics.classification import (
     paired_weights,
 )
 from beatssl.results import write_result
+from beatssl.store.labels import labels_of
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.own_data.sides import FOLDS, parts_of
 from beatssl.store.store import Store
@@ -79,6 +80,7 @@ def compare(config: CompareConfig) -> Comparison:
     if parts_of(config.split):
         raise ValueError(f"split={config.split!r} is for probe; compare with 'folds', 'column:NAME' or 'random'")
     names = names_of(config.encoders, config.names)
+    labels_of(Store(config.store), config.labels)  # refuses numbers
     asked = asked_of("compare", config, ("predictions",))
     check_folder(config.out, asked, config.overwrite)
     with tempfile.TemporaryDirectory() as scratch:
@@ -161,7 +163,9 @@ def _probed(config: CompareConfig, source: str, kept: Path) -> DiagnosisFigures:
         figures = read_figures(kept)
         if figures.config_hash == config_hash(wanted, opened, store):
             return figures
-    return probe(wanted)
+    figures = probe(wanted)
+    assert isinstance(figures, DiagnosisFigures)  # numbers were refused
+    return figures
 
 
 _SHARED = (

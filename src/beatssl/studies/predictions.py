@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
+from beatssl.files import read_json
 from beatssl.results import read_result
 from beatssl.store.own_data.sides import NO_FOLD
 from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds
+from beatssl.training.diagnosis.number_figures import PER_NUMBER
 from beatssl.training.diagnosis.probe import METRICS as METRICS
 from beatssl.training.diagnosis.probe import PREDICTIONS as PREDICTIONS
 
@@ -66,8 +68,11 @@ class Predictions:
 
 
 def read_figures(folder: Path) -> DiagnosisFigures:
-    """The folder's metrics.json. Raises ValueError where there is none, or it is none of probe's or finetune's."""
+    """The folder's metrics.json. Raises ValueError where there is none, or it is none of probe's or finetune's, or of
+    numbers."""
     try:
+        if PER_NUMBER in read_json(folder / METRICS):
+            raise ValueError(f"{folder} holds predictions of numbers; pass a folder of labels of yes or no")
         return read_result(folder / METRICS, DiagnosisFigures)
     except FileNotFoundError as error:
         raise ValueError(f"{folder} has no {METRICS}; pass a folder that probe, finetune or segment wrote") from error

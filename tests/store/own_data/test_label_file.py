@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.store.labels import labels_of_csv
+from beatssl.store.labels import labels_of
 from beatssl.store.own_data.label_file import is_label_file, read_label_file
 from beatssl.store.store import Store
 
@@ -31,7 +31,7 @@ def written(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["ecg1", "ecg1.csv", "data/ecg1.csv", "./ecg1", "data\\ecg1.csv"])
 def test_ids_with_or_without_folder_and_ending(name, store, written):
-    found = labels_of_csv(store, written(f"record_id,AF\n{name},1\n00010,0\nward8/ecg2,yes\n"))
+    found = labels_of(store, str(written(f"record_id,AF\n{name},1\n00010,0\nward8/ecg2,yes\n")))
     assert found.given[:, 0].tolist() == [True, False, False, True, True]
     assert found.known[:, 0].tolist() == [True, True, False, True, True]
 
@@ -41,19 +41,19 @@ def test_zeros_in_front_are_kept_and_their_loss_is_named(store, written):
         r"1 of 1 records of .*my.csv are not in stores/own, '10' first; 4 .* 'ecg1.csv' first; leading zeros are lost"
     )
     with pytest.raises(ValueError, match=message):
-        labels_of_csv(store, written("record_id,AF\n10,1\n"))
+        labels_of(store, str(written("record_id,AF\n10,1\n")))
 
 
 @pytest.mark.parametrize("name", ["ward9/ecg1", "ecg1.edf", "ward9/ecg2.csv"])
 def test_another_folder_or_ending_is_another_record(name, written):
     store = Store.in_memory(records=pd.DataFrame({"record_id": ["ward7/ecg1.csv", "ward8/ecg2.csv"]}))
     with pytest.raises(ValueError, match=f"'{name}' first; 2 records there have no line, 'ward7/ecg1.csv' first"):
-        labels_of_csv(store, written(f"record_id,AF\n{name},1\n"))
+        labels_of(store, str(written(f"record_id,AF\n{name},1\n")))
 
 
 def test_an_id_that_may_be_two_is_refused(store, written):
     with pytest.raises(ValueError, match=r"'ecg2' may be 'ward7/ecg2.csv' or 'ward8/ecg2.csv'"):
-        labels_of_csv(store, written("record_id,AF\necg2,1\n"))
+        labels_of(store, str(written("record_id,AF\necg2,1\n")))
 
 
 def test_an_id_that_is_a_hash_is_found_by_its_file(written, monkeypatch):
@@ -61,12 +61,12 @@ def test_an_id_that_is_a_hash_is_found_by_its_file(written, monkeypatch):
 
     monkeypatch.setenv("BEATSSL_SALT", "a secret")
     records = pd.DataFrame({"record_id": [hashed_path("ward7/smith.dcm", b"a secret")]})
-    found = labels_of_csv(Store.in_memory(records=records), written("file,AF\nward7/smith.dcm,1\n"))
+    found = labels_of(Store.in_memory(records=records), str(written("file,AF\nward7/smith.dcm,1\n")))
     assert found.given.tolist() == [[True]]
 
 
 def test_records_that_were_set_aside_are_passed_over(store, written):
-    assert labels_of_csv(store, written("record_id,AF\nbad,1\n00010,1\n")).known.sum() == 1
+    assert labels_of(store, str(written("record_id,AF\nbad,1\n00010,1\n"))).known.sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_records_that_were_set_aside_are_passed_over(store, written):
     ],
 )
 def test_yes_and_no_separators_and_byte_order_marks(text, encoding, store, written):
-    found = labels_of_csv(store, written(text, encoding))
+    found = labels_of(store, str(written(text, encoding)))
     assert found.names == ("AF", "VT")
     assert np.argwhere(found.given).tolist() == [[0, 1], [1, 0], [4, 1]]
     assert np.argwhere(found.known).tolist() == [[0, 0], [0, 1], [1, 0], [4, 0], [4, 1]]
 
 
 def test_one_column_of_names_becomes_a_label_each(store, written):
-    found = labels_of_csv(store, written("record_id,diagnosis\necg1,MI\n00010,NORM\nward8/ecg2,MI\n"))
+    found = labels_of(store, str(written("record_id,diagnosis\necg1,MI\n00010,NORM\nward8/ecg2,MI\n")))
     assert found.names == ("MI", "NORM")
     assert found.given.tolist() == [[True, False], [False, True], [False, False], [True, False], [True, False]]
     assert found.known.all(axis=1).tolist() == [True, True, False, True, True]
@@ -97,17 +97,17 @@ def test_one_column_of_names_becomes_a_label_each(store, written):
 def test_some_columns_of_a_file(store, written):
     text = "record_id,AF,age,site,note\necg1,1,61,north,\n00010,0,44.5,south,\n"
     path = written(text)
-    assert labels_of_csv(store, f"{path}:AF").names == ("AF",)
-    assert labels_of_csv(store, f"{path}:site").names == ("north", "south")
+    assert labels_of(store, f"{path}:AF").names == ("AF",)
+    assert labels_of(store, f"{path}:site").names == ("north", "south")
     file = read_label_file(f"{path}:age")
     assert file.numbers
     assert [line.value for line in file.lines] == [61, 44.5]
     with pytest.raises(ValueError, match="no column 'sex'; it has AF, age, site, note"):
-        labels_of_csv(store, f"{path}:sex")
+        labels_of(store, f"{path}:sex")
 
 
 def test_equal_lines_of_one_record_are_one(store, written):
-    assert labels_of_csv(store, written("record_id,AF\necg1,1\necg1.csv,1\n")).given[0].tolist() == [True]
+    assert labels_of(store, str(written("record_id,AF\necg1,1\necg1.csv,1\n"))).given[0].tolist() == [True]
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_equal_lines_of_one_record_are_one(store, written):
 )  # fmt: skip
 def test_what_is_refused(text, said, store, written):
     with pytest.raises(ValueError, match=said):
-        labels_of_csv(store, written(text))
+        labels_of(store, str(written(text)))
 
 
 def test_a_file_that_is_not_there(store):
     with pytest.raises(FileNotFoundError, match=r"there is no file nowhere\.csv"):
-        labels_of_csv(store, "nowhere.csv")
+        labels_of(store, "nowhere.csv")
 
 
 def test_files_and_label_sets_are_told_apart():

@@ -17,7 +17,8 @@ from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import Cohort, cohort
 from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.diagnosis.finetune import EmbeddedInputs, RecordInputs
-from beatssl.training.diagnosis.label_task import LabelTask, label_loss, negatives_per_positive
+from beatssl.training.diagnosis.label_task import LabelTask
+from beatssl.training.diagnosis.learnable import LearntLabels, label_loss, negatives_per_positive
 from beatssl.training.loop import train
 from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.task import NotFinite
@@ -48,9 +49,9 @@ def made(folded, group) -> Callable[..., Made]:
         values = torch.randn(len(group.row), 5, generator=torch.Generator().manual_seed(0))
         model = nn.Linear(5, len(group.names))
         given = {
-            "model": model, "trained": ((model, 1.0),), "inputs": EmbeddedInputs(values), "group": group,
-            "record_id": folded.records["record_id"].to_numpy()[group.row], "used": group.train,
-            "positive": np.ones(len(group.names)), "epochs": 3, "least_updates": 1, "batch_size": 4, "accumulate": 1,
+            "model": model, "trained": ((model, 1.0),), "inputs": EmbeddedInputs(values),
+            "record_id": folded.records["record_id"].to_numpy()[group.row], "labels": LearntLabels(group, group.train),
+            "epochs": 3, "least_updates": 1, "batch_size": 4, "accumulate": 1,
             "half": False, "seed": 0, "device": torch.device("cpu"), "share": (0, 1),
         }  # fmt: skip
         return Made(LabelTask(**given | changes), values)
@@ -90,7 +91,7 @@ def test_an_epoch_shows_every_training_row_once_with_its_labels(made, group):
     assert set(seen) <= set(rows)
     for batch in batches:
         assert torch.equal(batch.read, of.values[torch.from_numpy(batch.at)])
-        assert torch.equal(batch.labels, torch.from_numpy(group.labels[batch.at]).float())
+        assert torch.equal(batch.truth, torch.from_numpy(group.labels[batch.at]).float())
         assert torch.equal(batch.known, torch.from_numpy(group.known[batch.at]))
     assert task.updates_per_epoch == whole // 2
     parts = [next(made(share=(process, 2)).task.batches(5, 6)).at for process in range(2)]

@@ -15,10 +15,11 @@ from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoded, Encoder
 from beatssl.models.encoder import build_encoder
 from beatssl.results import printed, read_result, to_json
-from beatssl.store.labels import cohort, labels_of_csv, parse_folds
+from beatssl.store.labels import cohort, labels_of, parse_folds
 from beatssl.store.splits import SplitError
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, figures_of
+from beatssl.training.diagnosis.learnable import LearntLabels
 from beatssl.training.diagnosis.probe import fit, probe, scaled, valid_auroc
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
@@ -165,12 +166,11 @@ def test_shares_of_labels_by_patient(folded, tmp_path):
 def test_the_test_fold_takes_no_part(folded):
     group = cohort(folded, "superclass", (1, 2, 3, 4), 5, 6)
     values = np.random.default_rng(0).normal(size=(len(group.row), 12)).astype(np.float32)
-    line, quality = fit(values, group, group.train, INVERSE_PENALTIES)
+    line, quality = fit(values, LearntLabels(group, group.train), INVERSE_PENALTIES)
     spoilt = values.copy()
     spoilt[group.test] = np.nan
-    again, same = fit(
-        spoilt, replace(group, labels=group.labels & ~group.test[:, None]), group.train, INVERSE_PENALTIES
-    )
+    lied = replace(group, labels=group.labels & ~group.test[:, None])
+    again, same = fit(spoilt, LearntLabels(lied, group.train), INVERSE_PENALTIES)
     assert (line.weight == again.weight).all()
     assert quality == same
     encoder = Averages()
@@ -193,7 +193,7 @@ def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
     long.write_text(f"record_id,label\n{ids[3]},VT\n{ids[3]},AF\n{ids[7]},AF\n")
     wide = tmp_path / "wide.csv"
     wide.write_text(f"record_id,AF,VT\n{ids[7]},1,0\n{ids[3]},1,1\n{ids[1]},0,0\n{ids[2]},,1\n{ids[4]},,\n")
-    statements, entries = labels_of_csv(store, long), labels_of_csv(store, wide)
+    statements, entries = labels_of(store, str(long)), labels_of(store, str(wide))
     for found in (statements, entries):
         assert found.names == ("AF", "VT")
     assert np.argwhere(statements.given).tolist() == [[3, 0], [3, 1], [7, 0]]
@@ -202,10 +202,10 @@ def test_labels_of_a_csv_file_long_and_wide(store, tmp_path):
     assert np.argwhere(entries.known).tolist() == [[1, 0], [1, 1], [2, 1], [3, 0], [3, 1], [7, 0], [7, 1]]
     long.write_text("record_id,label\nnobody,VT\n")
     with pytest.raises(ValueError, match=r"1 of 1 records of .* 'nobody' first"):
-        labels_of_csv(store, long)
+        labels_of(store, str(long))
     wide.write_text(f"record_id,AF\n{ids[7]},2\n")
     with pytest.raises(ValueError, match="'AF' holds whole numbers such as 2"):
-        labels_of_csv(store, wide)
+        labels_of(store, str(wide))
 
 
 def test_unknown_labels_are_neither_trained_on_nor_scored(folded, tmp_path):
@@ -219,9 +219,9 @@ def test_unknown_labels_are_neither_trained_on_nor_scored(folded, tmp_path):
     group = cohort(folded, str(path), (1, 2, 3, 4), 5, 6)
     assert (group.known[:, 0] == known).all()
     values = rng.normal(size=(len(group.row), 6)).astype(np.float32)
-    line, quality = fit(values, group, group.train, (0.01,))
+    line, quality = fit(values, LearntLabels(group, group.train), (0.01,))
     lied = replace(group, labels=group.labels ^ ~group.known)
-    again, same = fit(values, lied, lied.train, (0.01,))
+    again, same = fit(values, LearntLabels(lied, lied.train), (0.01,))
     assert (line.weight == again.weight).all()
     assert quality == same
     scores = line.scores(values)

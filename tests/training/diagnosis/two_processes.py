@@ -21,6 +21,7 @@ from beatssl.store.labels import cohort
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.finetune import RecordInputs
 from beatssl.training.diagnosis.label_task import LabelTask
+from beatssl.training.diagnosis.learnable import LearntLabels
 from beatssl.views.config import ViewsConfig
 from beatssl.views.registry import build_views
 
@@ -39,9 +40,10 @@ def step(store: Store, process: int, processes: int) -> list[Tensor]:
     task = LabelTask(
         model=model, trained=((model, 1.0),), inputs=RecordInputs(
             RowSignals(store), group.row, build_views(ViewsConfig()), shown
-        ), group=group, record_id=store.records["record_id"].to_numpy()[group.row], used=group.train,
-        positive=np.linspace(0.5, 2.0, len(group.names)), epochs=1, least_updates=1, batch_size=8, accumulate=1,
-        half=False, seed=0, device=torch.device("cpu"), share=(process, processes), from_probe=True,
+        ), labels=LearntLabels(group, group.train, balance=0.5),
+        record_id=store.records["record_id"].to_numpy()[group.row],
+        epochs=1, least_updates=1, batch_size=8, accumulate=1, half=False, seed=0, device=torch.device("cpu"),
+        share=(process, processes), from_probe=True,
     )  # fmt: skip
     task.train_mode()
     wrapped: nn.Module = model if processes == 1 else DistributedDataParallel(model)

@@ -1,6 +1,7 @@
 """Labels in a table of the user's own: yes or no for each label, names, or numbers."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -59,11 +60,15 @@ def read_label_file(labels: str) -> LabelFile:
     written as numbers, and times to an event.
     """
     match = _FILE.fullmatch(labels)
-    table = read_user_table(label_path(labels))
     asked = [name.strip() for name in match["columns"].split(",")] if match and match["columns"] else []
+    return label_lines(read_user_table(label_path(labels)), asked)
+
+
+def label_lines(table: UserTable, asked: Sequence[str] = ()) -> LabelFile:
+    """The same of a table, or of the columns `asked` for. Raises ValueError as `read_label_file` does."""
     if absent := [name for name in asked if name not in table.columns]:
         raise ValueError(f"{table.path} has no column {absent[0]!r}; it has {', '.join(table.columns)}")
-    titles = asked or (["label"] if "label" in table.columns else list(table.columns))
+    titles = list(asked) or (["label"] if "label" in table.columns else list(table.columns))
     if not titles:
         raise ValueError(f"{table.path} has ids alone; it needs a column label, or one for each label")
     _refuse_survival(table, titles)

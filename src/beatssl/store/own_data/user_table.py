@@ -5,6 +5,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 ID_TITLES = ("record_id", "record", "id", "ecg_id", "file", "filename", "file_name", "path")
 """Titles of a column of record ids; the first of these that is there counts."""
 
@@ -48,6 +50,16 @@ def read_user_table(path: Path) -> UserTable:
         raise ValueError(f"{path}: line {ids.index('') + 2} has no {titles[at]}; write one, or remove the line")
     columns = {title: tuple(line[i] for line in lines) for i, title in enumerate(titles) if i != at}
     return UserTable(path, ids, {title: cells for title, cells in columns.items() if not _is_index(title, cells)})
+
+
+def records_table(records: pd.DataFrame, path: Path) -> UserTable:
+    """The columns of a store's records as a user would have written them; those of flags are left out."""
+    columns = {
+        str(title): tuple("" if missing else str(cell) for cell, missing in zip(cells, cells.isna(), strict=True))
+        for title, cells in records.drop(columns="record_id").items()
+        if not str(title).startswith("flag_")
+    }
+    return UserTable(path, tuple(records["record_id"].astype(str)), columns)
 
 
 def number_of(cell: str) -> float | None:

@@ -39,8 +39,8 @@ class DiagnosisConfig:
     """Name and size of the network where the encoder is random."""
     labels: str = "superclass"
     """superclass, subclass, all, form, rhythm, another label set of the store, or a CSV file: record_id, and a column
-    of 1, 0 and empty (not known) for each label, or one column of names, each of which becomes a label. my.csv:AF,VT
-    takes some columns of it."""
+    of 1, 0 and empty (not known) for each label, one column of names, each of which becomes a label, or columns of
+    numbers, such as age. my.csv:AF,VT takes some columns of it; column:AF those of the store's records."""
     split: str = FOLDS
     """folds: the store's, by the next three options; column:NAME: train, valid and test, or folds, in a column of the
     store's records; random, or random:70,15,15 (shares): drawn by patient and stratified by label; a CSV file of
@@ -71,14 +71,14 @@ class DiagnosisConfig:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ProbeConfig(DiagnosisConfig):
-    """Logistic regression on a frozen encoder's embeddings of a labelled store.
+    """Logistic regression on a frozen encoder's embeddings of a labelled store; ridge regression of numbers.
 
     Embeddings of whole records are standardised on the training folds. The validation fold decides the penalty, one for
     all labels, and each label's threshold and temperature. Figures are of the test fold.
     """
 
     inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES
-    """Penalties to choose from, as scikit-learn's C."""
+    """Penalties to choose from, as scikit-learn's C; of numbers 1 / alpha of its Ridge."""
     batch_size: Annotated[int, Field(ge=1)] = 256
     """Records encoded at once."""
     device: Device = "auto"

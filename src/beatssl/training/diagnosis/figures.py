@@ -96,8 +96,6 @@ class EvaluationSetup:
     labels: str
     label_share: float
     shown_leads: tuple[str, ...] = ()
-    one_class: tuple[str, ...] = ()
-    """Labels that all or none of the training rows have: nothing was learnt of them."""
     split: str = "folds"
     folds: Folds
     records: RecordCounts
@@ -105,8 +103,10 @@ class EvaluationSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisFigures(FiguresOverDraws, EvaluationSetup):
-    """The contents of metrics.json of probe and finetune."""
+    """The contents of metrics.json of probe and finetune where labels are yes or no."""
 
+    one_class: tuple[str, ...] = ()
+    """Labels that all or none of the training rows have: nothing was learnt of them."""
     calibration: Calibration
     reliability: Mapping[str, Reliability] = field(metadata=FOR_FILES)
     chosen: tuple[Mapping[str, Any], ...] = field(metadata=FOR_FILES)
@@ -126,6 +126,23 @@ def figures_of(
     if len(each) == 1:
         return FiguresOverDraws(**vars(each[0]))
     return _mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws))
+
+
+def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
+    """Labels that every known training row has, or none: nothing can be learnt of them.
+
+    Raises ValueError where all labels are such.
+    """
+    positives = (group.labels & group.known)[group.train].sum(axis=0)
+    counts = group.known[group.train].sum(axis=0)
+    found = tuple(name for name, k, n in zip(group.names, positives, counts, strict=True) if k in (0, n))
+    if len(found) == len(group.names):
+        raise ValueError(
+            f"labels {labels!r}: of the training rows {positives[0]} of {counts[0]} have {found[0]!r}"
+            f"{', and so on' if len(found) > 1 else ''}; both rows with it and rows without it are needed: label some, "
+            "or keep rows without a label as negatives (keep_unlabelled=)"
+        )
+    return found
 
 
 @dataclass(frozen=True)

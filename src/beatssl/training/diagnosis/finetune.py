@@ -12,14 +12,17 @@ from accelerate import Accelerator
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor, nn
 
-from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.embedding import shown_leads
+from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.inference.row_signals import RowSignals
 from beatssl.results import read_result
 from beatssl.store.own_data.sides import parts_of
+from beatssl.store.quantities import Quantities
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
-from beatssl.training.diagnosis.label_task import Inputs, LabelTask, negatives_per_positive
+from beatssl.training.diagnosis.label_task import Inputs, LabelTask
+from beatssl.training.diagnosis.learnable import Learnable, learnable
+from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.probe import fit, spread
 from beatssl.training.diagnosis.question import METRICS, Answer, Question, ask, conclude, config_hash, embeddings
 from beatssl.training.loop import train
@@ -29,11 +32,8 @@ from beatssl.training.run import start_accelerator
 from beatssl.views.registry import build_views
 from beatssl.views.view import Composed, Signals
 
-_MOST_WEIGHT = 20.0
-"""Of a positive, and of a negative, beside the other."""
 
-
-def finetune(config: FinetuneConfig) -> DiagnosisFigures:
+def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
     """The figures of the encoder with the head it learnt, also written as `out`/metrics.json, with every record's
     probabilities, and the model as `out`/head.
 
@@ -57,11 +57,14 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures:
     for draw, used in enumerate(question.draws):
         out = config.out if len(question.draws) == 1 else config.out / f"draw-{draw}"
         make = _head_alone if config.train == "head" else _everything
-        model, learnt = make(config, question, used, signals, values, accelerator)
-        answers.append(_answer(config, model, learnt, out, accelerator))
+        model, learnt = make(
+            config, question, learnable(question.group, used, config.balance), signals, values, accelerator
+        )
+        answers.append(_answer(config, question, model, learnt, out, accelerator))
     figures = conclude(config, question, answers) if accelerator.is_main_process else None
     accelerator.wait_for_everyone()
-    return figures or read_result(config.out / METRICS, DiagnosisFigures)
+    kind = RegressionFigures if isinstance(question.group, Quantities) else DiagnosisFigures
+    return figures or read_result(config.out / METRICS, kind)
 
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
@@ -112,72 +115,67 @@ class EmbeddedInputs:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What is trained of a classifier."""
+    """What is trained of a model."""
 
     model: nn.Module
     groups: Groups
     inputs: Inputs
-    question: Question
-    used: Bool[np.ndarray, " row"]
+    labels: Learnable
 
 
 def _everything(
     config: FinetuneConfig,
     question: Question,
-    used: Bool[np.ndarray, " row"],
+    labels: Learnable,
     signals: RowSignals,
     values: Float32[np.ndarray, "row feature"] | None,
     accelerator: Accelerator,
-) -> tuple[EcgClassifier, _Learnt]:
+) -> tuple[RecordModel, _Learnt]:
     """The encoder and the head learn together: initialised from the probe on `values`, the frozen encoder's
     embeddings, or fresh, their embeddings standardised batch by batch on the way."""
-    model = _classifier(config, question, copy.deepcopy(question.opened.encoder))
+    model = _model(config, question, labels, copy.deepcopy(question.opened.encoder))
     if config.from_probe and values is not None:
-        line, _ = fit(values, question.group, used, INVERSE_PENALTIES)
-        model.head.standardise_as(*spread(values[used]))
+        line, _ = fit(values, labels, INVERSE_PENALTIES)
+        model.head.standardise_as(*spread(values[labels.used]))
         model.head.be_linear(line.weight, line.bias)
     model = model.to(accelerator.device)
     shown = shown_leads(question.store, config.shown_leads).to(accelerator.device)
     inputs = RecordInputs(signals, question.group.row, build_views(config.views), shown)
     groups = (model.encoder, config.optim.encoder_rate), (model.head, 1.0)
-    return model, _Learnt(model, groups, inputs, question, used)
+    return model, _Learnt(model, groups, inputs, labels)
 
 
 def _head_alone(
     config: FinetuneConfig,
     question: Question,
-    used: Bool[np.ndarray, " row"],
+    labels: Learnable,
     signals: RowSignals,
     values: Float32[np.ndarray, "row feature"] | None,
     accelerator: Accelerator,
-) -> tuple[EcgClassifier, _Learnt]:
+) -> tuple[RecordModel, _Learnt]:
     """The head learns from embeddings that were made once, standardised by the rows used."""
     assert values is not None
-    model = _classifier(config, question, question.opened.encoder).to(accelerator.device).eval()
-    model.head.standardise_as(*spread(values[used]))
+    model = _model(config, question, labels, question.opened.encoder).to(accelerator.device).eval()
+    model.head.standardise_as(*spread(values[labels.used]))
     with torch.no_grad():
         scaled = model.head.scale(torch.from_numpy(values).to(accelerator.device)).cpu()
     learning = nn.Sequential(model.head.dropout, model.head.scores)
-    return model, _Learnt(learning, ((learning, 1.0),), EmbeddedInputs(scaled), question, used)
+    return model, _Learnt(learning, ((learning, 1.0),), EmbeddedInputs(scaled), labels)
 
 
 def _answer(
-    config: FinetuneConfig, model: EcgClassifier, learnt: _Learnt, out: Path, accelerator: Accelerator
+    config: FinetuneConfig, question: Question, model: RecordModel, learnt: _Learnt, out: Path, accelerator: Accelerator
 ) -> Answer:
     """Train, and score the validation and the test fold."""
-    group, optim = learnt.question.group, config.optimization()
-    rarity = negatives_per_positive(group, learnt.used)
-    weights = np.clip(rarity**config.balance, 1 / _MOST_WEIGHT, _MOST_WEIGHT)
-    # A probe's scores already know how frequent labels are.
-    model.head.shift(np.log(weights if config.from_probe else weights / rarity))
+    labels, optim = learnt.labels, config.optimization()
+    group = labels.group
+    labels.begin(model, config.from_probe)
     task = LabelTask(
         model=learnt.model,
         trained=learnt.groups,
         inputs=learnt.inputs,
-        group=group,
-        record_id=learnt.question.store.records["record_id"].to_numpy()[group.row],
-        used=learnt.used,
-        positive=weights,
+        labels=labels,
+        record_id=question.store.records["record_id"].to_numpy()[group.row],
         epochs=config.epoch_count,
         least_updates=config.update_minimum,
         batch_size=optim.batch_size,
@@ -194,16 +192,16 @@ def _answer(
             f"warning: {out}: none of {trained.updates} updates was better on the validation fold than the linear "
             "probe that training began from; the model is that probe"
         )
-    model.head.shift(-np.log(weights))
+    labels.end(model)
     held_out = group.valid | group.test
-    scores: Float64[np.ndarray, "row label"] = np.full(group.labels.shape, np.nan)
+    scores: Float64[np.ndarray, "row label"] = np.full(group.known.shape, np.nan)
     scores[held_out] = task.score(task.model, held_out, precise=True)
     return Answer(scores, model.cpu().eval(), {**(trained.best or {}), "evaluations": trained.evaluations})
 
 
-def _classifier(config: FinetuneConfig, question: Question, encoder: Any) -> EcgClassifier:
+def _model(config: FinetuneConfig, question: Question, labels: Learnable, encoder: Any) -> RecordModel:
     """The encoder with a fresh head."""
     hidden = config.hidden if config.head == "mlp" else 0
     head = HeadConfig(question.group.names, hidden, config.dropout)
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
-        return EcgClassifier(encoder, head, question.store.preparation, {})
+        return labels.model(encoder, head, question.store.preparation)

@@ -7,14 +7,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
 from beatssl.inference.device import to_device
 from beatssl.losses.gather import gather, gather_with_grad
-from beatssl.store.labels import Cohort
-from beatssl.training.diagnosis.figures import macro_auroc
+from beatssl.training.diagnosis.learnable import Learnable
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import part_of, shuffled
 from beatssl.training.task import Losses
@@ -45,27 +43,24 @@ class LabelBatch:
 
     at: Int64[np.ndarray, " row"]
     read: Any
-    labels: Float[Tensor, "row label"]
+    truth: Float[Tensor, "row label"]
     known: Bool[Tensor, "row label"]
 
 
 @dataclass
 class LabelTask:
-    """Learns the labels of the rows `used`; see `training.task.Task`.
+    """Learns what labels say of their rows `used`; see `training.task.Task`.
 
     The validation fold is evaluated `epochs` times, evenly spaced, and before the first update where the model is
-    initialised from a probe; the greatest macro AUROC chooses the weights. Raises ValueError where there are fewer than
+    initialised from a probe; the labels' `quality` chooses the weights. Raises ValueError where there are fewer than
     two rows.
     """
 
     model: nn.Module
     trained: Groups
     inputs: Inputs
-    group: Cohort
+    labels: Learnable
     record_id: np.ndarray
-    used: Bool[np.ndarray, " row"]
-    positive: Float64[np.ndarray, " label"]
-    """What a positive counts beside a negative, label by label."""
     epochs: int
     least_updates: int
     batch_size: int
@@ -79,10 +74,10 @@ class LabelTask:
     from_probe: bool = False
     """The model is initialised from a linear probe: it is evaluated at once, and norms keep their statistics."""
     title: str = "Fine-tuning"
-    chosen_by: str = "valid_macro_auroc"
 
     def __post_init__(self) -> None:
-        self.rows = np.flatnonzero(self.used)
+        self.chosen_by = self.labels.chosen_by
+        self.rows = np.flatnonzero(self.labels.used)
         self.size = min(self.batch_size, len(self.rows))
         if self.size < 2:
             raise ValueError(
@@ -91,7 +86,6 @@ class LabelTask:
         self.updates_per_epoch = max(1, len(self.rows) // self.size // self.accumulate)
         self.updates = max(self.epochs * self.updates_per_epoch, self.least_updates)
         self._every = math.ceil(self.updates / self.epochs)
-        self._weights = torch.from_numpy(self.positive).float().to(self.device)
 
     def groups(self) -> Groups:
         """Encoder and head, or the head alone."""
@@ -109,17 +103,17 @@ class LabelTask:
         """This process's part of some batches."""
         for number in range(first, end):
             at = self.rows[part_of(shuffled(len(self.rows), self.size, self.seed, number), *self.share)]
-            labels, known = torch.from_numpy(self.group.labels[at]).float(), torch.from_numpy(self.group.known[at])
-            yield LabelBatch(at, self.inputs.read(at), labels, known)
+            truth, known = torch.from_numpy(self.labels.truth[at]), torch.from_numpy(self.labels.group.known[at])
+            yield LabelBatch(at, self.inputs.read(at), truth, known)
 
     def views(self, batch: LabelBatch, generator: torch.Generator, update: int) -> tuple[Tensor, ...]:
         """The model's arguments, augmented."""
         return self.inputs.augmented(batch.read, generator)
 
     def losses(self, model: nn.Module, batch: LabelBatch, seen: tuple[Tensor, ...]) -> Losses:
-        """Cross-entropy over the rows of all processes."""
+        """Over the rows of all processes."""
         scores = gather_with_grad(model(*seen).float())
-        return Losses(label_loss(scores, gather(batch.labels), gather(batch.known), self._weights))
+        return Losses(self.labels.loss(scores, gather(batch.truth), gather(batch.known)))
 
     def diagnostics(self, losses: Losses) -> dict[str, float]:
         """None."""
@@ -134,9 +128,8 @@ class LabelTask:
         return self.from_probe if update == 0 else update % self._every == 0 or update == self.updates
 
     def evaluate(self, model: nn.Module, update: int) -> dict[str, float]:
-        """Macro AUROC on the validation fold."""
-        valid, group = self.group.valid, self.group
-        return {"valid_macro_auroc": macro_auroc(group.labels[valid], self.score(model, valid), group.known[valid])}
+        """Quality on the validation fold."""
+        return {self.chosen_by: self.labels.quality(self.score(model, self.labels.group.valid))}
 
     def suspects(self, batch: LabelBatch, seen: tuple[Tensor, ...]) -> list[str]:
         """All records of the batch."""
@@ -149,31 +142,13 @@ class LabelTask:
     def score(
         self, model: nn.Module, which: Bool[np.ndarray, " row"], precise: bool = False
     ) -> Float64[np.ndarray, "which label"]:
-        """Log odds of the rows `which`, as they are, in order; in float32 where `precise`."""
+        """Scores of the rows `which`, as they are, in order; in float32 where `precise`."""
         model.eval()
         rows = np.flatnonzero(which)
-        parts: list[np.ndarray] = [np.zeros((0, len(self.group.names)))]
+        parts: list[np.ndarray] = [np.zeros((0, len(self.labels.group.names)))]
         for start in range(0, len(rows), _EVALUATED_AT_ONCE):
             read = to_device(self.inputs.read(rows[start : start + _EVALUATED_AT_ONCE]), self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half and not precise):
                 found: Tensor = model(*self.inputs.plain(read))
             parts.append(found.double().cpu().numpy())
         return np.concatenate(parts)
-
-
-def label_loss(
-    scores: Float[Tensor, "row label"],
-    labels: Float[Tensor, "row label"],
-    known: Bool[Tensor, "row label"],
-    positive: Float[Tensor, " label"],
-) -> Float[Tensor, ""]:
-    """Mean over known entries of −w·y·log p − (1 − y)·log(1 − p), p = 1 / (1 + exp(−score)); 0 where none is known."""
-    each = F.binary_cross_entropy_with_logits(scores.float(), labels, pos_weight=positive, reduction="none")
-    return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)
-
-
-def negatives_per_positive(group: Cohort, used: Bool[np.ndarray, " row"]) -> Float64[np.ndarray, " label"]:
-    """Of every label among the known rows `used`; half a record more on both sides, so that it is finite."""
-    known = group.known[used]
-    positives = (group.labels[used] & known).sum(axis=0)
-    return (known.sum(axis=0) - positives + 0.5) / (positives + 0.5)

@@ -1,4 +1,4 @@
-"""The linear probe: logistic regression on the embeddings of a frozen encoder."""
+"""The linear probe: logistic or ridge regression on the embeddings of a frozen encoder."""
 
 from collections.abc import Sequence
 
@@ -6,23 +6,25 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64
 
-from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.inference.device import torch_device
 from beatssl.inference.embedding import embed
+from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.models.encoder import Encoder
 from beatssl.store.labels import Cohort, validation_only
 from beatssl.store.outputs import asked_of, check_folder, open_folder
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.config import ProbeConfig
-from beatssl.training.diagnosis.figures import DiagnosisFigures, macro_auroc
-from beatssl.training.diagnosis.linear import Linear, fit_path
+from beatssl.training.diagnosis.figures import DiagnosisFigures
+from beatssl.training.diagnosis.learnable import Learnable, learnable
+from beatssl.training.diagnosis.linear import Linear
+from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.question import METRICS as METRICS
 from beatssl.training.diagnosis.question import PREDICTIONS as PREDICTIONS
 from beatssl.training.diagnosis.question import Answer, Question, ask, conclude, embeddings
 from beatssl.training.diagnosis.question import config_hash as config_hash
 
 
-def probe(config: ProbeConfig) -> DiagnosisFigures:
+def probe(config: ProbeConfig) -> DiagnosisFigures | RegressionFigures:
     """The figures of one encoder, also written as `out`/metrics.json, with every record's probabilities and the head.
 
     With a label share below 1, figures are the mean over the draws and their intervals those of that mean; each draw's
@@ -42,10 +44,11 @@ def probe(config: ProbeConfig) -> DiagnosisFigures:
     encoder.cpu()
     answers: list[Answer] = []
     for group, used in question.rounds:
-        line, quality = fit(values, group, used, config.inverse_penalties)
+        labels = learnable(group, used)
+        line, quality = fit(values, labels, config.inverse_penalties)
         scores = line.scores(scaled(values, used))
-        model = _classifier(question, encoder, line, values[used])
-        answers.append(Answer(scores, model, {"inverse_penalty": line.inverse_penalty, "valid_macro_auroc": quality}))
+        model = _model(question, labels, encoder, line, values[used])
+        answers.append(Answer(scores, model, {"inverse_penalty": line.inverse_penalty, labels.chosen_by: quality}))
     open_folder(config.out, asked, config.overwrite)
     return conclude(config, question, answers)
 
@@ -61,21 +64,17 @@ def valid_auroc(
     """Macro AUROC of a linear probe on the validation fold, to follow a run. The test fold is not read."""
     part = validation_only(group)
     values = embed(encoder, store, part.row, batch_size, device, "Probing")
-    return fit(values, part, part.train, inverse_penalties)[1]
+    return fit(values, learnable(part, part.train), inverse_penalties)[1]
 
 
 def fit(
-    values: Float32[np.ndarray, "row feature"],
-    group: Cohort,
-    used: Bool[np.ndarray, " row"],
-    inverse_penalties: Sequence[float],
+    values: Float32[np.ndarray, "row feature"], labels: Learnable, inverse_penalties: Sequence[float]
 ) -> tuple[Linear, float]:
-    """The regression fitted to the rows `used` that is best on the validation fold, and its macro AUROC there."""
-    standard = scaled(values, used)
-    valid = group.valid
+    """The regression fitted to the rows used that is best on the validation fold, and its quality there."""
+    standard = scaled(values, labels.used)
     best: tuple[Linear, float] | None = None
-    for line in fit_path(standard[used], group.labels[used], inverse_penalties, known=group.known[used]):
-        quality = macro_auroc(group.labels[valid], line.scores(standard[valid]), group.known[valid])
+    for line in labels.path(standard, inverse_penalties):
+        quality = labels.quality(line.scores(standard[labels.group.valid]))
         if best is None or quality > best[1]:
             best = line, quality
     if best is None:
@@ -100,11 +99,11 @@ def spread(
     return mean, np.where(alive, deviation**2, np.inf)
 
 
-def _classifier(
-    question: Question, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
-) -> EcgClassifier:
+def _model(
+    question: Question, labels: Learnable, encoder: Encoder, line: Linear, values: Float32[np.ndarray, "row feature"]
+) -> RecordModel:
     """The encoder with the regression as its head, which gives the scores that the regression gives."""
-    model = EcgClassifier(encoder, HeadConfig(question.group.names), question.store.preparation, {})
+    model = labels.model(encoder, HeadConfig(question.group.names), question.store.preparation)
     mean, variance = spread(values)
     model.head.standardise_as(mean, variance)
     model.head.be_linear(line.weight, line.bias)
