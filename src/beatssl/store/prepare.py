@@ -113,7 +113,7 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
         check_ecgs(located(place))
     config = config.resolved()
     reader = reader or make_reader(config)
-    sources = _sources(config, reader)
+    sources = sources_at(reader, config.places) if isinstance(reader, FilesReader) else reader.sources(config.root)
     if not sources:
         raise ValueError(f"no {config.kind} record under {named(config.places)}; give the folder that holds its index")
     if len({source.id for source in sources}) < len(sources):
@@ -137,10 +137,6 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
         with appearing(config.out / MANIFEST, config.out) as scratch:
             write_json(scratch, manifest)
     return _summary(config.out, manifest, kept, table)
-
-
-def _sources(config: PrepareConfig, reader: Reader) -> list[Source]:
-    return sources_at(reader, config.places) if isinstance(reader, FilesReader) else reader.sources(config.root)
 
 
 @contextmanager
