@@ -27,6 +27,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "ecg"
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for index, ward in enumerate(("ward7", "ward8")):
+        synthetic_record(index).save(tmp_path / ward / "ecg.csv")
+    found = inspect_files(InspectConfig((tmp_path / "ward7/ecg.csv", tmp_path / "ward8")))
+    assert [one.file for one in found.records] == ["ward7/ecg.csv", "ward8/ecg.csv"]
+
+
 def test_every_file_has_a_line_or_a_count(folder: Path, tmp_path: Path) -> None:
     result = inspect_files(InspectConfig((folder,), tmp_path / "all.json"))
     found = {one.file: one for one in result.records}
