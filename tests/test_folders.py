@@ -148,7 +148,7 @@ def test_verbs_that_take_ecg_files(
         (("analyze", "nowhere", "--out", "new"), "there is no file or folder nowhere; pass an ECG file, or a folder"),
         (("prepare", "files", "nowhere", "--out", "new"), "there is no file or folder nowhere; pass an ECG file"),
         (("analyze", "empty", "--out", "new"), "no ECG below empty; looked for"),
-        (("analyze", "ecgs", "--segmenter", "file.txt", "--out", "new"), "there is no folder 'file.txt'; pass the"),
+        (("analyze", "ecgs", "--segmenter", "file.txt", "--out", "new"), "file.txt is a file; pass the"),
     ],
 )
 def test_files_and_what_is_not_there(
