@@ -1,6 +1,6 @@
 """The verb `analyze`: waves and intervals of files, folders of files and stores, as tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,10 +11,9 @@ from beatssl.analysis.waves import Found, nothing_found, of_files, of_store
 from beatssl.inference.device import torch_device
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.files import located
-from beatssl.records.formats.options import FileOptions
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
-from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.outputs import asked_of, check_ecgs, check_folder, open_folder
 from beatssl.store.shards.reading import Reject
 from beatssl.store.store import Store
 
@@ -53,18 +52,18 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     is no such segmenter, or a store was prepared otherwise than it expects.
     """
     for path in config.paths:
-        located(path)
+        if not _is_store(located(path)):
+            check_ecgs(path)
     asked = asked_of("analyze", config, ("keep_going",))
     check_folder(config.out, asked, config.overwrite)
     segmenter = EcgSegmenter.from_pretrained(config.segmenter).to(torch_device(config.device))
     found: list[Found] = []
     refused: list[Reject] = []
-    for path in config.paths:
-        for one in _found_at(segmenter, path, config.files):
-            if isinstance(one, Reject):
-                refused.append(one)
-            else:
-                found.append(one)
+    for one in _found(segmenter, config):
+        if isinstance(one, Reject):
+            refused.append(one)
+        else:
+            found.append(one)
     tables = found or [nothing_found()]
     waves = pd.concat([one.waves for one in tables], ignore_index=True)
     intervals = pd.concat([one.intervals for one in tables], ignore_index=True)
@@ -81,10 +80,17 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     )
 
 
-def _found_at(segmenter: EcgSegmenter, path: Path, options: FileOptions) -> Iterable[Found | Reject]:
-    if any((path / name).is_file() for name in (MANIFEST, PLAN)):  # a plan alone: a store that is not finished
-        return of_store(segmenter, Store(path))
-    return of_files(segmenter, path, options)
+def _found(segmenter: EcgSegmenter, config: AnalyzeConfig) -> Iterator[Found | Reject]:
+    """What is found in the files, all of which have ids of their own, and then in the stores."""
+    if files := [path for path in config.paths if not _is_store(path)]:
+        yield from of_files(segmenter, files, config.files)
+    for path in config.paths:
+        if _is_store(path):
+            yield from of_store(segmenter, Store(path))
+
+
+def _is_store(path: Path) -> bool:
+    return any((path / name).is_file() for name in (MANIFEST, PLAN))  # a plan alone: a store that is not finished
 
 
 def _write(out: Path, waves: pd.DataFrame, intervals: pd.DataFrame, refused: list[Reject]) -> None:

@@ -14,6 +14,7 @@ from beatssl.inference.segmenter import WAVE_TIMES, EcgSegmenter, slots, waves_o
 from beatssl.progress import track
 from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
+from beatssl.records.places import sources_at
 from beatssl.records.record import Record
 from beatssl.signals.filters import resample
 from beatssl.signals.leads import canonical_leads, present_leads
@@ -52,12 +53,14 @@ def of_array(
     return _of_prepared(segmenter, record_id, ready, _names(leads, ready))
 
 
-def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None = None) -> Iterator[Found | Reject]:
-    """Waves and intervals of every record of a file or folder; what the network cannot use is set aside.
+def of_files(
+    segmenter: EcgSegmenter, places: Path | Sequence[Path], options: FileOptions | None = None
+) -> Iterator[Found | Reject]:
+    """Waves and intervals of every record of files and folders; what the network cannot use is set aside.
 
     Raises FileNotFoundError where there is no such place, or no ECG in it.
     """
-    place = located(place)
+    places = [located(place) for place in ([places] if isinstance(places, Path) else places)]
     given = options or FileOptions()
     reader = FilesReader(
         given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override, given.correct_electrodes
@@ -66,8 +69,8 @@ def of_files(segmenter: EcgSegmenter, place: Path, options: FileOptions | None =
     def prepared(record: Record) -> PreparedRecord:
         return prepare_record(record, segmenter.takes)
 
-    for source in track(reader.sources(place), "Segmenting"):
-        ready = read_record(reader, place, source, prepared)
+    for source in track(sources_at(reader, places), "Segmenting"):
+        ready = read_record(reader, places[0], source, prepared)
         if isinstance(ready, Reject):
             yield ready
         else:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Provenance
 from beatssl.inference.model_folder import SavedModel
+from beatssl.inference.tensor_checks import check_tensors
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.models.projector import Projector
 from beatssl.signals.leads import LEADS
@@ -157,7 +158,10 @@ class RecordModel(SavedModel):
         lead_mask: Bool[Tensor, "record lead"],
         valid: Int[Tensor, " record"] | None = None,
     ) -> Float[Tensor, "record embedding"]:
-        """The encoder's embedding of the first `valid` samples (None: all)."""
+        """The encoder's embedding of the first `valid` samples (None: all). Raises RecordError as `forward` does."""
+        check_tensors(
+            ecg_mv, lead_mask, self.preparation.fs_hz, self.encoder.config.leads, valid, values=not self.training
+        )
         return self.encoder.embed(self.encoder(ecg_mv, lead_mask), valid).float()
 
     def forward(
@@ -170,13 +174,12 @@ class RecordModel(SavedModel):
 
         Signals are prepared as `preparation` says; `lead_mask` says which leads are measured, `valid` how many
         samples come before the padding (None: all). Features that the head sees are measured here, on the CPU.
+
+        Raises RecordError where they cannot be that: another shape or number of leads, and in evaluation mode less than
+        two seconds, or values of measured leads that are not finite.
         """
         embedding = self.embed(ecg_mv, lead_mask, valid)
-        return (
-            self.head(embedding, self._features(ecg_mv, lead_mask, valid))
-            if self.config.features
-            else self.head(embedding)
-        )
+        return self.head(embedding, *([self._features(ecg_mv, lead_mask, valid)] if self.config.features else []))
 
     def _features(
         self,

@@ -11,7 +11,8 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Int, Int16, Int64, Shaped
 
 from beatssl.beats.classes.classifier import CLASSES, classify
-from beatssl.beats.rate_doubt import Widths, doubt_of_rate, widths_from
+from beatssl.beats.rate_doubt import doubt_of_rate, widths_from
+from beatssl.beats.rate_likelihood import Widths
 from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
 from beatssl.features import measure_beats, measure_records

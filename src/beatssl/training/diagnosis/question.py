@@ -20,7 +20,7 @@ from beatssl.inference.tensors import hash_of_weights
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Rows, cohort, parse_folds, validation_only
 from beatssl.store.own_data.label_file import is_label_file, label_path
-from beatssl.store.own_data.sides import FOLDS, NO_FOLD, Sides, in_parts, parts_of, sided, sides_table
+from beatssl.store.own_data.sides import FOLDS, NO_FOLD, SPLIT, Sides, in_parts, parts_of, sided, sides_table
 from beatssl.store.quantities import Quantities, quantities, quantities_of, strata
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
@@ -29,7 +29,7 @@ from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCo
 from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.reported import Scored, report_labels, report_numbers
 
-METRICS, PREDICTIONS, HEAD, SPLIT = "metrics.json", "predictions.parquet", "head", "split.csv"
+METRICS, PREDICTIONS, HEAD = "metrics.json", "predictions.parquet", "head"
 
 
 @dataclass(frozen=True)
