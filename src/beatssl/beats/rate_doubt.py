@@ -12,10 +12,10 @@ doubted. `check --what sampling-rates` measures how often true rates are doubted
 
 On records that neither that fit nor that choice has seen, true rates doubted: none of PTB-XL fold 9 (2,183; the
 distribution of the widths at one rate has seen some of them), of the Brugada (363) and the PTB set (62); 3 of QTDB's
-1,492 rows (0.2 %), of sel36 (QT 570 ms, QRS 180 ms) and sel50 (38 beats a minute, QT 500 ms), though QTDB's figures were
-in view when the form of the rule was settled; 8 of 237 of CinC 2011 (3.4 %), a set of recordings of which many are poor.
-Rates stated twice as high are found in 88 % of PTB-XL fold 9 and 69 % of QTDB, half as high in 96 and 82 %, 360 for
-500 Hz or the other way round in none.
+1,492 rows (0.2 %), of sel36 (QT 570 ms, QRS 180 ms) and sel50 (38 beats a minute, QT 500 ms), though QTDB's figures
+were in view when the form of the rule was settled; 8 of 237 of CinC 2011 (3.4 %), a set of recordings of which many
+are poor. Rates stated twice as high are found in 88 % of PTB-XL fold 9 and 69 % of QTDB, half as high in 96 and 82 %,
+360 for 500 Hz or the other way round in none.
 """
 
 from collections.abc import Iterator, Sequence
