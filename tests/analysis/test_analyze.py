@@ -99,6 +99,16 @@ def test_waves_of_a_store_are_those_of_the_segmenter(store: Store, tmp_path: Pat
     np.testing.assert_allclose(*pair, atol=0.002)
 
 
+def test_files_of_one_name_are_told_apart(store: Store, tmp_path: Path) -> None:
+    for ward, row in (("ward7", 20), ("ward8", 21)):
+        (tmp_path / ward).mkdir()
+        np.save(tmp_path / ward / "ecg.npy", store.ecg_mv([row])[0, [1, 7]])
+    given = (tmp_path / "ward7", tmp_path / "ward8" / "ecg.npy")
+    assert analyze(AnalyzeConfig(given, tmp_path / "out", files=OPTIONS, device="cpu")).records == 2
+    waves, intervals, _ = tables(tmp_path / "out")
+    assert set(waves["record_id"]) == set(intervals["record_id"]) == {"ward7/ecg.npy", "ward8/ecg.npy"}
+
+
 def test_tables_have_their_columns_where_nothing_was_found(files: Path, tmp_path: Path) -> None:
     result = analyze(AnalyzeConfig((files / "broken.npy",), tmp_path / "out", files=OPTIONS, device="cpu"))
     found = tables(tmp_path / "out")

@@ -94,7 +94,8 @@ def test_the_record_of_a_batch_is_named(model: Any, record: Record) -> None:
 
 def test_a_rate_that_the_beats_contradict_is_flagged(model: Any, record: Record) -> None:
     with pytest.warns(
-        InputWarning, match=r"/min, QRS .* at 250 Hz are hardly a person's; at 500 Hz .*is fs_hz=250 right"
+        InputWarning,
+        match=r"stated 250 Hz are doubted: .* QRS .* hardly a person's; 500 Hz would fit: .*is fs_hz=250 right",
     ):
         model.predict(record.ecg_mv, LEADS, 250.0)
 

@@ -137,3 +137,9 @@ def test_classifier_without_a_measured_lead_gives_nan_below_predict():
     classifier = EcgClassifier.from_pretrained("default")
     mask = torch.zeros(1, len(LEADS), dtype=torch.bool)
     assert classifier.probabilities(torch.zeros(1, 12, 500), mask).isnan().all()
+
+
+def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"model.safetensors is a file; pass the folder of a checkpoint"):
+        EcgClassifier.from_pretrained(str(tmp_path / "model.safetensors"))

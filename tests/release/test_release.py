@@ -67,7 +67,7 @@ def test_a_classifier_is_bundled(folded, weights, run, tmp_path):
         EcgClassifier.from_pretrained("default")
     probe(ProbeConfig(store=folded.path, out=tmp_path / "probe", encoder=str(run), **FOLDS))
     out = bundle_head(BundleHeadConfig(tmp_path / "probe", folded.path))
-    assert out == weights / "superclass"
+    assert out == weights / "ptbxl"
     assert EcgClassifier.from_pretrained("default").labels == ("NORM", "MI", "STTC", "CD", "HYP")
     assert "| NORM | " in (out / "README.md").read_text()
     with pytest.raises(CheckpointError, match="no segmenter is bundled"):

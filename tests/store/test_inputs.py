@@ -92,7 +92,8 @@ def test_a_single_file_and_files_that_are_not_there(folder):
     before = hash_files(folder / "r1.hea", one)
     (folder / "r1.dat").unlink()
     assert hash_files(folder / "r1.hea", one) != before
-    assert hash_files(folder / "nowhere", one) == hash_files(folder / "nowhere", [])
+    assert hash_files(folder / "r1", one) == hash_files(folder / "r1.hea", one)  # named without its ending
+    assert hash_files(folder / "no" / "where", one) == hash_files(folder / "no" / "where", [])
 
 
 def test_what_the_index_says_counts():

@@ -207,3 +207,54 @@ def test_the_manifest_names_format_versions_and_every_file(tmp_path, fake_reader
     shards = {name for name in there if name.endswith("shard.json")}
     assert {name: digest for name, digest in there.items() if name not in shards} == manifest["files"]
     assert manifest["counts"]["records"] == 7
+
+
+@pytest.fixture
+def wards(tmp_path):
+    """Two folders with a file of one name, and what is said of a `prepare` of several paths."""
+    for index, name in enumerate(("ward7/a.csv", "ward7/b.csv", "ward8/a.csv")):
+        synthetic_record(index).save(tmp_path / name)
+    return tmp_path
+
+
+def test_several_files_and_folders_are_one_store(wards):
+    places = (wards / "ward7", wards / "ward8" / "a.csv")
+    given = {"out": wards / "store", "workers": 1, "clusters": 2, "salt": "s", "shard_records": 2}
+    (wards / "ward7" / "notes.txt").write_text("nothing")
+    (wards / "meta.csv").write_text("record_id,age\nward8/a,61\nb,44\n")
+    made = prepare(PrepareConfig("files", places, table=wards / "meta.csv", **given))
+    assert made.not_read == ("notes.txt",)
+    records = Store(wards / "store").records
+    assert records["record_id"].tolist() == ["ward7/a.csv", "ward7/b.csv", "ward8/a.csv"]
+    assert records["age_years"].tolist()[1:] == [44.0, 61.0]
+    before = files_of(wards / "store")
+    again = PrepareConfig("files", places[::-1], table=wards / "meta.csv", **given)  # their order does not count
+    assert prepare(again).shards_kept == 2
+    synthetic_record(5).save(wards / "ward8" / "a.csv", overwrite=True)
+    assert prepare(again).shards_kept == 1  # a file that has changed is read again
+    assert files_of(wards / "store") != before
+    with pytest.raises(StoreError, match=r"another plan.*sources"):
+        prepare(PrepareConfig("files", places[:1], table=None, **given))
+
+
+def test_one_path_of_several_is_as_the_path_itself(wards):
+    given = {"workers": 1, "clusters": 2, "salt": "s"}
+    prepare(PrepareConfig("files", wards / "ward7", out=wards / "one", **given))
+    prepare(PrepareConfig("files", (wards / "ward7",), out=wards / "other", **given))
+    assert files_of(wards / "one") == files_of(wards / "other")
+
+
+def test_a_data_set_takes_one_folder_and_files_at_least_one_path(tmp_path):
+    with pytest.raises(ValueError, match=r"'ludb' is one data set and takes one folder, but 2 paths .*'files'"):
+        PrepareConfig("ludb", (tmp_path / "a", tmp_path / "b"), out=tmp_path / "store")
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ValueError, match=r"no reader for kind '.*/a'.* is a path: write files before it"):
+        prepare(PrepareConfig(str(tmp_path / "a"), tmp_path / "a", out=tmp_path / "store"))
+    with pytest.raises(ValueError, match="no source given"):
+        PrepareConfig("files", (), out=tmp_path / "store")
+
+
+def test_the_first_record_that_was_set_aside_is_shown(wards):
+    (wards / "ward7" / "bare.csv").write_text("1,2,3\n4,5,6\n7,8,9\n")
+    made = prepare(PrepareConfig("files", wards / "ward7", out=wards / "store", workers=1, clusters=2))
+    assert "set aside: 1 unreadable, such as bare.csv: has no row of lead names; pass lead_names=" in str(made)

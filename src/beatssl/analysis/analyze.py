@@ -17,7 +17,7 @@ from beatssl.inference.device import torch_device
 from beatssl.progress import progress
 from beatssl.records.files import located
 from beatssl.signals.waves import WAVE_CLASSES
-from beatssl.store.outputs import asked_of, check_folder, open_folder
+from beatssl.store.outputs import asked_of, check_ecgs, check_folder, open_folder
 from beatssl.store.shards.reading import Reject
 
 __all__ = ["INTERVALS", "RECORDS", "REFUSED", "WAVES", "AnalyzeResult", "analyze"]
@@ -66,11 +66,13 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     Raises FileNotFoundError for a path that is not there and for a folder without any ECG, CheckpointError where there
     is no such model, or a store was prepared otherwise than it expects.
     """
-    paths = tuple(path if is_store(path) else located(path) for path in config.paths)
+    for path in config.paths:
+        if not is_store(located(path)):
+            check_ecgs(path)
     asked = asked_of("analyze", config, _FREE)
     if config.out is not None:
         check_folder(config.out, asked, config.overwrite)
-    jobs = jobs_of(paths, config.files)
+    jobs = jobs_of(config.paths, config.files)
     alone = sum(job.records for job in jobs) == 1
     if config.out is None:
         parts = list(_made(jobs, config, alone))

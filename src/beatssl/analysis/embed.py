@@ -17,6 +17,7 @@ from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import Record
 from beatssl.store.layout import MANIFEST, PLAN
+from beatssl.store.outputs import check_ecgs
 from beatssl.store.shards.reading import PreparedRecord, Reject, prepare_record, read_record
 from beatssl.store.store import Store
 
@@ -93,6 +94,7 @@ def _store_at(place: Place) -> Store | None:
 def _prepared_files(model: BeatEncoder, place: Path, given: FileOptions) -> Iterator[PreparedRecord | Reject]:
     """Every record of a file or folder, prepared as the model takes it."""
     place = located(place)
+    check_ecgs(place)
     reader = FilesReader(given.csv_fs_hz, given.unit, given.lead_names, given.units, given.fs_hz_override)
 
     def prepared(record: Record) -> PreparedRecord:

@@ -11,11 +11,12 @@ from beatssl.beats.rate_check import likely_rates
 from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
 from beatssl.progress import track
 from beatssl.records.files import FilesReader, by_ending, located
+from beatssl.records.places import sources_at
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
 from beatssl.signals.electrodes import FLAT, misplaced
 from beatssl.signals.filters import bandpass
-from beatssl.store.outputs import check_file
+from beatssl.store.outputs import check_ecgs, check_file
 
 _SHOWN = 40  # records of a long list
 _TITLES = ("file", "format", "leads", "Hz", "s", "/min")
@@ -100,15 +101,15 @@ def inspect_files(config: InspectConfig) -> InspectResult:
         given.correct_electrodes,
         paths_shown=True,
     )
-    for given_path in config.paths:
-        path = located(given_path)
-        not_read += reader.not_read(path)
-        for source in track(reader.sources(path), "Reading"):
-            try:
-                records.append(_inspected(reader.read(path, source), source.id))
-            except RecordError as error:
-                kind = str(source.info["format"])
-                records.append(Inspected(source.id, kind, reason=error.reason, message=str(error)))
+    places = [located(path) for path in config.paths]
+    for place in places:
+        check_ecgs(place)
+        not_read += reader.not_read(place)
+    for source in track(sources_at(reader, places), "Reading"):
+        try:
+            records.append(_inspected(reader.read(places[0], source), source.id))
+        except RecordError as error:
+            records.append(Inspected(source.id, str(source.info["format"]), reason=error.reason, message=str(error)))
     result = InspectResult(tuple(records), tuple(not_read))
     if config.out is not None:
         write_result(config.out, result)
@@ -150,7 +151,8 @@ def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:
     if not rates:
         stated = widths_of([ecg_mv], record.fs_hz, [times_s])[0]
         doubt = doubt_of_rate(stated, record.ecg_mv, record.fs_hz, record.fs_hz)
-        return beats_per_min, () if doubt is None else (f"{doubt}? --files.fs-hz-override takes that rate",)
+        remedy = "" if doubt is None else f"--files.fs-hz-override {doubt.likely_hz:g} takes that rate"
+        return beats_per_min, () if doubt is None else (f"{doubt}; {remedy}",)
     others = " or ".join(f"{beats_per_min * hz / record.fs_hz:.0f}/min at {hz:g} Hz" for hz in rates)
     return beats_per_min, (
         f"a heart rate of {beats_per_min:.0f}/min is no person's: {others}? --files.fs-hz-override takes that rate",

@@ -21,8 +21,9 @@ from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, rec
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
 from beatssl.files import read_json, write_bytes, write_json
-from beatssl.records.files import FilesReader
+from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
+from beatssl.records.places import sources_at
 from beatssl.records.reader import Source
 from beatssl.records.record import RecordError
 from beatssl.signals.waves import WAVE_CLASSES
@@ -68,15 +69,14 @@ class PartResult:
 
 
 def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
-    """All records of all paths, 50 at most to a job, those of a store in its order."""
+    """All records of the files, whose ids differ (see `sources_at`), then of the stores, 50 at most to a job."""
     jobs: list[Job] = []
-    for path in paths:
-        if is_store(path):
-            ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
-            jobs += [Job(len(jobs) + k, path, record_ids=some) for k, some in enumerate(_groups(ids))]
-        else:
-            sources = tuple(reader_of(options).sources(path))
-            jobs += [Job(len(jobs) + k, path, sources=some) for k, some in enumerate(_groups(sources))]
+    if files := [located(path) for path in paths if not is_store(path)]:
+        sources = tuple(sources_at(reader_of(options), files))
+        jobs += [Job(number, files[0], sources=some) for number, some in enumerate(_groups(sources))]
+    for path in filter(is_store, paths):
+        ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
+        jobs += [Job(len(jobs) + k, path, record_ids=some) for k, some in enumerate(_groups(ids))]
     return jobs
 
 
@@ -84,19 +84,17 @@ def plan_of(jobs: Sequence[Job]) -> dict[str, list[list[str]]]:
     """What the jobs are to read, files with their sizes and times: where it changed, finished parts are of no use."""
     return {
         "jobs": [
-            [str(job.place), *(_state(job.place, source.path) for source in job.sources), *job.record_ids]
-            for job in jobs
+            [str(job.place), *(_state(job.place, source) for source in job.sources), *job.record_ids] for job in jobs
         ]
     }
 
 
-def _state(place: Path, name: str) -> str:
-    path = place / name if place.is_dir() else place
+def _state(place: Path, source: Source) -> str:
     try:
-        stat = path.stat()
+        stat = (source.folder(place) / source.path).stat()
     except OSError:
-        return name
-    return f"{name} {stat.st_size} {stat.st_mtime_ns}"
+        return source.path
+    return f"{source.path} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def is_store(path: Path) -> bool:
@@ -195,7 +193,6 @@ def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:
 
 
 def _json(a: Analysis) -> bytes:
-
     return (json.dumps(a.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
 
 

@@ -146,9 +146,9 @@ def _neurokit_s(config: PrepareConfig, count: int) -> float:
             "the comparison needs the extra: pip install 'beatssl[bench]'; or neurokit_records=0"
         ) from error
     reader = make_reader(config)
-    sources = reader.sources(config.source)
+    sources = reader.sources(config.root)
     chosen = [sources[index] for index in np.linspace(0, len(sources) - 1, count).astype(int)]
-    records = [reader.read(config.source, source) for source in chosen]
+    records = [reader.read(config.root, source) for source in chosen]
     _delineate(neurokit2, records[0].ecg_mv[:1], records[0].fs_hz)  # imports and caches are no work on a record
     began = time.perf_counter()
     for record in track(records, "NeuroKit2"):

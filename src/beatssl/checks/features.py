@@ -124,7 +124,9 @@ def _cohort(store: Store, config: FeatureCheckConfig) -> Cohort:
         labels=table[row],
         known=np.ones_like(table[row]),
         names=tuple(targets.columns),
-        **{name: side[row] for name, side in sides.items()},
+        train=sides["train"][row],
+        valid=sides["valid"][row],
+        test=sides["test"][row],
         patient=patients(store.records).to_numpy()[row],
         dropped=int((np.any(list(sides.values()), axis=0) & ~table.any(axis=1)).sum()),
     )

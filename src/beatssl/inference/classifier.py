@@ -31,7 +31,7 @@ classifier = EcgClassifier.from_pretrained(FOLDER_OR_REPOSITORY)
 probability = classifier.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in mV, as recorded
 """,
         inside="head",
-        bundled="superclass",
+        bundled="ptbxl",
     )
     temperatures: Tensor
     thresholds: Tensor

@@ -1,14 +1,15 @@
-"""Embeddings of a store kept on disk between commands, by a hash of all that they depend on."""
+"""Embeddings and other numbers of a store kept on disk between commands, by a hash of all that they depend on."""
 
 import hashlib
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from inspect import getfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,19 +49,46 @@ def cached_embed(
 
     Raises ValueError where BEATSSL_CACHE_GB is no number, and as `embed` does.
     """
+    wanted = np.asarray(rows, np.int64)
+
+    def key() -> list[Any]:
+        return _key(encoder, batch_size, torch.device(device), leads)
+
+    return kept(store, wanted, key, lambda: embed(encoder, store, wanted, batch_size, device, leads=leads), cache)
+
+
+def kept(
+    store: Store,
+    rows: Int64[np.ndarray, " row"],
+    key: Callable[[], list[Any]],
+    compute: Callable[[], Float32[np.ndarray, "row number"]],
+    cache: bool = True,
+) -> Float32[np.ndarray, "row number"]:
+    """What `compute` gives of rows of a store, from the cache where it was computed before.
+
+    `key` names all that it depends on beside the store and the rows. Raises ValueError as `cached_embed`.
+    """
     limit = _limit_bytes()
     made_of = store.fingerprint() if cache and limit > 0 else None
     if made_of is None:
-        return embed(encoder, store, rows, batch_size, device, leads=leads)
-    wanted = np.asarray(rows, np.int64)
-    path = cache_folder() / f"{_key(encoder, made_of, wanted, batch_size, torch.device(device), leads)}.npz"
-    values = _read(path, len(wanted))
+        return compute()
+    which = [__version__, made_of, hashlib.sha256(rows.tobytes()).hexdigest(), *key()]
+    path = cache_folder() / f"{canonical_hash(which)}.npz"
+    values = _read(path, len(rows))
     if values is None:
-        values = embed(encoder, store, wanted, batch_size, device, leads=leads)
+        values = compute()
         if values.nbytes <= limit:
             _write(path, values)
             _trim(path.parent, limit)
     return values
+
+
+def hash_of_code(files: Iterable[Path]) -> str:
+    """Of files that compute what is kept: another version of them may give other numbers."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()
 
 
 def cache_folder() -> Path:
@@ -80,33 +108,22 @@ def _limit_bytes() -> float:
     return limit * 1e9
 
 
-def _key(
-    encoder: Encoder,
-    store: str,
-    rows: Int64[np.ndarray, " row"],
-    batch_size: int,
-    device: torch.device,
-    leads: Sequence[str],
-) -> str:
+def _key(encoder: Encoder, batch_size: int, device: torch.device, leads: Sequence[str]) -> list[Any]:
     """All that a bit of an embedding may depend on: weights, code, signals, and the arithmetic of this machine."""
     arithmetic = [
         torch.__version__, device.type, torch.get_num_threads(), torch.get_float32_matmul_precision(),
         torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
     ]  # fmt: skip
     network = [type(encoder).__qualname__, asdict(encoder.config), hash_of_weights(encoder)]
-    which = [store, hashlib.sha256(rows.tobytes()).hexdigest(), batch_size, sorted(leads)]
-    return canonical_hash([__version__, _code(encoder), network, which, arithmetic])
+    return [_code(encoder), network, batch_size, sorted(leads), arithmetic]
 
 
 def _code(encoder: Encoder) -> str:
-    """Hash of the files that compute an embedding: another version of them may give other numbers."""
+    """Hash of the files that compute an embedding."""
     files = {*Path(getfile(encoded)).parent.glob("*.py"), Path(getfile(embedding)), Path(getfile(row_signals))}
     with suppress(TypeError, OSError):  # a class that was typed in has no file
         files.add(Path(getfile(type(encoder))))
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.read_bytes() if file.is_file() else b"")
-    return digest.hexdigest()
+    return hash_of_code(files)
 
 
 def _read(path: Path, rows: int) -> Float32[np.ndarray, "row embedding"] | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Kind
 from beatssl.inference.model_folder import SavedModel
+from beatssl.inference.tensor_checks import check_tensors
 from beatssl.models.encoder import Encoded, Encoder, build_encoder
 from beatssl.signals.preparation import as_batch
 
@@ -36,7 +37,11 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
     )
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:
-        """The encoder itself: signals prepared as `preparation` says, and which leads are measured."""
+        """The encoder itself: signals prepared as `preparation` says, and which leads are measured.
+
+        Raises RecordError where they cannot be that; see `EcgClassifier.forward`.
+        """
+        check_tensors(ecg_mv, lead_mask, self.preparation.fs_hz, self.encoder.config.leads, values=not self.training)
         return self.encoder(ecg_mv, lead_mask)
 
     def predict(

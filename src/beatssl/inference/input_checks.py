@@ -15,7 +15,8 @@ from jaxtyping import Float, Float32, Float64
 
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rate_check import check_heart_rate
-from beatssl.beats.rate_doubt import Widths, doubt_of_rate, widths_of
+from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
+from beatssl.beats.rate_likelihood import Widths
 from beatssl.records.record import Reason, RecordError
 from beatssl.records.units import UnitPolicy, check_amplitude
 from beatssl.signals.leads import LEADS, lead_kind
@@ -104,8 +105,7 @@ class InputChecks:
             )
 
     def _check_signal(self, ecg_mv: Float[np.ndarray, "lead time"], where: str) -> None:
-        if np.isinf(ecg_mv).any():
-            _refuse("nan", f"{where}: holds infinite values", "mark what was not measured as NaN")
+        check_finite(ecg_mv, where, f" ({_KEPT})")
         flags = check_amplitude(
             np.asarray(ecg_mv, np.float32), tuple(self.leads), self.fs_hz, where, UnitPolicy(),
             remedy=f"pass the signal in mV ({_KEPT})",
@@ -140,6 +140,12 @@ class InputChecks:
             if self.check == "error":
                 raise
             _warn(f"{str(error).split(f' ({_KEPT})')[0]} [{error.reason}]")
+
+
+def check_finite(ecg_mv: Float[np.ndarray, "..."], where: str, remedy: str = "") -> None:
+    """Raises RecordError where a signal holds infinite values; NaN says that nothing was measured."""
+    if np.isinf(ecg_mv).any():
+        raise RecordError("nan", f"{where}: holds infinite values; mark what was not measured as NaN{remedy}")
 
 
 def check_form(ecg_mv: Float[np.ndarray, "record lead time"], leads: Sequence[Any], fs_hz: Any) -> None:

@@ -170,6 +170,8 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
             return cls._load(inside if inside.is_dir() else folder, source)
         if source == "default":
             raise CheckpointError(f"no {cls.kind.name} is bundled with this version of beatssl; pass the folder of one")
+        if folder.is_file():
+            raise CheckpointError(f"{source} is a file; pass the folder of a checkpoint, or of the run that made it")
         if source.count("/") != 1 or folder.is_absolute() or folder.parent.is_dir():
             raise CheckpointError(
                 f'there is no folder {source!r}; pass the folder of a checkpoint or run, "default", or name/repository'

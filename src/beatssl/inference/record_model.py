@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Provenance
 from beatssl.inference.model_folder import SavedModel
+from beatssl.inference.tensor_checks import check_tensors
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.models.projector import Projector
+from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation, as_batch
 
 _BATCH_RECORDS = 256
@@ -34,20 +36,74 @@ class HeadConfig:
     hidden: Annotated[int, Field(ge=0)] = 0
     """Width of a hidden layer; 0: none, the head is linear."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the embedding that is hidden from the head while it learns."""
+    """Share of its input that is hidden from the head while it learns."""
+    features: tuple[str, ...] = ()
+    """Measured features that the head sees beside the embedding."""
+
+
+class FeatureScale(nn.Module):
+    """Features in standard deviations, 0 where not measurable, and which are not: twice as many numbers."""
+
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.full((features,), -torch.inf))
+        self.register_buffer("high", torch.full((features,), torch.inf))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+
+    def forward(self, values: Float[Tensor, "record feature"]) -> Float[Tensor, "record number"]:
+        absent = values.isnan()
+        scaled = (values.clamp(self.low, self.high) - self.mean) / self.deviation
+        return torch.cat([scaled.masked_fill(absent, 0.0), absent.to(values.dtype)], dim=1)
+
+    @torch.no_grad()
+    def fit(self, values: Float32[np.ndarray, "record feature"]) -> None:
+        """Limits (quantiles 0.005 and 0.995), mean and deviation over records; what none of them has counts as 0."""
+        known = np.where(np.isfinite(values).any(axis=0), values, 0.0).astype(np.float64)
+        low, high = np.nanquantile(known, (0.005, 0.995), axis=0)
+        cut = np.clip(known, low, high)
+        spread = np.nanstd(cut, axis=0)
+        for buffer, found in (
+            (self.low, low), (self.high, high), (self.mean, np.nanmean(cut, axis=0)),
+            (self.deviation, np.where(spread > 1e-9, spread, 1.0)),
+        ):  # fmt: skip
+            buffer.copy_(torch.from_numpy(found))
 
 
 class Head(nn.Module):
-    """Embeddings, each number standardised, to a score a label: linear, or with one hidden layer."""
+    """Embeddings, each number standardised, and features if any, to a score a label: linear, or by a hidden layer."""
 
     def __init__(self, channels: int, config: HeadConfig) -> None:
         super().__init__()
         self.scale = nn.BatchNorm1d(channels, eps=_LEAST_VARIANCE, affine=False)
+        self.features = FeatureScale(len(config.features)) if config.features else None
         self.dropout = nn.Dropout(config.dropout)
-        self.scores = Projector(channels, max(1, config.hidden), len(config.labels), int(config.hidden > 0))
+        self.scores = Projector(
+            channels + 2 * len(config.features),
+            max(1, config.hidden),
+            len(config.labels),
+            int(config.hidden > 0),
+        )
 
-    def forward(self, embedding: Float[Tensor, "record embedding"]) -> Float[Tensor, "record label"]:
-        return self.scores(self.dropout(self.scale(embedding)))
+    def forward(
+        self, embedding: Float[Tensor, "record embedding"], features: Float[Tensor, "record feature"] | None = None
+    ) -> Float[Tensor, "record label"]:
+        return self.scores(self.dropout(self.standardised(embedding, features)))
+
+    def standardised(
+        self, embedding: Float[Tensor, "record embedding"], features: Float[Tensor, "record feature"] | None = None
+    ) -> Float[Tensor, "record number"]:
+        """What `dropout` and `scores` take."""
+        scaled = self.scale(embedding)
+        if self.features is None:
+            return scaled
+        assert features is not None
+        return torch.cat([scaled, self.features(features.to(scaled))], dim=1)
 
     @torch.no_grad()
     def standardise_as(
@@ -102,7 +158,10 @@ class RecordModel(SavedModel):
         lead_mask: Bool[Tensor, "record lead"],
         valid: Int[Tensor, " record"] | None = None,
     ) -> Float[Tensor, "record embedding"]:
-        """The encoder's embedding of the first `valid` samples (None: all)."""
+        """The encoder's embedding of the first `valid` samples (None: all). Raises RecordError as `forward` does."""
+        check_tensors(
+            ecg_mv, lead_mask, self.preparation.fs_hz, self.encoder.config.leads, valid, values=not self.training
+        )
         return self.encoder.embed(self.encoder(ecg_mv, lead_mask), valid).float()
 
     def forward(
@@ -114,9 +173,27 @@ class RecordModel(SavedModel):
         """The head's score of every label: log odds, or numbers in standard deviations of those trained on.
 
         Signals are prepared as `preparation` says; `lead_mask` says which leads are measured, `valid` how many
-        samples come before the padding (None: all).
+        samples come before the padding (None: all). Features that the head sees are measured here, on the CPU.
+
+        Raises RecordError where they cannot be that: another shape or number of leads, and in evaluation mode less than
+        two seconds, or values of measured leads that are not finite.
         """
-        return self.head(self.embed(ecg_mv, lead_mask, valid))
+        embedding = self.embed(ecg_mv, lead_mask, valid)
+        return self.head(embedding, *([self._features(ecg_mv, lead_mask, valid)] if self.config.features else []))
+
+    def _features(
+        self,
+        ecg_mv: Float[Tensor, "record lead time"],
+        lead_mask: Bool[Tensor, "record lead"],
+        valid: Int[Tensor, " record"] | None,
+    ) -> Float[Tensor, "record feature"]:
+        from beatssl.inference.measured_features import measure_features  # needs scipy.signal, a second to import
+
+        signal = ecg_mv.masked_fill(~lead_mask[:, :, None], torch.nan).float().cpu().numpy()
+        lengths = None if valid is None else valid.cpu().numpy().astype(np.int64)
+        leads = self.preparation.leads or LEADS
+        found = measure_features(signal, leads, self.preparation, self.config.features, lengths)
+        return torch.from_numpy(found).to(ecg_mv.device)
 
     def answers(
         self,

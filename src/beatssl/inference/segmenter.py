@@ -13,10 +13,11 @@ from torch import Tensor
 
 from beatssl.beats.decoding.wave_decoding import decode_waves, silent
 from beatssl.inference.decimation import Decimation
-from beatssl.inference.input_checks import Check
+from beatssl.inference.input_checks import Check, check_finite, check_form
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.sliding_windows import WINDOW_S, blended
+from beatssl.inference.tensor_checks import check_shape, check_tensors
 from beatssl.models.config import DecoderConfig
 from beatssl.models.decoder import WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
@@ -107,7 +108,11 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         """Scores (logits) of every sample: any leads, which are measured, and each one's place among the twelve or −1.
 
         Of two leads of one name the encoder sees the later. `head`: see `WaveDecoder`.
+
+        Raises RecordError where signals cannot be prepared records; see `EcgClassifier.forward`.
         """
+        check_tensors(ecg_mv, measured, self.preparation.fs_hz, None, values=not self.training)
+        check_shape("slot", slot, tuple(measured.shape), "each lead's place among the twelve or -1 (`slots`)")
         records = len(ecg_mv)
         record, lead = (measured & (slot >= 0)).nonzero(as_tuple=True)
         place = slot[record, lead]
@@ -180,9 +185,11 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         """As `probabilities`, of one record of any length that was prepared already, NaN where not measured.
 
         Long records go through in windows of `window_s` that blend. Raises CheckpointError where `preparation`, that of
-        the record, is another than the segmenter's; its leads may be any.
+        the record, is another than the segmenter's; its leads may be any. RecordError where shape and names do not fit
+        together.
         """
         self.check_preparation(preparation, "the record")
+        check_form(ecg_mv[None], leads, preparation.fs_hz)
         slot = slots(leads)
         windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
         parts = [
@@ -204,6 +211,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
     ) -> Float32[np.ndarray, "record lead 4 time"]:
         """As `of_prepared`, of records of one length, with each lead's place among the twelve or −1 (`slots`)."""
         self.check_preparation(preparation, "the records")
+        check_finite(ecg_mv, "the records")
         device = next(self.parameters()).device
         measured = np.isfinite(ecg_mv)
         signal = torch.from_numpy(np.where(measured, ecg_mv, np.float32(0))).to(device)

@@ -5,7 +5,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -85,6 +85,14 @@ class FilesReader:
         ids = {name: short for name in found if (short := name.removesuffix(".hea")) not in found}
         return [one for name, kind in found.items() for one in self._sources(root, name, kind, ids.get(name, name))]
 
+    def seen_from(self, folder: Path, source: Source) -> Source:
+        """The source with its id and path as they are below `folder`, which its own folder is below."""
+        before = Path(source.root).relative_to(folder).as_posix()
+        path = f"{before}/{source.path}"
+        inner = f"{path}/{source.info['member']}" if "member" in source.info else path
+        alias = hashed_path(inner, self.salt or default_salt()) if source.alias else ""
+        return replace(source, id=f"{before}/{source.id}", path=path, alias=alias, root=str(folder))
+
     def not_read(self, root: Path) -> list[str]:
         """Paths of the files below `root` that are no ECG of a known format, nor part of one, sorted."""
         if not root.is_dir():
@@ -100,7 +108,7 @@ class FilesReader:
         return _with_electrodes_in_place(record) if self.correct_electrodes else record
 
     def _read(self, root: Path, source: Source) -> Record:
-        folder = root if root.is_dir() else root.parent
+        folder = source.folder(root)
         kind, member = source.info["format"], source.info.get("member")
         if member is not None:
             return self._read_zipped(folder, source, member)

@@ -20,6 +20,12 @@ class Source:
     info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     alias: str = ""
     """Stands for id and path in messages and tables as long as they may name a patient; "" where they name nobody."""
+    root: str = ""
+    """The folder that `path` is below, where it is not that of the others: of one file or folder among several."""
+
+    def folder(self, root: Path) -> Path:
+        """The folder that `path` is below; `root` is the file or folder that was given for all."""
+        return Path(self.root) if self.root else root if root.is_dir() else root.parent
 
 
 @runtime_checkable
@@ -38,6 +44,12 @@ class Reader(Protocol):
     def read(self, root: Path, source: Source) -> Record:
         """One record. Raises `RecordError`, never another exception, for a file that cannot be used."""
         ...
+
+
+def named(places: Sequence[Path]) -> str:
+    """The places as messages name them."""
+    more = f" and {len(places) - 2} more" if len(places) > 2 else ""
+    return ", ".join(str(place) for place in places[:2]) + more
 
 
 def unlike_ids(names: Sequence[str]) -> list[str]:

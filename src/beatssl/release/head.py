@@ -23,7 +23,8 @@ from beatssl.inference.model_config import CARD
 from beatssl.inference.model_folder import bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.release.encoder import keep_small
-from beatssl.reports.tables import wave_lines
+from beatssl.reports.tables import set_lines, wave_lines
+from beatssl.results import to_json
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, read_figures
 from beatssl.training.diagnosis.figures import DiagnosisFigures
@@ -110,6 +111,8 @@ def _classes(figures: DiagnosisFigures, model: EcgClassifier) -> list[str]:
     low, high = figures.ci95.macro_auroc
     lines.append(f"| macro | {figures.macro_auroc:.3f} ({low:.3f} to {high:.3f}) | {figures.macro_f1:.3f} | |")
     fold, records = figures.folds.test, figures.records
+    if figures.by_set:
+        lines = [*set_lines(to_json(figures)), *lines]
     return [*lines, "", f"Test fold {fold}, {records.test:,} records; {records.train:,} training records."]
 
 
@@ -118,7 +121,7 @@ def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in provenance.items() if name not in ("pretraining", "figures_over_folds")}
 
 
-_CLASSIFIER = """**Use.** Probabilities of {labels} for a 12-lead ECG record, some leads of which may be missing.
+_CLASSIFIER = """**Use.** Probabilities of {labels} for an ECG record, from all twelve leads to one.
 **Data.** PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0; training folds 1–7; validation fold 8,
 which decides thresholds, temperatures and early stopping. Any statement counts, whatever its likelihood."""
 

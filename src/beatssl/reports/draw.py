@@ -17,12 +17,14 @@ def draw(folder: Path) -> dict[str, Path]:
     Args:
         folder: with metrics.json, and predictions.parquet or waves.parquet.
     """
-    from beatssl.store.outputs import what_is
+    from beatssl.store.outputs import known_as, what_is
 
     found = what_is(folder)
     verb = next((verb for verb in _DRAWN if found == f"a folder that {verb} wrote"), None)
     if verb is None:
-        raise ValueError(f"{folder} is {found}; draw takes a folder that probe, finetune or segment wrote")
+        raise ValueError(
+            f"{folder} is {known_as(folder) or found}; draw takes a folder that probe, finetune or segment wrote"
+        )
     if _DRAWN[verb] == "segment":
         from beatssl.reports.segment_pictures import draw_segmentation
 

@@ -125,6 +125,50 @@ def _above(name: str) -> Callable[[Json], str]:
     return show
 
 
+_SETS = ("superclass", "all", "diagnostic", "subclass", "form", "rhythm")
+
+
+def _sets(f: Json) -> str:
+    found = [f["by_set"][name] for name in _SETS]
+    each = (
+        f"{one['macro_auroc']:.3f} ({'–'.join(f'{end:.3f}' for end in one['ci95']['macro_auroc'])})" for one in found
+    )
+    return " / ".join(each)
+
+
+def _sets_without_few(f: Json) -> str:
+    return " / ".join(f"{f['by_set'][name]['macro_auroc_without_few']:.3f}" for name in _SETS)
+
+
+def _lead_sets(f: Json) -> str:
+    each = (f"{name.replace(',', ', ')} {of['superclass']['macro_auroc']:.3f} / {of['all']['macro_auroc']:.3f} / "
+            f"{of['rhythm']['macro_auroc']:.3f}" for name, of in f["by_leads"].items())  # fmt: skip
+    return "; ".join(each)
+
+
+def set_lines(figures: Json) -> list[str]:
+    """Figures of a classifier of several label sets as Markdown tables: each set, lead sets, and labels with few
+    positives."""
+    lines = ["| label set | labels | AUROC (95 %) | F1 | AUROC of labels with ten positives |", "| --- " * 5 + "|"]
+    for name, one in figures["by_set"].items():
+        low, high = one["ci95"]["macro_auroc"]
+        without = "–" if one["macro_auroc_without_few"] is None else f"{one['macro_auroc_without_few']:.3f}"
+        auroc = f"{one['macro_auroc']:.3f} ({low:.3f} to {high:.3f})"
+        lines.append(f"| {name} | {one['labels']} | {auroc} | {one['macro_f1']:.3f} | {without} |")
+    few = sorted({name for one in figures["by_set"].values() for name in one["few"]})
+    lines += ["", f"Labels with fewer than ten positives in the test fold: {', '.join(few) or 'none'}.", ""]
+    if figures["by_leads"]:
+        lines += [
+            "| leads recorded | " + " | ".join(figures["by_set"]) + " |",
+            "| --- " * (len(figures["by_set"]) + 1) + "|",
+        ]
+        for leads, of in figures["by_leads"].items():
+            cells = " | ".join(f"{one['macro_auroc']:.3f}" for one in of.values())
+            lines.append(f"| {leads.replace(',', ', ')} | {cells} |")
+        lines.append("")
+    return lines
+
+
 def _of(name: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
     return lambda f: show(f[name])
 
@@ -243,7 +287,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         "ptb-xl/labels-1/compare.json", "PTB-XL superclass, fold 9",
         "finetune STORE --epochs 6 --views.lead-mask 0.4 --views.share 0.4",
         (
-            ("default encoder fine-tuned with masked leads (bundled): macro AUROC", _probed("finetuned")),
+            ("default encoder fine-tuned with masked leads: macro AUROC", _probed("finetuned")),
             ("fine-tuned less linear probe: macro AUROC", _above("probe")),
         ),
     ),
@@ -255,6 +299,14 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     (
         "ptb-xl/subclass/compare.json", "PTB-XL subclass, fold 9", "compare STORE --encoders … --labels subclass",
         tuple((f"linear probe, {name}: macro AUROC", _probed(name)) for name in ("default", "random")),
+    ),
+    (
+        "ptb-xl/statements/metrics.json", "PTB-XL, fold 9", "make statements",
+        (
+            ("bundled classifier, AUROC of superclass / all / diagnostic / subclass / form / rhythm", _sets),
+            ("the same of statements with ten positives at least", _sets_without_few),
+            ("with fewer leads: superclass / all / rhythm", _lead_sets),
+        ),
     ),
     (
         "mitdb/check-beat-embeddings.json", "MIT-BIH DS2", "check STORE --what beat-embeddings",

@@ -54,7 +54,7 @@ def _batch(
     store: Store, config: PretrainConfig
 ) -> tuple[Float[Tensor, "n component"], Float[Tensor, "n component"], Shaped[np.ndarray, " n"]]:
     """What similarity compares of the records drawn, how certain each value is, and their superclasses, sorted."""
-    data = load_rows(config.stores, parse_folds(config.folds))
+    data = load_rows(config.stores, parse_folds(config.folds), seed=config.seed, split=config.split)
     values = config.values()
     columns = METHODS[values.method].columns(data, values.objective).record
     has = superclass_table(store)[data.store_row]

@@ -174,3 +174,14 @@ def derive_limb_leads(ecg_mv: Float32[np.ndarray, "12 time"]) -> Float32[np.ndar
     out = ecg_mv.copy()
     out[:6][~present] = (as_i_ii[~present] @ i_ii).astype(np.float32)
     return out
+
+
+def with_derived(leads: Sequence[str]) -> tuple[str, ...]:
+    """The leads of twelve that a record of `leads` has once limb leads are derived, in canonical order.
+
+    Raises ValueError for a name that is none of the twelve.
+    """
+    if strange := [name for name in leads if name not in LEADS]:
+        raise ValueError(f"{strange[0]!r} is none of the twelve leads; they are {', '.join(LEADS)}")
+    derived = set(_LIMB_AS_I_II) if len(set(leads) & set(_LIMB_AS_I_II)) > 1 else set[str]()
+    return tuple(name for name in LEADS if name in leads or name in derived)

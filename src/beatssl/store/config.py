@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.records.privacy import default_salt, salted_hash
+from beatssl.records.reader import named
 from beatssl.records.units import Implausible, Missing
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import Preparation
@@ -42,8 +43,9 @@ class PrepareConfig:
 
     kind: tyro.conf.Positional[str]
     """What the source holds: ptbxl, ludb, qtdb, mitdb, cinc, files or synthetic."""
-    source: tyro.conf.Positional[Path]
-    """Folder of the data set, in the layout its publisher gives it; for synthetic the number of records."""
+    source: tyro.conf.Positional[Annotated[Path | tuple[Path, ...], tyro.conf.arg(metavar="PATH [PATH ...]")]]
+    """Folder of the data set, in the layout its publisher gives it; of kind files one or more files and folders; for
+    synthetic the number of records."""
     out: Path
     """Folder of the store. One that a kill left unfinished is continued."""
     table: Path | None = None
@@ -102,6 +104,7 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that no record could meet: they would set every record aside."""
+        self._check_places()
         if not RATES_HZ[0] <= self.fs_hz <= RATES_HZ[1]:
             raise ValueError(f"fs_hz={self.fs_hz:g}: pass {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz")
         if self.duration_s < MIN_DURATION_S:
@@ -121,6 +124,25 @@ class PrepareConfig:
             )
         if self.salt == "":
             raise ValueError("salt='': anyone could undo the hashes; pass a secret, or none for this user's own")
+
+    def _check_places(self) -> None:
+        if not self.places:
+            raise ValueError("no source given; pass the folder of the data set, or ECG files and folders of them")
+        if len(self.places) > 1 and self.kind in PUBLISHED:
+            raise ValueError(
+                f"kind {self.kind!r} is one data set and takes one folder, but {len(self.places)} paths are given "
+                f"({named(self.places)}); prepare each into a store of its own, or pass kind 'files' for any ECG files"
+            )
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The files and folders of the source."""
+        return self.source if isinstance(self.source, tuple) else (self.source,)
+
+    @property
+    def root(self) -> Path:
+        """What sources lie in that name no folder of their own: the source, where it is one."""
+        return self.places[0]
 
     @property
     def twelve_leads(self) -> bool:
@@ -180,7 +202,8 @@ class PrepareConfig:
     def resolved(self) -> "PrepareConfig":
         """Paths made absolute and the salt read, so that a process elsewhere understands it the same way."""
         salt = self.salt_bytes().decode()
-        source = self.source.resolve() if self.reads_files else self.source
+        places = tuple(place.resolve() for place in self.places) if self.reads_files else self.places
+        source = places[0] if len(places) == 1 else places
         table = self.table.resolve() if self.table else None
         return replace(self, source=source, out=self.out.resolve(), table=table, salt=salt)
 

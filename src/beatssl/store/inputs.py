@@ -27,11 +27,10 @@ def hash_files(root: Path, sources: Sequence[Source]) -> str:
     A source's file is the one at its path. A WFDB record has no such file: its files are those of its name whatever
     follows a dot (header, signals, annotations), and the signal files and segments that its header names besides.
     """
-    folder = root.parent if root.is_file() else root
     digest = hashlib.sha256()
     listings: dict[Path, list[str]] = {}
     for source in sources:
-        path = folder / source.path
+        path = source.folder(root) / source.path
         listing = listings.get(path.parent)
         if listing is None:
             listing = listings[path.parent] = _listing(path.parent)

@@ -1,8 +1,8 @@
 """Labels of yes or no that a probe is trained on, and its training, validation and test rows."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from beatssl.store.own_data.id_matching import match_ids, unmatched
 from beatssl.store.own_data.label_file import LabelFile, is_label_file, label_lines, read_label_file
 from beatssl.store.own_data.user_table import records_table
 from beatssl.store.splits import Split, patients, split_by_fold
+from beatssl.store.statements import KINDS, statements
 from beatssl.store.store import Store
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
@@ -29,6 +30,8 @@ class Labels:
     given: Bool[np.ndarray, "row label"]
     known: Bool[np.ndarray, "row label"]
     names: tuple[str, ...]
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Groups of them that figures are given for too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Rows:
     test: Bool[np.ndarray, " row"]
     patient: Shaped[np.ndarray, " row"]
     dropped: int
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,8 @@ def cohort(
 ) -> Cohort:
     """Rows with their labels as a table of true and false, split by fold.
 
-    `labels` names a label set of the store (superclass, subclass, form, rhythm, all), a CSV file (see
+    `labels` names a label set of the store (superclass, subclass, form, rhythm, all), several of
+    them (all+superclass), a CSV file (see
     `read_label_file`), or columns of the records (column:AF). Any statement counts, whatever its likelihood. Rows of
     which nothing is known, and so rows without a label in the set, are dropped and counted, or kept as negatives of
     every label. Raises ValueError where there are no such labels, SplitError where folds overlap, are empty or share a
@@ -97,6 +102,7 @@ def cohort(
         test=np.isin(kept, split.test),
         patient=patients(store.records).to_numpy()[kept],
         dropped=len(row) - len(kept),
+        sets=found.sets,
     )
     _check(made, split, labels)
     return made
@@ -123,12 +129,37 @@ def label_file(store: Store, labels: str) -> LabelFile | None:
     return read_label_file(labels) if is_label_file(labels) else None
 
 
-def labels_of_set(store: Store, label_set: str) -> Labels:
-    """A label set of the store; superclasses in their usual order, others by name. A row without one is not known."""
-    table = store.targets(NAMED_SETS.get(label_set, label_set))
-    first = [name for name in SUPERCLASSES if name in table.columns]
-    names = (*first, *(str(name) for name in table.columns if name not in first))
-    return _of_statements(table[list(names)].to_numpy(np.bool_), names)
+def labels_of_set(store: Store, label_sets: str) -> Labels:
+    """One label set of the store, or several ("all+superclass"); superclasses in their usual order, others by name.
+
+    A row without a label of a set is not known in it. A name that two sets have is one label where they agree on every
+    row, else that of the later set is "NAME (SET)". `sets` of several are these, and of all statements the three kinds.
+    """
+    given: dict[str, Bool[np.ndarray, " row"]] = {}
+    known: dict[str, Bool[np.ndarray, " row"]] = {}
+    sets: dict[str, tuple[str, ...]] = {}
+    for label_set in label_sets.split("+"):
+        own: list[str] = []
+        table = store.targets(NAMED_SETS.get(label_set, label_set))
+        first = [name for name in SUPERCLASSES if name in table.columns]
+        for name in (*first, *(str(name) for name in table.columns if name not in first)):
+            column = table[name].to_numpy(np.bool_)
+            other = name in given and not np.array_equal(given[name], column)
+            own.append(f"{name} ({label_set})" if other else name)
+            given[own[-1]] = column
+            known[own[-1]] = known.get(own[-1], False) | table.any(axis=1).to_numpy(np.bool_)
+        sets[label_set] = tuple(own)
+        if NAMED_SETS.get(label_set) == "scp":
+            sets |= _kinds(own)
+    made = np.stack(list(given.values()), axis=1), np.stack(list(known.values()), axis=1)
+    return Labels(*made, tuple(given), sets if len(sets) > 1 else {})
+
+
+def _kinds(codes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Statements of PTB-XL among the codes, by kind."""
+    of = {kind: tuple(code for code in codes if code in statements() and kind in statements()[code].kinds)
+          for kind in KINDS}  # fmt: skip
+    return {kind: found for kind, found in of.items() if found}
 
 
 def labels_of_file(store: Store, file: LabelFile) -> Labels:

@@ -23,6 +23,16 @@ _RESULTS = (
     "record_scale.safetensors", "beat_scale.safetensors",
 )  # fmt: skip
 _MODEL = ("model.safetensors", "README.md")
+_TAKERS = {
+    ("a prepared store",): "pretrain, probe, finetune, segment and analyze take it",
+    ("a folder that pretrain wrote", "a saved encoder"): "probe, finetune, segment and compare take it as an encoder",
+    ("a folder that probe wrote", "a folder that finetune wrote"): (
+        "draw makes its pictures, transfer and recalibrate take it as a classifier"
+    ),
+    ("a folder that segment wrote",): "draw makes its pictures, analyze takes it as a segmenter",
+    ("a folder that recalibrate wrote", "a saved classifier"): "transfer and recalibrate take it as a classifier",
+    ("a saved segmenter",): "analyze takes it as a segmenter",
+}
 _NUMBERED = ("draw-[0-9]*", "fold-[0-9]*")
 
 
@@ -95,6 +105,21 @@ def what_is(folder: Path) -> str:
         return f"a folder that {verb} wrote"
     names = sorted(entry.name for entry in folder.iterdir())
     return f"a folder with {', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else "an empty folder"
+
+
+def known_as(folder: Path) -> str:
+    """What a folder is, and which verbs take it, where it is of a known kind; else ""."""
+    what = what_is(folder)
+    takers = next((takers for names, takers in _TAKERS.items() if what in names), "")
+    if takers:
+        return f"{what} ({takers})"
+    return what if what.startswith(("a folder that", "a saved")) else ""
+
+
+def check_ecgs(path: Path) -> None:
+    """Raises ValueError where a path is no ECG file nor a folder of them but what a verb wrote, saying which."""
+    if known := known_as(path):
+        raise ValueError(f"{path} is {known}; pass ECG files, or folders of them")
 
 
 def _verb(folder: Path, config: dict[str, Any]) -> str:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from beatssl.files import make_folder, read_json, write_json
 from beatssl.progress import progress
-from beatssl.records.files import FilesReader, by_ending
-from beatssl.records.reader import Reader, Source
+from beatssl.records.files import FilesReader, by_ending, located
+from beatssl.records.places import sources_at
+from beatssl.records.reader import Reader, Source, named
 from beatssl.store.beat_clusters import cluster_beats
 from beatssl.store.config import PrepareConfig
 from beatssl.store.layout import (
@@ -31,6 +32,7 @@ from beatssl.store.layout import (
     shard_name,
 )
 from beatssl.store.manifest import check_same_plan, complete_manifest, make_manifest, make_plan
+from beatssl.store.outputs import check_ecgs
 from beatssl.store.own_data.record_table import RecordTable, TableReader, read_record_table
 from beatssl.store.parallel import in_parallel
 from beatssl.store.readers import make_reader
@@ -53,14 +55,17 @@ class PrepareSummary:
     """Files below the source that are no ECG of a known format, nor part of one."""
     without_line: int = 0
     """Records of which the table of records says nothing."""
+    first_aside: str = ""
+    """The first record that was set aside, and why."""
     left_out: tuple[str, ...] = ()
     """Columns of that table that are left out, since they name somebody."""
 
     def __str__(self) -> str:
         aside = ", ".join(f"{count} {reason}" for reason, count in self.rejects.items()) or "none"
+        such_as = f", such as {self.first_aside}" if self.first_aside else ""
         return (
             f"{self.out}: {self.records:,} of {self.sources:,} records, {self.rows:,} rows, {self.beats:,} beats; "
-            f"set aside: {aside}; {self.shards} shards ({self.shards_kept} kept from an earlier run)"
+            f"set aside: {aside}{such_as}; {self.shards} shards ({self.shards_kept} kept from an earlier run)"
             + "".join(f"; not read: {line}" for line in by_ending(self.not_read))
             + (f"; without a line in the table: {self.without_line:,} records" if self.without_line else "")
             + (f"; left out of the table, to name nobody: {', '.join(self.left_out)}" if self.left_out else "")
@@ -84,27 +89,38 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
     """
     summary = _prepare(config, reader)
     if isinstance(reader, FilesReader) or config.kind == "files":
-        summary = replace(summary, not_read=tuple(FilesReader(skip=config.out).not_read(config.source)))
+        files = FilesReader(skip=config.out)
+        summary = replace(summary, not_read=tuple(one for place in config.places for one in files.not_read(place)))
     if summary.records == 0:
-        aside = pq.read_table(summary.out / shard_name(0) / "rejects.parquet").slice(0, 1).to_pylist()[0]
-        message = aside["message"].removeprefix(f"{aside['file']}: ")
         raise StoreError(
             f"nothing was kept: all {summary.sources:,} records were set aside "
             f"({', '.join(f'{count} {reason}' for reason, count in summary.rejects.items())}), such as "
-            f"{aside['file']}: {message}; Store({str(summary.out)!r}).rejects lists them"
+            f"{summary.first_aside}; Store({str(summary.out)!r}).rejects lists them"
         )
     return summary
 
 
+def _first_aside(out: Path, shards: int) -> str:
+    """File and message of the first record that was set aside; "" where there is none."""
+    for index in range(shards):
+        if aside := pq.read_table(out / shard_name(index) / "rejects.parquet").slice(0, 1).to_pylist():
+            return f"{aside[0]['file']}: {aside[0]['message'].removeprefix(aside[0]['file'] + ': ')}"
+    return ""
+
+
 def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
+    for place in config.places if config.kind == "files" else ():
+        check_ecgs(located(place))
     config = config.resolved()
     reader = reader or make_reader(config)
-    sources = reader.sources(config.source)
+    sources = sources_at(reader, config.places) if isinstance(reader, FilesReader) else reader.sources(config.root)
     if not sources:
-        raise ValueError(f"no {config.kind} record under {config.source}; give the folder that holds its index")
+        raise ValueError(f"no {config.kind} record under {named(config.places)}; give the folder that holds its index")
     if len({source.id for source in sources}) < len(sources):
         twice = next(name for name, count in Counter(source.id for source in sources).items() if count > 1)
-        raise ValueError(f"two records under {config.source} have the id {twice!r}; a reader must tell them apart")
+        raise ValueError(
+            f"two records under {named(config.places)} have the id {twice!r}; a reader must tell them apart"
+        )
     table = read_record_table(config, sources)
     plan = make_plan(config, reader, sources, table.digest if table else "")
     with _opened(config.out, plan):
@@ -230,6 +246,7 @@ def _summary(out: Path, manifest: dict[str, Any], shards_kept: int, table: Recor
         rows=counts["rows"],
         beats=counts["beats"],
         rejects=counts["rejects"],
+        first_aside=_first_aside(out, len(manifest["shards"])) if counts["rejects"] else "",
         shards=len(manifest["shards"]),
         shards_kept=shards_kept,
         without_line=table.without_line if table else 0,

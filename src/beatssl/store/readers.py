@@ -1,6 +1,7 @@
 """The reader that a config asks for, with the options it asks for."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from beatssl.records.reader import Reader
@@ -12,7 +13,8 @@ from beatssl.store.config import PrepareConfig
 def make_reader(config: PrepareConfig) -> Reader:
     """Raises ValueError for a kind that no reader has, or an option that its reader does not know."""
     if config.kind not in READERS:
-        raise ValueError(f"no reader for kind {config.kind!r}; there are {', '.join(READERS)}")
+        path = f"; {config.kind} is a path: write files before it" if Path(config.kind).exists() else ""
+        raise ValueError(f"no reader for kind {config.kind!r}; there are {', '.join(READERS)}{path}")
     stated: dict[str, Any] = {
         "sampling": config.sampling,
         "csv_fs_hz": config.csv_fs_hz,

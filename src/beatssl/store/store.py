@@ -25,6 +25,7 @@ from beatssl.store.layout import (
     to_mv,
 )
 from beatssl.store.manifest import differences
+from beatssl.store.outputs import known_as
 from beatssl.store.shards.tables import COLUMNS, TABLES
 
 _ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads", "clusters", "keep_identifiers")
@@ -346,6 +347,10 @@ def _manifest(path: Path) -> dict[str, Any]:
     if not (path / MANIFEST).exists():
         if (path / PLAN).exists() or (path / PARTIAL).exists():
             raise StoreError(f"store {path} is not finished; run the same prepare command again to finish it")
+        if not path.exists():
+            raise StoreError(f"{path} is no store: there is no such folder; pass that of a store, which prepare makes")
+        if known := known_as(path):
+            raise StoreError(f"{path} is no store but {known}; pass the folder of a store")
         raise StoreError(f"{path} is no store (it has no {MANIFEST}); make one with prepare")
     manifest = read_manifest(path / MANIFEST)
     version = manifest["format"]

@@ -40,11 +40,14 @@ def open_classifier(source: str, store: Store) -> EcgClassifier:
 
 
 def label_set_of(classifier: EcgClassifier) -> str:
-    """The label set that a classifier was trained on, as its provenance has it. Raises ValueError where it has none."""
+    """The label set that a classifier was trained on, the first of several, as its provenance has it.
+
+    Raises ValueError where it has none.
+    """
     found = classifier.provenance.get("head", {}).get("labels")
     if not found:
         raise ValueError("the classifier's provenance names no label set; pass label_set=")
-    return str(found)
+    return str(found).split("+")[0]
 
 
 def site_labels(store: Store, labels: str, label_set: str, names: Sequence[str]) -> Labels:

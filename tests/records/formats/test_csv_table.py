@@ -202,8 +202,31 @@ def test_decimal_commas() -> None:
     np.testing.assert_array_equal(_read(quoted, 250.0).channels[1].samples, II)
 
 
-def test_one_value_a_line_is_refused_with_its_remedy() -> None:
-    _refused(_table("record,time,lead,value", STEPS * 0, STEPS, ["I"] * N, I), "unreadable", "pivot", 250.0)
+def _long(leads: dict[str, np.ndarray]) -> pd.DataFrame:
+    parts = [pd.DataFrame({"time": np.arange(N) / 250, "lead": name, "value": of}) for name, of in leads.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize("records", [(), ("a", "b")])
+def test_one_value_a_line_is_refused_with_a_line_that_reshapes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: tuple[str, ...]
+) -> None:
+    table = _long({"I": I, "II": II})
+    if records:
+        table = pd.concat([table.assign(record=name) for name in records])
+    monkeypatch.chdir(tmp_path)
+    table.to_csv("long.csv", index=False)
+    Path("wide").mkdir()
+    with pytest.raises(RecordError, match="for each record" if records else "reshape it to a column a lead") as caught:
+        read_csv(Path("long.csv").read_bytes(), "long.csv", FileOptions(unit="mV"))
+    exec(str(caught.value).partition("for each record: " if records else "column a lead: ")[2], {"pandas": pd})
+    wide = sorted(Path("wide").iterdir())
+    assert [path.name for path in wide] == [f"{name}.csv" for name in records or ("ecg",)]
+    for path in wide:
+        found = read_csv(path.read_bytes(), path.name, FileOptions(unit="mV"))
+        assert [channel.name for channel in found.channels] == ["I", "II"]
+        assert {channel.fs_hz for channel in found.channels} == {250.0}
+        np.testing.assert_array_equal(found.channels[1].samples, II)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.labels import Cohort, cohort
 from beatssl.training.config import OptimConfig, RunConfig
-from beatssl.training.diagnosis.finetune import EmbeddedInputs, RecordInputs
+from beatssl.training.diagnosis.finetune import RecordInputs
+from beatssl.training.diagnosis.frozen_inputs import EmbeddedInputs
 from beatssl.training.diagnosis.label_task import LabelTask
 from beatssl.training.diagnosis.learnable import LearntLabels, label_loss, negatives_per_positive
 from beatssl.training.loop import train
@@ -49,7 +50,7 @@ def made(folded, group) -> Callable[..., Made]:
         values = torch.randn(len(group.row), 5, generator=torch.Generator().manual_seed(0))
         model = nn.Linear(5, len(group.names))
         given = {
-            "model": model, "trained": ((model, 1.0),), "inputs": EmbeddedInputs(values),
+            "model": model, "trained": ((model, 1.0),), "inputs": EmbeddedInputs(values[None]),
             "record_id": folded.records["record_id"].to_numpy()[group.row], "labels": LearntLabels(group, group.train),
             "epochs": 3, "least_updates": 1, "batch_size": 4, "accumulate": 1,
             "half": False, "seed": 0, "device": torch.device("cpu"), "share": (0, 1),
@@ -90,7 +91,7 @@ def test_an_epoch_shows_every_training_row_once_with_its_labels(made, group):
     assert len(set(seen)) == len(seen) == 4 * whole
     assert set(seen) <= set(rows)
     for batch in batches:
-        assert torch.equal(batch.read, of.values[torch.from_numpy(batch.at)])
+        assert torch.equal(batch.read[0], of.values[torch.from_numpy(batch.at)])
         assert torch.equal(batch.truth, torch.from_numpy(group.labels[batch.at]).float())
         assert torch.equal(batch.known, torch.from_numpy(group.known[batch.at]))
     assert task.updates_per_epoch == whole // 2
@@ -131,7 +132,7 @@ def test_a_loss_that_is_not_finite_names_update_records_and_remedy(folded, made,
     values = torch.zeros(len(group.row), 5)
     first = next(made().task.batches(0, 1)).at
     values[first[1]] = torch.nan
-    task = made(inputs=EmbeddedInputs(values)).task
+    task = made(inputs=EmbeddedInputs(values[None])).task
     names = ", ".join(str(name) for name in folded.records["record_id"].to_numpy()[group.row[first]])
     with pytest.raises(NotFinite) as caught:
         train(task, OptimConfig(precision="bfloat16"), RUN, 0, tmp_path, start_accelerator(RUN, tmp_path))

@@ -302,3 +302,33 @@ def test_results_of_another_probe_are_refused(folded, tmp_path):
         probe(replace(config, seed=1))
     assert to_json(read_result(config.out / "metrics.json", DiagnosisFigures)) == to_json(figures)
     assert probe(replace(config, seed=1, overwrite=True)).seed == 1
+
+
+def test_labels_of_several_sets_and_figures_of_each(folded, copied_with, tmp_path):
+    rhythm = folded.labels.drop_duplicates("row").assign(label_set="scp", label="SR")
+    rhythm.loc[rhythm["row"] % 3 == 0, "label"] = "AFIB"
+    store = copied_with(folded, labels=pd.concat([folded.labels, rhythm]))
+    found = labels_of(store, "all+superclass")
+    assert found.sets["all"] == found.sets["rhythm"] == ("AFIB", "SR")
+    superclasses = folded.targets("superclass")
+    for name in found.sets["superclass"]:
+        at = found.names.index(name)
+        assert (found.given[:, at] == superclasses[name]).all()
+        assert (found.known[:, at] == superclasses.any(axis=1)).all()
+    config = ProbeConfig(store=store.path, out=tmp_path / "probe", encoder="random", labels="all+superclass", **FOLDS)
+    figures = probe(config)
+    alone = probe(replace(config, out=tmp_path / "alone", labels="superclass", inverse_penalties=(0.01,)))
+    both = probe(replace(config, out=tmp_path / "both", inverse_penalties=(0.01,)))
+    assert both.by_set["superclass"].macro_auroc == pytest.approx(alone.macro_auroc, abs=0.02)
+    assert figures.by_set["superclass"].labels == 5
+    assert figures.by_set["all"].few == ("AFIB", "SR")
+    written = read_result(tmp_path / "probe" / "metrics.json", DiagnosisFigures).by_set
+    assert to_json(written) == to_json(figures.by_set)
+
+
+def test_a_name_of_two_sets_is_told_apart(folded, copied_with):
+    labels = folded.labels[folded.labels["label_set"].isin(["superclass"])]
+    other = labels.assign(label_set="other").iloc[:-3]
+    found = labels_of(copied_with(folded, labels=pd.concat([labels, other])), "superclass+other")
+    last = labels["label"].iloc[-1]
+    assert f"{last} (other)" in found.names

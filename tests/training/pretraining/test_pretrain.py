@@ -11,6 +11,7 @@ from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
 from beatssl.inference.tensors import read_tensors
 from beatssl.models.config import EncoderConfig
+from beatssl.store.splits import SplitError
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -66,6 +67,49 @@ def test_probes_on_the_way(config, store, copied_with):
     assert 0 <= probed[0]["probe_valid_macro_auroc"] <= 1
 
 
+def test_a_split_of_ones_own_trains_on_its_train_side_and_is_saved(config, store, tmp_path):
+    made = pretrain(config(epochs=1, split="random:50,25,25", probe_every=1))
+    sides = pd.read_csv(made.out / "split.csv", dtype=str).set_index("record_id")["split"]
+    assert made.rows == (sides == "train").sum()
+    assert abs(made.rows - len(store) / 2) <= 2
+    assert BeatEncoder.from_pretrained(made.out).provenance["folds"] == "train of random:50,25,25"
+    assert [line["update"] for line in read_log(made.out) if "probe_valid_macro_auroc" in line] == [made.updates]
+    file = str(made.out / "split.csv")
+    again = pretrain(config(epochs=1, split=file, probe_every=1, out=tmp_path / "again"))
+    assert same_weights(made.out, again.out)
+    (made.out / "split.csv").write_text((made.out / "split.csv").read_text().replace("valid", "test", 1))
+    with pytest.raises(ValueError, match=r"results of another config .*split_sha256"):
+        pretrain(config(epochs=1, split=file, probe_every=1, out=tmp_path / "again"))
+    written = json.loads((pretrain(config(epochs=1, out=tmp_path / "all")).out / "config.json").read_text())
+    assert "split" not in written["pretrain"]  # runs of before go on
+
+
+def test_splits_that_pretraining_cannot_take_are_refused(config, store, copied_with, tmp_path):
+    words = np.array(["train", "valid", "test"])[np.arange(len(store)) % 3]
+    leaking = copied_with(store, records=store.records.assign(patient_id="one", side=words, part=1.0))
+    with pytest.raises(SplitError, match="1 patients stand in both train and valid"):
+        pretrain(config(stores=(leaking.path,), split="column:side"))
+    with pytest.raises(ValueError, match=r"column:part of .* holds numbers; .* and pass folds="):
+        pretrain(config(stores=(leaking.path,), split="column:part", out=tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"split='kfold:5' tests every part once; pass column:NAME"):
+        pretrain(config(split="kfold:5", out=tmp_path / "parts"))
+    with pytest.raises(FileNotFoundError, match=r"there is no file mine.csv"):
+        pretrain(config(split="mine.csv", out=tmp_path / "file"))
+    with pytest.raises(ValueError, match=r"folds='1-8' and split='random' both say"):
+        config(split="random", folds="1-8")
+    (tmp_path / "s.csv").write_text("record_id,split\nx,train\n")
+    with pytest.raises(ValueError, match=r"names the records of one store, 2 are given; .* split='column:split' here"):
+        pretrain(config(stores=(store.path, leaking.path), split=str(tmp_path / "s.csv"), out=tmp_path / "two"))
+
+
+def test_several_stores_are_split_alike(config, store, copied_with):
+    words = np.array(["train", "valid", "test"])[pd.factorize(store.records["patient_id"])[0] % 3]
+    one, other = (copied_with(store, records=store.records.assign(side=words)) for _ in range(2))
+    made = pretrain(config(stores=(one.path, other.path), split="column:side", epochs=1))
+    assert made.rows == 2 * (words == "train").sum()
+    assert set(pd.read_csv(made.out / "split.csv")["store"]) == {one.path.name, other.path.name}
+
+
 def test_a_folder_of_another_run_is_refused(config):
     pretrain(config(epochs=1))
     with pytest.raises(ValueError, match=r"another config.*batch_size: 6 against 8"):
@@ -81,6 +125,12 @@ def test_other_epochs_on_a_run_say_how_to_train_longer(config, tmp_path):
         pretrain(config(epochs=1, init=str(made.out), out=tmp_path / "longer"))
     again = pretrain(config(epochs=3, overwrite=True))
     assert again.updates == 3 * made.updates
+
+
+def test_a_batch_larger_than_the_store_leaves_nothing_that_blocks_a_smaller_one(config):
+    with pytest.raises(ValueError, match="batch size 64 with 24 rows; pass one from 1 to 24"):
+        pretrain(config(epochs=1, preset="regression", batch_size=64))
+    pretrain(config(epochs=1, preset="regression", batch_size=8))
 
 
 def test_overwrite_does_not_lose_a_run_of_the_same_config(config):

@@ -11,16 +11,20 @@ import pytest
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.results import read_result, to_json
+from beatssl.store.splits import SplitError
 from beatssl.training.config import RunConfig
 from beatssl.training.run import read_log
 from beatssl.training.segmentation.config import OPTIM, FitConfig, SegmentConfig
-from beatssl.training.segmentation.segment import FoldFigures, fold_split, segment
+from beatssl.training.segmentation.folds import fold_split, splits_of
+from beatssl.training.segmentation.segment import FoldFigures, segment
 
 TINY = EncoderConfig(width=0.25, depth=0.1)
 SMALL = replace(OPTIM, batch_size=5, precision="float32")
 FIT = FitConfig(decoder=DecoderConfig(width=0.25, kernel=5), updates=3, evaluate_every=2, optim=SMALL)
 RUN = RunConfig(log_every=1, save_every=1, device="cpu")
 FEW = {"encoder": "random", "network": TINY, "fit": FIT, "fold_count": 3, "run": RUN}
+
+OF_SPLIT = {name: value for name, value in FEW.items() if name != "fold_count"}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,45 @@ def test_folds_share_no_patient_and_test_every_row_once(store):
         assert sum(map(len, sides)) == len(set.union(*sides))
 
 
+def test_a_split_of_ones_own_is_one_network_and_saved(store, tmp_path):
+    config = SegmentConfig(store.path, tmp_path / "run", **OF_SPLIT | {"split": "random:50,25,25", "final": True})
+    figures = segment(config)
+    (fold,) = figures.folds
+    assert (fold.test_fold, fold.valid_fold, figures.split) == (2, 1, "random:50,25,25")
+    sides = pd.read_csv(config.out / "split.csv", dtype=str)["split"].value_counts()
+    assert fold.records == {name: sides[name] for name in ("train", "valid", "test")}
+    assert figures.records == sides["test"]
+    again = replace(config, split=str(config.out / "split.csv"), out=tmp_path / "again", final=False)
+    assert segment(again).sample_f1 == figures.sample_f1
+    assert EcgSegmenter.from_pretrained(config.out).provenance["figures_over_folds"]["sample_f1"]
+
+
+def test_parts_and_sides_test_what_they_say(store):
+    drawn = splits_of(store, "kfold:4", 5, (), 0)
+    assert sorted(np.concatenate([split.test for split in drawn.splits.values()])) == list(range(len(store)))
+    assert drawn.valid_fold == {1: 2, 2: 3, 3: 4, 4: 1}
+    assert list(splits_of(store, "kfold:4", 5, (3,), 0).splits) == [3]
+    number = pd.factorize(store.records["patient_id"])[0]
+    words = np.array(["train", "valid", "test", ""])[number % 4]
+    own = store.with_tables(records=store.records.assign(part=number % 4 + 7.0, side=words, two=number % 2 + 1.0))
+    numbered = splits_of(own, "column:part", 5, (), 0)
+    assert numbered.valid_fold == {7: 8, 8: 9, 9: 10, 10: 7}
+    np.testing.assert_array_equal(numbered.splits[9].test, np.flatnonzero(number % 4 == 2))
+    sides = splits_of(own, "column:side", 5, (), 0)
+    np.testing.assert_array_equal(sides.splits[2].valid, np.flatnonzero(words == "valid"))
+    np.testing.assert_array_equal(sides.rows, np.flatnonzero(words != ""))
+    with pytest.raises(ValueError, match="only=0: split 'column:part' has the folds 7, 8, 9, 10"):
+        splits_of(own, "column:part", 5, (0,), 0)
+    with pytest.raises(SplitError, match="split 'column:two' has 2 parts"):
+        splits_of(own, "column:two", 5, (), 0)
+    leaking = own.with_tables(records=own.records.assign(patient_id="one"))
+    with pytest.raises(SplitError, match="1 patients stand in both train and valid"):
+        splits_of(leaking, "column:side", 5, (), 0)
+
+
 def test_a_fold_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="fold_count=3 and split='random' both say the parts"):
+        SegmentConfig(tmp_path, tmp_path, **FEW | {"split": "random"})
     with pytest.raises(ValueError, match="only=3 of 3 folds; they count from 0 to 2"):
         SegmentConfig(tmp_path, tmp_path, **FEW | {"only": (3,)})
 

@@ -33,7 +33,10 @@ _TIME_TITLE = re.compile(
 _CLOCK = re.compile(r"'?\[?(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)\]?'?")
 _DATE = re.compile(r"\d{2,4}[-/.]\d{1,2}[-/.]\d{1,4}[T ]\d{1,2}:\d{2}")
 _HUGE_EXPONENT = re.compile(r"[\d.][eE][+-]?\d{5}")  # pandas 2.3 crashes the process on 1e99999999999
-_LEAD_COLUMN, _VALUE_COLUMN = ("lead", "lead_name", "channel", "signal"), ("value", "amplitude", "voltage", "mv", "uv")
+_LEAD_COLUMN = frozenset(["lead", "lead_name", "channel", "signal"])
+_VALUE_COLUMN = frozenset(["value", "amplitude", "voltage", "mv", "uv"])
+_RECORD_COLUMN = frozenset(["record", "record_id", "id", "ecg_id", "exam_id", "ecg", "file", "filename", "recording"])
+_SAMPLE_COLUMN = frozenset(["sample", "samples", "index", "sample_index", "n"])
 
 
 def read_csv(content: bytes, where: str, options: FileOptions) -> Recording:
@@ -202,18 +205,37 @@ def _untitled(table: pd.DataFrame, said: Said, where: str, leads: tuple[str, ...
     return _Leads([(name, row, None) for name, row in zip(names, rows, strict=True)], hz)
 
 
+def _of_one_value_a_line(names: list[str], where: str) -> str:
+    """How a table in the long format is reshaped with pandas; "" for any other table."""
+
+    def title(known: frozenset[str]) -> str | None:
+        return next((name for name in names if name.lower() in known), None)
+
+    lead, value, record = title(_LEAD_COLUMN), title(_VALUE_COLUMN), title(_RECORD_COLUMN)
+    if lead is None or value is None:
+        return ""
+    time = next((name for name in names if _TIME_TITLE.fullmatch(name)), None) or title(_SAMPLE_COLUMN) or "time"
+    pivoted = f"pivot(index={time!r}, columns={lead!r}, values={value!r})"
+    if record is None:
+        return (
+            "make a folder wide, and reshape it to a column a lead: "
+            f"pandas.read_csv({where!r}).{pivoted}.to_csv('wide/ecg.csv')"
+        )
+    return (
+        "make a folder wide, and reshape it to a file with a column a lead for each record: "
+        f"for record, one in pandas.read_csv({where!r}).groupby({record!r}): "
+        f"one.{pivoted}.to_csv(f'wide/{{record}}.csv')"
+    )
+
+
 def _titled(table: pd.DataFrame, titles: list[str], where: str, options: FileOptions) -> _Leads:
     if table.shape[1] > 4 * _MOST_LEADS:
         raise RecordError("unreadable", f"{where}: has {table.shape[1]:,} columns; expected one a lead")
     leads = options.lead_names
     units = [_UNIT_AFTER.fullmatch(title) or _UNIT_SUFFIX.fullmatch(title) for title in titles]
     names = [match["name"] if match else title for match, title in zip(units, titles, strict=True)]
-    if {name.lower() for name in names} & set(_LEAD_COLUMN) and {name.lower() for name in names} & set(_VALUE_COLUMN):
-        raise RecordError(
-            "unreadable",
-            f"{where}: a table of one value a line, with a column of lead names; reshape it to a column a lead: "
-            "table.pivot(index='time', columns='lead', values='value')",
-        )
+    if remedy := _of_one_value_a_line(names, where):
+        raise RecordError("unreadable", f"{where}: a table of one value a line, with a column of lead names; {remedy}")
     kinds = [lead_kind(name) for name in names]
     others = [i for i, kind in enumerate(kinds) if kind in ("no-ecg", "unknown")]
     seconds = {i: _seconds(table.iloc[:, i]) for i in others}

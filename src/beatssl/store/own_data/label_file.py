@@ -132,9 +132,10 @@ def _check(table: UserTable, kinds: dict[str, Kind]) -> None:
             )
     if len(set(kinds.values())) > 1 or "names" in kinds.values():
         said = ", ".join(f"{title} ({kind})" for title, kind in kinds.items())
+        likely = next((title for title, kind in kinds.items() if kind == "yes or no"), next(iter(kinds)))
         raise ValueError(
             f"{table.path} has columns of several kinds, or several of names: {said}; say which to learn, such as "
-            f"labels='{table.path}:{next(iter(kinds))}'"
+            f"labels='{table.path}:{likely}'"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from beatssl.records.demographics import OVER_89_YEARS, age_of, sex_of
 from beatssl.records.privacy import salted_hash
-from beatssl.records.reader import Reader, Source
+from beatssl.records.reader import Reader, Source, named
 from beatssl.records.record import Record
 from beatssl.store.config import PrepareConfig
 from beatssl.store.own_data.id_matching import match_ids, unmatched
@@ -97,7 +97,7 @@ def read_record_table(config: PrepareConfig, sources: Sequence[Source]) -> Recor
     matched = match_ids(table.ids, list(shown), table.path)
     if missing := [text for text, found in matched.items() if found is None]:
         without = [shown[one] for one in shown if one not in set(matched.values())]
-        raise unmatched(missing, len(matched), without, table.path, str(config.source))
+        raise unmatched(missing, len(matched), without, table.path, named(config.places))
     fields, own = _fields(table, config), _own(table, config)
     said: dict[str, dict[str, Any]] = {}
     for line, text in enumerate(table.ids):

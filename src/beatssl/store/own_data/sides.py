@@ -10,16 +10,20 @@ import pandas as pd
 import scipy.sparse
 from jaxtyping import Bool, Float64, Int64
 
+from beatssl.files import sha256_of
 from beatssl.store.config import FOLDS as FOLDS
 from beatssl.store.labels import Labels
 from beatssl.store.own_data.id_matching import match_ids, unmatched
 from beatssl.store.own_data.label_file import is_label_file, label_path
 from beatssl.store.own_data.user_table import read_user_table
-from beatssl.store.splits import SplitError, patients
+from beatssl.store.splits import SplitError, patients, split_by_fold
 from beatssl.store.store import Store
 
 NO_FOLD = -1
 """Of rows on no side; of cross-validation, whose parts are each tested once, of its validation and test fold."""
+
+SPLIT = "split.csv"
+"""Where a result keeps its sides."""
 
 SHARES = (70.0, 15.0, 15.0)
 SIDES = ("train", "valid", "test")
@@ -65,6 +69,38 @@ def sided(store: Store, split: str, folds: tuple[tuple[int, ...], int, int], lab
     else:
         raise ValueError(f"split {split!r} is none; pass {_WAYS}")
     return Sides(_with_folds(store, _numbers(words, where)), (0,), 1, 2)
+
+
+def one_split(store: Store, split: str, seed: int) -> Sides:
+    """The sides of a store for what is learnt once, without labels: folds 0 (train), 1 (valid) and 2 (test).
+
+    `split` is "column:NAME" of train, valid and test, "random", or a file; `seed` draws. Raises as `sided`; ValueError
+    for parts, SplitError where a side is empty, or a patient or waveform stands on two.
+    """
+    if parts_of(split):
+        raise ValueError(f"split={split!r} tests every part once; pass column:NAME, random, or a CSV file here")
+    sides = sided(store, split, ((), NO_FOLD, NO_FOLD), None, seed)
+    if sides.valid == NO_FOLD:
+        raise ValueError(
+            f"{split} of {store.path} holds numbers; write train, valid and test there, or name it fold in the table "
+            "of records that prepare takes, and pass folds="
+        )
+    split_by_fold(sides.store.records, sides.train, sides.valid, sides.test)
+    return sides
+
+
+def asked_split(split: str) -> dict[str, str]:
+    """A split among the settings that a run depends on: a file with its content, the store's own folds not at all.
+
+    Raises FileNotFoundError where there is no such file.
+    """
+    if split == FOLDS:
+        return {}
+    if not is_label_file(split):
+        return {"split": split}
+    path = label_path(split)
+    read_user_table(path)
+    return {"split": str(path.resolve()), "split_sha256": sha256_of(path)}
 
 
 def parts_of(split: str) -> int:

@@ -36,7 +36,7 @@ class Conditioned:
 
 def condition(reader: Reader, source: Source, config: PrepareConfig) -> Conditioned | Reject:
     """Read and prepare one record, and find its beats. What goes wrong with one record never stops the others."""
-    return read_record(reader, config.source, source, lambda record: _with_beats(record, config))
+    return read_record(reader, config.root, source, lambda record: _with_beats(record, config))
 
 
 def _with_beats(record: Record, config: PrepareConfig) -> Conditioned:

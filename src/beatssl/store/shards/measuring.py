@@ -4,13 +4,15 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Int, Int16, Int64, Shaped
 
 from beatssl.beats.classes.classifier import CLASSES, classify
-from beatssl.beats.rate_doubt import Widths, doubt_of_rate, widths_from
+from beatssl.beats.rate_doubt import doubt_of_rate, widths_from
+from beatssl.beats.rate_likelihood import Widths
 from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
 from beatssl.features import measure_beats, measure_records
@@ -34,18 +36,55 @@ class Measured:
     features: pd.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Signals, beats and their waves, and what the features are measured from."""
+
+    ecg_mv: Float32[np.ndarray, "row lead time"]
+    beats: Beats
+    fiducials: Fiducials
+    probability: Float32[np.ndarray, "beat 4"]
+    median_mv: Float32[np.ndarray, "row lead window"]
+    widths: list[Widths]
+    arguments: tuple[Any, ...]
+
+
 def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
     """Signals, beats and features of the rows of all pieces at once."""
+    found = _find(pieces, config)
+    ecg = to_int16(found.ecg_mv)
+    features, beat_features = measure_records(*found.arguments), measure_beats(*found.arguments)
+    return Measured(
+        ecg=ecg,
+        median_beats=to_int16(found.median_mv),
+        records=_record_table(
+            pieces,
+            ecg,
+            {
+                "flag_out_of_range": out_of_range(found.ecg_mv),
+                "flag_rate_doubted": _rates_doubted(pieces, found.widths, found.ecg_mv, config),
+            },
+            config,
+        ),
+        beats=_beat_table(pieces, found.beats, found.fiducials, found.probability, beat_features, config),
+        features=features.reset_index(drop=True).astype(np.float32),
+    )
+
+
+def row_features(pieces: list[Piece], config: PrepareConfig) -> pd.DataFrame:
+    """The features of the rows of all pieces alone, those that `measure` gives."""
+    return measure_records(*_find(pieces, config).arguments).reset_index(drop=True).astype(np.float32)
+
+
+def _find(pieces: list[Piece], config: PrepareConfig) -> _Found:
     ecg_mv = cut(pieces, config.row_samples)
-    ecg = to_int16(ecg_mv)
     beats = beats_of_pieces(pieces, config.fs_hz, config.row_samples)
-    rows = len(ecg)
+    rows = len(ecg_mv)
     fiducials = find_fiducials(beats.window_mv, beats.fs_hz, beats.r_index, beats.rr_prev_s, beats.rr_next_s)
     probability = classify(beats, fiducials)
     median_mv = median_beats(beats, rows, of_main_class(beats, probability, rows))
     rr_s = row_median(beats.rr_prev_s, beats.row, rows)
     median_fiducials = find_fiducials(median_mv, beats.fs_hz, beats.r_index, rr_s, rr_s)
-    widths = widths_from(rr_s, median_fiducials)
     twelve = _on_twelve(_lead_places(pieces, ecg_mv.shape[1]))
     arguments = (
         replace(beats, window_mv=twelve(beats.window_mv, beats.row)),
@@ -57,22 +96,7 @@ def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
         config.fs_hz,
         rows,
     )
-    features, beat_features = measure_records(*arguments), measure_beats(*arguments)
-    return Measured(
-        ecg=ecg,
-        median_beats=to_int16(median_mv),
-        records=_record_table(
-            pieces,
-            ecg,
-            {
-                "flag_out_of_range": out_of_range(ecg_mv),
-                "flag_rate_doubted": _rates_doubted(pieces, widths, ecg_mv, config),
-            },
-            config,
-        ),
-        beats=_beat_table(pieces, beats, fiducials, probability, beat_features, config),
-        features=features.reset_index(drop=True).astype(np.float32),
-    )
+    return _Found(ecg_mv, beats, fiducials, probability, median_mv, widths_from(rr_s, median_fiducials), arguments)
 
 
 def measure_nothing(config: PrepareConfig) -> Measured:

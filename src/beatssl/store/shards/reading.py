@@ -58,7 +58,7 @@ def read_record(reader: Reader, root: Path, source: Source, then: Callable[[Reco
             file, record_id = source.path, source.id
         return then(record)
     except RecordError as error:
-        return Reject(file, record_id, error.reason, _without_folder(str(error), root))
+        return Reject(file, record_id, error.reason, _without_folder(str(error), Path(source.root or root)))
     except Exception as error:
         return Reject(file, record_id, "unreadable", _where(error))
 

@@ -140,7 +140,7 @@ def checked_shard(job: ShardJob) -> dict[str, Any] | None:
 
 
 def _hash_inputs(job: ShardJob) -> str:
-    return hash_files(job.config.source, job.sources if job.config.reads_files else [])
+    return hash_files(job.config.root, job.sources if job.config.reads_files else [])
 
 
 def finished(shard: Path, plan_hash: str) -> dict[str, Any] | None:

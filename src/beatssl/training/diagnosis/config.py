@@ -107,7 +107,12 @@ class FinetuneConfig(DiagnosisConfig):
     hidden: Annotated[int, Field(ge=1)] = 256
     """Width of the hidden layer, where there is one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Share of the embedding that is hidden from the head."""
+    """Share of its input that is hidden from the head."""
+    features: bool = False
+    """The head sees the measured features of a record beside its embedding; with train="head"."""
+    lead_sets: tuple[str, ...] = ()
+    """Leads such as I,II that records have on other devices: half of the training records are shown with one of these
+    sets alone, and figures are given for each; with train="head"."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """How often every record is seen, and how often the validation fold is evaluated. None: 10 times, and more where
     least_updates asks for it."""
@@ -127,6 +132,10 @@ class FinetuneConfig(DiagnosisConfig):
         if self.train == "head" and self.views != ViewsConfig():
             raise ValueError("views change what the encoder sees, and with train='head' it sees every record once; "
                              "leave views out, or train='all'")  # fmt: skip
+        if self.train == "all" and (self.features or self.lead_sets):
+            raise ValueError("features= and lead_sets= are for a head on a frozen encoder; add train='head'")
+        if self.lead_sets and self.shown_leads:
+            raise ValueError("lead_sets= gives figures for each set already; leave shown_leads= out")
 
     @property
     def epoch_count(self) -> int:

@@ -15,7 +15,16 @@ from beatssl.metrics.classification import (
     patient_weights,
 )
 from beatssl.store.labels import Cohort
-from beatssl.training.diagnosis.figures import FiguresOverDraws, Scores, choose, cohort_figures, macros
+from beatssl.training.diagnosis.figures import (
+    FiguresOverDraws,
+    Scores,
+    SetFigures,
+    choose,
+    cohort_figures,
+    macros,
+    of_sets,
+    set_figures,
+)
 
 Drawn = dict[str, Float64[np.ndarray, "draw label"]]
 
@@ -49,10 +58,24 @@ def figures_over_parts(
         ci95=macro_intervals(macros(drawn)),
         per_class=per_class,
         by_group={},
+        by_set=_by_set(parts, scores, weights) if parts[0].sets else {},
         draws=tuple(
             cohort_figures(part, people, own, seed, bootstrap_draws) for part, own in zip(parts, scores, strict=True)
         ),
     )
+
+
+def _by_set(
+    parts: Sequence[Cohort], scores: Sequence[Scores], weights: Float64[np.ndarray, "draw row"]
+) -> dict[str, SetFigures]:
+    once = np.concatenate([np.ones((1, weights.shape[1])), weights])
+    found: dict[str, SetFigures] = {}
+    for of_parts in zip(*map(of_sets, parts), strict=True):
+        name, first, at = of_parts[0]
+        own = [cohort for _, cohort, _ in of_parts]
+        positives = np.sum([(one.labels & one.known)[one.test].sum(axis=0) for one in own], axis=0)
+        found[name] = set_figures(first, positives, [_over_parts(own, [one[:, at] for one in scores], once)])
+    return found
 
 
 def calibration_over_parts(parts: Sequence[Cohort], scores: Sequence[Scores]) -> CalibrationFigures:

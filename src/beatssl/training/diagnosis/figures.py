@@ -1,12 +1,12 @@
 """Figures of a probe or fine-tuning on the test fold: of one set of scores, or means over draws of labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from beatssl.metrics.calibration import (
     Calibration,
@@ -21,20 +21,24 @@ from beatssl.metrics.calibration import (
 from beatssl.metrics.classification import (
     ClassificationFigures,
     LabelFigures,
+    MacroEstimates,
     MacroFigures,
     MacroIntervals,
     auroc,
     best_f1_thresholds,
     figures_of_labels,
     macro_intervals,
+    paired_weights,
     patient_weights,
     report,
 )
-from beatssl.results import FOR_FILES
+from beatssl.results import FOR_FILES, Number
 from beatssl.store.labels import Cohort
 
 _AGES = (("under 50", 0, 50), ("50 to 69", 50, 70), ("70 and over", 70, np.inf))
 _SMALLEST_GROUP = 50
+_FEW = 10
+"""Positives in the test fold below which a label is named beside the macro figures."""
 
 Scores = Float64[np.ndarray, "row label"]
 
@@ -45,6 +49,16 @@ class GroupFigures(MacroFigures):
 
     records: float
     """Of the group; a float, since it is averaged over draws of labels as the figures are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFigures(MacroEstimates):
+    """Macro figures over the labels of one set, with intervals."""
+
+    labels: int
+    few: tuple[str, ...]
+    """Labels with fewer than ten positives in the test fold."""
+    macro_auroc_without_few: Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,8 @@ class FiguresOverDraws(CohortFigures):
     A single draw has nothing in `draws`: its figures are the means.
     """
 
+    by_set: Mapping[str, SetFigures] = field(default_factory=dict[str, SetFigures])
+    """Of labels of several sets; see `labels_of_set`."""
     draws: tuple[CohortFigures, ...] = field(default=(), metadata=FOR_FILES)
 
 
@@ -107,6 +123,8 @@ class DiagnosisFigures(FiguresOverDraws, EvaluationSetup):
 
     one_class: tuple[str, ...] = ()
     """Labels that all or none of the training rows have: nothing was learnt of them."""
+    by_leads: Mapping[str, Mapping[str, SetFigures]] = field(default_factory=dict[str, Mapping[str, SetFigures]])
+    """By lead set the figures of the test rows shown with these leads alone, of every set of labels."""
     calibration: Calibration
     reliability: Mapping[str, Reliability] = field(metadata=FOR_FILES)
     chosen: tuple[Mapping[str, Any], ...] = field(metadata=FOR_FILES)
@@ -123,9 +141,10 @@ def figures_of(
     `people` has the cohort's lines of the store's records; `draws` the scores of every draw of labels.
     """
     each = [cohort_figures(group, people, scores, seed, bootstrap_draws) for scores in draws]
+    by_set = figures_by_set(group, draws, seed, bootstrap_draws) if group.sets else {}
     if len(each) == 1:
-        return FiguresOverDraws(**vars(each[0]))
-    return _mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws))
+        return FiguresOverDraws(**vars(each[0]), by_set=by_set)
+    return replace(_mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws)), by_set=by_set)
 
 
 def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
@@ -235,6 +254,50 @@ def _by_group(
                 records=float(part.sum()),
             )
     return out
+
+
+def figures_by_set(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> dict[str, SetFigures]:
+    """Macro figures of every set of labels, each over the rows that have a label of it, as a set alone is evaluated."""
+    weights = paired_weights(group.patient[group.test], bootstrap_draws, np.random.default_rng(seed))
+    found: dict[str, SetFigures] = {}
+    for name, own, at in of_sets(group):
+        test = own.test
+        drawn = [
+            figures_of_labels(
+                own.labels[test], scores[test][:, at], choose(own, scores[:, at]).thresholds, weights, own.known[test]
+            )
+            for scores in draws
+        ]
+        found[name] = set_figures(own, (own.labels & own.known)[test].sum(axis=0), drawn)
+    return found
+
+
+def of_sets(group: Cohort) -> Iterator[tuple[str, Cohort, Int64[np.ndarray, " label"]]]:
+    """Each set of a cohort's labels by its name, with their places; labels of rows without one of a set not known."""
+    for name, labels in (group.sets or {"labels": group.names}).items():
+        at = np.array([group.names.index(label) for label in labels])
+        given, known = group.labels[:, at], group.known[:, at]
+        if group.sets:
+            known = known & (given & known).any(axis=1, keepdims=True)
+        yield name, replace(group, labels=given, known=known, names=labels, sets={}), at
+
+
+def set_figures(
+    own: Cohort, positives: Int64[np.ndarray, " label"], drawn: Sequence[dict[str, Float64[np.ndarray, "draw label"]]]
+) -> SetFigures:
+    """Of a set's labels, from their figures for `paired_weights`, which are averaged over `drawn`."""
+    macro = {kind: np.mean([macros(one)[kind] for one in drawn], axis=0) for kind in drawn[0]}
+    many = positives >= _FEW
+    without = [macros({"auroc": one["auroc"][:1, many]})["auroc"][0] for one in drawn] if many.any() else [np.nan]
+    return SetFigures(
+        macro_auroc=float(macro["auroc"][0]),
+        macro_auprc=float(macro["auprc"][0]),
+        macro_f1=float(macro["f1"][0]),
+        ci95=macro_intervals({kind: values[1:] for kind, values in macro.items()}),
+        labels=len(own.names),
+        few=tuple(name for name, enough in zip(own.names, many, strict=True) if not enough),
+        macro_auroc_without_few=float(np.mean(without)),
+    )
 
 
 def macros(each: dict[str, Float64[np.ndarray, "draw label"]]) -> dict[str, Float64[np.ndarray, " draw"]]:

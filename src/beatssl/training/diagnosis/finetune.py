@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
 from beatssl.inference.embedding import shown_leads
@@ -20,11 +20,12 @@ from beatssl.store.own_data.sides import parts_of
 from beatssl.store.quantities import Quantities
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures
+from beatssl.training.diagnosis.frozen_inputs import EmbeddedInputs, Frozen, feature_names, frozen_inputs
 from beatssl.training.diagnosis.label_task import Inputs, LabelTask
 from beatssl.training.diagnosis.learnable import Learnable, learnable
 from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.probe import fit, spread
-from beatssl.training.diagnosis.question import METRICS, Answer, Question, ask, conclude, config_hash, embeddings
+from beatssl.training.diagnosis.question import METRICS, Answer, Question, ask, conclude, config_hash
 from beatssl.training.loop import train
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import WEIGHTS, seed_of, seeded
@@ -48,17 +49,17 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
         raise ValueError(f"split={config.split!r} is for probe; fine-tune with 'folds', 'column:NAME' or 'random'")
     question = ask(config)
     accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))
-    values: Float32[np.ndarray, "row feature"] | None = None
+    frozen: tuple[Frozen, ...] = ()
     if config.train == "head" or config.from_probe:
         question.opened.encoder.to(accelerator.device)
-        values = embeddings(question, config, device=accelerator.device)
+        frozen = frozen_inputs(config, question, accelerator.device)
     signals = RowSignals(question.store)
     answers: list[Answer] = []
     for draw, used in enumerate(question.draws):
         out = config.out if len(question.draws) == 1 else config.out / f"draw-{draw}"
         make = _head_alone if config.train == "head" else _everything
         model, learnt = make(
-            config, question, learnable(question.group, used, config.balance), signals, values, accelerator
+            config, question, learnable(question.group, used, config.balance), signals, frozen, accelerator
         )
         answers.append(_answer(config, question, model, learnt, out, accelerator))
     figures = conclude(config, question, answers) if accelerator.is_main_process else None
@@ -98,22 +99,6 @@ class RecordInputs:
 
 
 @dataclass(frozen=True)
-class EmbeddedInputs:
-    """Embeddings of a cohort's rows, standardised."""
-
-    values: Tensor
-
-    def read(self, at: Int64[np.ndarray, " some_row"]) -> Tensor:
-        return self.values[torch.from_numpy(at)]
-
-    def augmented(self, read: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        return (read,)
-
-    def plain(self, read: Tensor) -> tuple[Tensor, ...]:
-        return (read,)
-
-
-@dataclass(frozen=True)
 class _Learnt:
     """What is trained of a model."""
 
@@ -128,13 +113,14 @@ def _everything(
     question: Question,
     labels: Learnable,
     signals: RowSignals,
-    values: Float32[np.ndarray, "row feature"] | None,
+    frozen: tuple[Frozen, ...],
     accelerator: Accelerator,
 ) -> tuple[RecordModel, _Learnt]:
-    """The encoder and the head learn together: initialised from the probe on `values`, the frozen encoder's
-    embeddings, or fresh, their embeddings standardised batch by batch on the way."""
+    """The encoder and the head learn together: initialised from the probe on the frozen encoder's embeddings, or fresh,
+    embeddings standardised batch by batch on the way."""
     model = _model(config, question, labels, copy.deepcopy(question.opened.encoder))
-    if config.from_probe and values is not None:
+    if config.from_probe:
+        values = frozen[0].embedding
         line, _ = fit(values, labels, INVERSE_PENALTIES)
         model.head.standardise_as(*spread(values[labels.used]))
         model.head.be_linear(line.weight, line.bias)
@@ -150,17 +136,17 @@ def _head_alone(
     question: Question,
     labels: Learnable,
     signals: RowSignals,
-    values: Float32[np.ndarray, "row feature"] | None,
+    frozen: tuple[Frozen, ...],
     accelerator: Accelerator,
 ) -> tuple[RecordModel, _Learnt]:
-    """The head learns from embeddings that were made once, standardised by the rows used."""
-    assert values is not None
+    """The head learns from embeddings and features that were made once, standardised by the rows used."""
     model = _model(config, question, labels, question.opened.encoder).to(accelerator.device).eval()
-    model.head.standardise_as(*spread(values[labels.used]))
-    with torch.no_grad():
-        scaled = model.head.scale(torch.from_numpy(values).to(accelerator.device)).cpu()
+    model.head.standardise_as(*spread(frozen[0].embedding[labels.used]))
+    if model.head.features is not None and frozen[0].features is not None:
+        model.head.features.fit(frozen[0].features[labels.used])
+    inputs = EmbeddedInputs.of(frozen, model.head)
     learning = nn.Sequential(model.head.dropout, model.head.scores)
-    return model, _Learnt(learning, ((learning, 1.0),), EmbeddedInputs(scaled), labels)
+    return model, _Learnt(learning, ((learning, 1.0),), inputs, labels)
 
 
 def _answer(
@@ -196,12 +182,20 @@ def _answer(
     held_out = group.valid | group.test
     scores: Float64[np.ndarray, "row label"] = np.full(group.known.shape, np.nan)
     scores[held_out] = task.score(task.model, held_out, precise=True)
-    return Answer(scores, model.cpu().eval(), {**(trained.best or {}), "evaluations": trained.evaluations})
+    of_sets: dict[str, Float64[np.ndarray, "row label"]] = {}
+    for number, name in enumerate(config.lead_sets, start=1):
+        assert isinstance(learnt.inputs, EmbeddedInputs)
+        task.inputs = EmbeddedInputs(learnt.inputs.values[number : number + 1])
+        of_sets[name] = scores.copy()
+        of_sets[name][group.test] = task.score(task.model, group.test, precise=True)
+    chosen = {**(trained.best or {}), "evaluations": trained.evaluations}
+    return Answer(scores, model.cpu().eval(), chosen, of_sets)
 
 
 def _model(config: FinetuneConfig, question: Question, labels: Learnable, encoder: Any) -> RecordModel:
     """The encoder with a fresh head."""
     hidden = config.hidden if config.head == "mlp" else 0
-    head = HeadConfig(question.group.names, hidden, config.dropout)
+    names = feature_names(config, question.store)
+    head = HeadConfig(question.group.names, hidden, config.dropout, names)
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
         return labels.model(encoder, head, question.store.preparation)

@@ -49,6 +49,8 @@ class RegressionFigures(EvaluationSetup):
     """Over the numbers."""
     mean_r2_ci95: Interval
     per_number: Mapping[str, NumberFigures]
+    by_leads: Mapping[str, Mapping[str, NumberFigures]] = field(default_factory=dict[str, Mapping[str, NumberFigures]])
+    """The same where the test rows are shown with a set of leads alone."""
     chosen: tuple[Mapping[str, Any], ...] = field(metadata=FOR_FILES)
     """For each draw of labels what the validation fold decided: a penalty, or an epoch."""
     pretraining: Mapping[str, Any] = field(metadata=FOR_FILES)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from beatssl.inference.tensors import hash_of_weights
 from beatssl.results import to_json, write_result
 from beatssl.store.labels import Cohort, Rows, cohort, parse_folds, validation_only
 from beatssl.store.own_data.label_file import is_label_file, label_path
-from beatssl.store.own_data.sides import FOLDS, NO_FOLD, Sides, in_parts, parts_of, sided, sides_table
+from beatssl.store.own_data.sides import FOLDS, NO_FOLD, SPLIT, Sides, in_parts, parts_of, sided, sides_table
 from beatssl.store.quantities import Quantities, quantities, quantities_of, strata
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
@@ -29,7 +29,7 @@ from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCo
 from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.reported import Scored, report_labels, report_numbers
 
-METRICS, PREDICTIONS, HEAD, SPLIT = "metrics.json", "predictions.parquet", "head", "split.csv"
+METRICS, PREDICTIONS, HEAD = "metrics.json", "predictions.parquet", "head"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Answer:
     scores: Scores
     model: RecordModel
     chosen: Mapping[str, Any]
+    of_lead_sets: Mapping[str, Scores] = field(default_factory=dict[str, Scores])
+    """The same with the test rows shown with a set of leads alone."""
 
 
 def ask(config: DiagnosisConfig) -> Question:
@@ -142,6 +144,9 @@ def conclude(
     scored = Scored(
         groups=[group for group, _ in rounds],
         predicted=[answer.model.in_units(answer.scores) for answer in answers],
+        of_lead_sets=[
+            {name: answer.model.in_units(own) for name, own in answer.of_lead_sets.items()} for answer in answers
+        ],
         in_parts=bool(question.parts),
         records=question.store.records,
         seed=config.seed,

@@ -16,6 +16,7 @@ from beatssl.training.diagnosis.figures import (
     Scores,
     calibration_of,
     choose,
+    figures_by_set,
     figures_of,
     one_class,
 )
@@ -38,6 +39,8 @@ class Scored:
     groups: Sequence[Rows]
     predicted: Sequence[Scores]
     """Of all rows: log odds, or numbers in their own units."""
+    of_lead_sets: Sequence[Mapping[str, Scores]]
+    """The same by lead set, the test rows shown with it alone."""
     in_parts: bool
     records: pd.DataFrame
     """The store's, a line a row of the store."""
@@ -56,8 +59,12 @@ def report_labels(scored: Scored, setup: Mapping[str, Any]) -> Reported:
         over = figures_of(groups[0], people, scored.predicted, scored.seed, scored.bootstrap_draws)
         calibration = calibration_of(groups[0], scored.predicted)
     nothing_learnt = tuple(dict.fromkeys(name for group in groups for name in one_class(group, setup["labels"])))
-    figures = DiagnosisFigures(one_class=nothing_learnt, **setup, **vars(over), **vars(calibration))
     chosen = [choose(group, own) for group, own in zip(groups, scored.predicted, strict=True)]
+    by_leads = {
+        name: figures_by_set(groups[0], [own[name] for own in scored.of_lead_sets], scored.seed, scored.bootstrap_draws)
+        for name in scored.of_lead_sets[0]
+    }
+    figures = DiagnosisFigures(one_class=nothing_learnt, by_leads=by_leads, **setup, **vars(over), **vars(calibration))
 
     def columns(number: int, at: Any) -> dict[str, Any]:
         group = groups[number]
@@ -81,7 +88,13 @@ def report_numbers(scored: Scored, setup: Mapping[str, Any]) -> Reported:
         predicted = {f"predicted_{name}": scored.predicted[number][at, k] for k, name in enumerate(names)}
         return predicted | {f"true_{name}": groups[number].values[at, k] for k, name in enumerate(names)}
 
-    return Reported(RegressionFigures(**setup, **found), _table(scored, columns))
+    by_leads = {
+        name: number_figures(
+            groups, [own[name] for own in scored.of_lead_sets], scored.in_parts, scored.seed, scored.bootstrap_draws
+        )["per_number"]
+        for name in scored.of_lead_sets[0]
+    }
+    return Reported(RegressionFigures(**setup, **found, by_leads=by_leads), _table(scored, columns))
 
 
 def _table(scored: Scored, columns: Callable[[int, Any], dict[str, Any]]) -> pd.DataFrame:

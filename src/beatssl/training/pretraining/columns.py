@@ -11,6 +11,8 @@ from jaxtyping import Float32, Int16, Int64, Shaped
 
 from beatssl.signals.leads import LEADS
 from beatssl.store.layout import MISSING
+from beatssl.store.own_data.label_file import is_label_file
+from beatssl.store.own_data.sides import FOLDS, Sides, one_split
 from beatssl.store.standardise import FeatureStandardiser
 from beatssl.store.store import Store, open_stores
 from beatssl.store.unlabelled import kept_rows
@@ -119,16 +121,20 @@ def load_rows(
     row_limit: int | None = None,
     memory_gb: float = 4.0,
     seed: int = 0,
+    split: str = FOLDS,
 ) -> Rows:
     """The rows that pretraining sees, waveforms and measurements alone, no labels.
 
-    `folds` keeps the rows of these folds (empty: all); `row_limit` then draws so many at random. Signals are held in
-    memory where they need at most `memory_gb` (PTB-XL: 0.47 GB), else read from the stores' memory maps.
+    `folds` keeps the rows of these folds (empty: all), another `split` those of its train side; `row_limit` then
+    draws so many at random. Signals are held in memory where they need at most `memory_gb` (PTB-XL: 0.47 GB), else read
+    from the stores' memory maps.
 
     Raises StoreError where the stores do not fit together, ValueError where they have not the twelve leads or fewer
     than two rows are left, SplitError where a patient or waveform is in another fold too.
     """
     opened = tuple(open_stores(stores))
+    if split != FOLDS:
+        opened, folds = tuple(one.store for one in _sides_of(opened, split, seed)), (0,)
     kept = [kept_rows(store, folds) for store in opened]
     store_of = np.repeat(np.arange(len(opened)), [len(rows) for rows in kept])
     store_row = np.concatenate(kept)
@@ -143,6 +149,15 @@ def load_rows(
     nbytes = len(store_row) * len(LEADS) * round(opened[0].duration_s * opened[0].fs_hz) * 2
     units = _gather(opened, store_of, store_row) if nbytes <= memory_gb * 1e9 else None
     return Rows(opened, store_of, store_row, units)
+
+
+def _sides_of(stores: Sequence[Store], split: str, seed: int) -> list[Sides]:
+    if len(stores) > 1 and is_label_file(split):
+        raise ValueError(
+            f"split={split!r} names the records of one store, {len(stores)} are given; pass a table of records with a "
+            "column split to prepare, and split='column:split' here"
+        )
+    return [one_split(store, split, seed) for store in stores]
 
 
 def _gather(

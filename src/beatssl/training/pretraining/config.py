@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.models.config import EncoderConfig
+from beatssl.store.config import FOLDS
 from beatssl.training.config import OptimConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class PretrainConfig:
     """Run or checkpoint to begin from, or "default" for the bundled weights."""
     folds: str = ""
     """Folds of the stores to train on, such as 1-8; empty: all."""
+    split: str = FOLDS
+    """folds: those of the option above; else the train side of column:NAME, random, random:70,15,15 or a CSV file of
+    record_id and split; see probe. It is saved as split.csv, which probe and finetune take."""
     rows: Annotated[int, Field(ge=2)] | None = None
     """Rows to train on, drawn at random from these folds; None: all."""
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -68,7 +72,10 @@ class PretrainConfig:
             raise ValueError("no store to train on; name one")
         if self.optim.batch_size < 2:
             raise ValueError(f"batch size {self.optim.batch_size}; pretraining compares records: pass 2 at least")
-        parse_folds(self.folds)
+        if parse_folds(self.folds) and self.split != FOLDS:
+            raise ValueError(
+                f"folds={self.folds!r} and split={self.split!r} both say what to train on; pass one of them"
+            )
         self.values()
 
     def values(self) -> "Preset":
@@ -79,6 +86,9 @@ class PretrainConfig:
 
     def what_counts(self) -> dict[str, Any]:
         """All that the weights depend on: what a run that is resumed must share with the one that was stopped."""
-        free = ("out", "run", "memory_gb", "preset", "set")
+        from beatssl.store.own_data.sides import asked_split
+
+        free = ("out", "run", "memory_gb", "preset", "set", "split")
         kept = {name: value for name, value in asdict(self).items() if name not in free}
-        return kept | {"stores": [str(path.resolve()) for path in self.stores], "preset": asdict(self.values())}
+        stores = [str(path.resolve()) for path in self.stores]
+        return kept | asked_split(self.split) | {"stores": stores, "preset": asdict(self.values())}

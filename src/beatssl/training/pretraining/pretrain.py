@@ -6,15 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from beatssl.files import read_json
+from beatssl.files import read_json, write_bytes
 from beatssl.inference.model_config import Provenance
 from beatssl.inference.source import keep_encoder, start_encoder
-from beatssl.store.labels import cohort, parse_folds
+from beatssl.store.labels import Cohort, cohort, parse_folds
 from beatssl.store.outputs import CONFIG
+from beatssl.store.own_data.sides import FOLDS, SPLIT, Sides, sides_table
+from beatssl.store.store import Store
 from beatssl.training.diagnosis.probe import valid_auroc
 from beatssl.training.loop import train
 from beatssl.training.pretraining.batches import Batches
@@ -55,12 +58,10 @@ def pretrain(config: PretrainConfig) -> Pretrained:
     """
     _check_epochs(config)
     accelerator = start_accelerator(config.run, config.out, {"pretrain": config.what_counts()})
-    rows = load_rows(config.stores, parse_folds(config.folds), config.rows, config.memory_gb, config.seed)
+    folds = parse_folds(config.folds)
+    rows = load_rows(config.stores, folds, config.rows, config.memory_gb, config.seed, config.split)
     method, values = METHODS[config.values().method], config.values()
     columns = method.columns(rows, values.objective)
-    if accelerator.is_main_process:
-        for name, scale in columns.scales.items():
-            scale.save(config.out / name)
     share = accelerator.process_index, accelerator.num_processes
     task = Pretraining(
         model=_objective(config, rows, columns, accelerator.device),
@@ -72,8 +73,21 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         probe=_prober(config, rows, accelerator),
         keep=_keeper(config, rows),
     )
+    if accelerator.is_main_process:
+        for name, scale in columns.scales.items():
+            scale.save(config.out / name)
+        if config.split != FOLDS:
+            write_bytes(config.out / SPLIT, _split_table(rows).to_csv(index=False).encode())
     trained = train(task, config.optim, config.run, config.seed, config.out, accelerator)
     return Pretrained(config.out, len(rows), trained.updates, _last_figures(config.out))
+
+
+def _split_table(rows: Rows) -> pd.DataFrame:
+    """Record and side; of several stores with the store's name, ids may be alike."""
+    tables = [(store.path, sides_table(store, Sides(store, (0,), 1, 2))) for store in rows.stores]
+    if len(tables) == 1:
+        return tables[0][1]
+    return pd.concat([table.assign(store=path.name) for path, table in tables])
 
 
 def _check_epochs(config: PretrainConfig) -> None:
@@ -117,17 +131,23 @@ def _prober(config: PretrainConfig, rows: Rows, accelerator: Accelerator) -> Cal
     if not config.probe_every:
         return lambda model: {}
     store = rows.stores[0]
-    store_folds = sorted(set(store.records["fold"].dropna().astype(int)) - set(parse_folds(config.probe_folds)))
-    others = [fold for fold in store_folds if fold != config.probe_valid_fold]
-    if not others:
-        raise ValueError(f"store {store.path} has no fold beside those of the probe; pass other probe_folds=")
-    group = cohort(store, config.probe_labels, parse_folds(config.probe_folds), config.probe_valid_fold, others[0])
+    group = _probe_cohort(config, store)
 
     def probe(model: nn.Module) -> dict[str, float]:
         value = valid_auroc(cast(Objective, model).encoder, store, group, device=accelerator.device)
         return {"probe_valid_macro_auroc": value}
 
     return probe
+
+
+def _probe_cohort(config: PretrainConfig, store: Store) -> Cohort:
+    if config.split != FOLDS:
+        return cohort(store, config.probe_labels, (0,), 1, 2)
+    store_folds = sorted(set(store.records["fold"].dropna().astype(int)) - set(parse_folds(config.probe_folds)))
+    others = [fold for fold in store_folds if fold != config.probe_valid_fold]
+    if not others:
+        raise ValueError(f"store {store.path} has no fold beside those of the probe; pass other probe_folds=")
+    return cohort(store, config.probe_labels, parse_folds(config.probe_folds), config.probe_valid_fold, others[0])
 
 
 def _provenance(config: PretrainConfig, rows: Rows) -> Provenance:
@@ -138,7 +158,7 @@ def _provenance(config: PretrainConfig, rows: Rows) -> Provenance:
             {"store": store.kind, "rows": int((rows.store_of == index).sum()), "inputs": store.manifest["inputs"]}
             for index, store in enumerate(rows.stores)
         ],
-        "folds": config.folds or "all",
+        "folds": config.folds or ("all" if config.split == FOLDS else f"train of {config.split}"),
         "epochs": config.epochs,
         "seed": config.seed,
         "preset": asdict(config.values()),

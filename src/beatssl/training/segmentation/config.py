@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.store.config import FOLDS
 from beatssl.training.config import OptimConfig, RunConfig, Share
 from beatssl.views.config import ViewsConfig
 
@@ -16,6 +17,9 @@ VIEWS = ViewsConfig(
     temporal_scaling=0.4, wave_amplitude=0.2, amplitude=1.0, noise=0.1, wander=0.1, lead_mask=0.6
 )  # fmt: skip
 """Mild: marks are of single leads, so that turning the dipole, which mixes leads, and strong noise cost accuracy."""
+
+FOLD_COUNT = 5
+"""Parts that patients are cut into unless it is said otherwise."""
 
 OPTIM = OptimConfig(batch_size=4, encoder_rate=0.3, warmup=0.1, average=0.995, precision="bfloat16")
 """How segmenters are optimized unless it is said otherwise: records of a batch come with all their leads."""
@@ -71,7 +75,11 @@ class SegmentConfig:
     """Which network, and how large, where the encoder is random."""
     fit: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
     """How each network is trained."""
-    fold_count: Annotated[int, Field(ge=3)] = 5
+    split: str = FOLDS
+    """folds: as many parts as the next option says; kfold:5: parts drawn at random by patient; column:NAME of numbers:
+    these parts. With random, random:70,15,15 (shares), column:NAME of train, valid and test, or a CSV file of record_id
+    and split there is one network, of fold 2. It is saved as split.csv."""
+    fold_count: Annotated[int, Field(ge=3)] = FOLD_COUNT
     """Parts that the patients are cut into; of LUDB by record number."""
     only: tuple[int, ...] = ()
     """The folds to test; none named: all."""
@@ -91,11 +99,17 @@ class SegmentConfig:
     """How the run is carried out and logged."""
 
     def __post_init__(self) -> None:
-        if wrong := [fold for fold in self.only if not 0 <= fold < self.fold_count]:
+        if self.split != FOLDS:
+            if self.fold_count != FOLD_COUNT:
+                raise ValueError(f"fold_count={self.fold_count} and split={self.split!r} both say the parts; pass one")
+        elif wrong := [fold for fold in self.only if not 0 <= fold < self.fold_count]:
             raise ValueError(f"only={wrong[0]} of {self.fold_count} folds; they count from 0 to {self.fold_count - 1}")
 
     def what_counts(self) -> dict[str, Any]:
         """All that a fold's network depends on."""
         values = {name: value for name, value in asdict(self).items() if name not in ("out", "only", "final", "run")}
         places = {name: str(place.resolve()) for name in ("store", "cotrain") if (place := getattr(self, name))}
-        return values | places
+        from beatssl.store.own_data.sides import asked_split
+
+        del values["split"]
+        return values | places | asked_split(self.split)

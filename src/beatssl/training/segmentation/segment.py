@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64
 
 from beatssl.analysis.waves import waves_of_rows
 from beatssl.beats.decoding.wave_decoding import CONFIDENCE_S
+from beatssl.files import write_bytes
 from beatssl.inference.model_config import CONFIG
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import Opened, open_encoder_beneath
@@ -24,11 +25,13 @@ from beatssl.metrics.segmentation import (
 )
 from beatssl.results import FOR_FILES, Number, read_result, to_json, write_result
 from beatssl.store.labels import parse_folds
-from beatssl.store.splits import Split, SplitError, check_split, patients, split_ludb, take_share
+from beatssl.store.own_data.sides import FOLDS, SPLIT
+from beatssl.store.splits import Split, take_share
 from beatssl.store.store import Store
 from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import SegmentConfig
 from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
+from beatssl.training.segmentation.folds import splits_of
 from beatssl.training.segmentation.marks import classes_of, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, rows_to_cotrain
 from beatssl.training.segmentation.task import sample_f1
@@ -66,6 +69,7 @@ class SegmentFigures(SegmentationFigures):
     confidence: ConfidenceFigures
     folds: list[FoldFigures] = field(metadata=FOR_FILES)
     pretraining: dict[str, Any] = field(metadata=FOR_FILES)
+    split: str = FOLDS
 
 
 def segment(config: SegmentConfig) -> SegmentFigures:
@@ -80,23 +84,6 @@ def segment(config: SegmentConfig) -> SegmentFigures:
     return _Segmentation(config).run()
 
 
-def fold_split(store: Store, fold: int, folds: int) -> Split:
-    """LUDB by record number, others by patient as they come: fold k is tested, the next one validates, the others
-    train."""
-    if store.kind == "ludb":
-        return split_ludb(store.records, fold, folds)
-    people = patients(store.records)
-    part = pd.factorize(people)[0] % folds
-    valid = (fold + 1) % folds
-    split = Split(*(np.flatnonzero(side) for side in ((part != fold) & (part != valid), part == valid, part == fold)))
-    if empty := [name for name, rows in split.sides().items() if rows.size == 0]:
-        raise SplitError(
-            f"{people.nunique()} patients in {folds} folds leave none to {' and '.join(empty)}; pass fewer"
-        )
-    check_split(store.records, split)
-    return split
-
-
 class _Segmentation:
     """One run over folds."""
 
@@ -104,8 +91,7 @@ class _Segmentation:
         self.config = config
         self.store = Store(config.store)
         self.opened: Opened = open_encoder_beneath(config.encoder, config.network, config.seed, self.store)
-        wanted = sorted(set(config.only)) or range(config.fold_count)
-        self.splits = {fold: fold_split(self.store, fold, config.fold_count) for fold in wanted}
+        self.folds = splits_of(self.store, config.split, config.fold_count, config.only, config.seed)
         self.pseudo: PseudoLabelledRows | None = None
         if config.cotrain is not None:
             self.pseudo = rows_to_cotrain(Store(config.cotrain), self.store, parse_folds(config.cotrain_folds))
@@ -116,11 +102,13 @@ class _Segmentation:
     def run(self) -> SegmentFigures:
         if self.pseudo is not None:
             self.cotraining = self._cotraining(self.pseudo)
-        for fold, split in self.splits.items():
+        for fold, split in self.folds.splits.items():
             if not (self.config.out / f"fold-{fold}" / FOLD).exists():
                 self._fold(fold, split)
         figures = self._figures()
         if self.accelerator.is_main_process:
+            if self.folds.table is not None:
+                write_bytes(self.config.out / SPLIT, self.folds.table.to_csv(index=False).encode())
             write_result(self.config.out / METRICS, figures)
         if self.config.final:
             self._final(figures)
@@ -163,7 +151,7 @@ class _Segmentation:
             assert best is not None
             figures = FoldFigures(
                 test_fold=fold,
-                valid_fold=(fold + 1) % config.fold_count,
+                valid_fold=self.folds.valid_fold[fold],
                 updates=int(best["update"]),
                 valid_sample_f1={name: value for name, value in best.items() if name != "update"},
                 records={"train": len(train), "valid": len(split.valid), "test": len(split.test)},
@@ -198,7 +186,7 @@ class _Segmentation:
     def _figures(self) -> SegmentFigures:
         """The protocol's figures, waves of all folds pooled."""
         config, store = self.config, self.store
-        folders = [config.out / f"fold-{fold}" for fold in self.splits]
+        folders = [config.out / f"fold-{fold}" for fold in self.folds.splits]
         waves = pd.concat([pd.read_parquet(folder / WAVES) for folder in folders], ignore_index=True)
         if self.accelerator.is_main_process:
             waves.to_parquet(config.out / WAVES, index=False)
@@ -213,6 +201,7 @@ class _Segmentation:
             updates=config.fit.updates,
             seed=config.seed,
             label_share=config.label_share,
+            split=config.split,
             cotraining=None if config.cotrain is None else config.cotrain.name,
             confidence=confidence_figures(reference, waves, CONFIDENCE_S),
             folds=[read_result(folder / FOLD, FoldFigures) for folder in folders],
@@ -221,7 +210,7 @@ class _Segmentation:
 
     def _final(self, figures: SegmentFigures) -> None:
         """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
-        rows, folder = np.arange(len(self.store)), self.config.out / FINAL
+        rows, folder = self.folds.rows, self.config.out / FINAL
         fitted = self._fit(rows, rows[:0], self.config.fold_count, folder)
         shown = {
             name: to_json(getattr(figures, name)) for name in ("records", "leads", "sample_f1", "iou", "boundaries")

@@ -15,6 +15,7 @@ from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.losses.gather import gather_with_grad
 from beatssl.signals.leads import LEADS
 from beatssl.signals.waves import WAVE_CLASSES
+from beatssl.store.config import MIN_DURATION_S
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import COTRAINING, VIEWS, part_of, seed_of, shuffled
 from beatssl.training.segmentation.config import FitConfig
@@ -207,9 +208,9 @@ def _without_effect(segmenter: EcgSegmenter, device: torch.device) -> list[nn.Pa
     """Weights that are trained but that no score depends on, such as those of an encoder's feature map where the
     decoder reads its stages alone: several processes would wait for their gradient."""
     trained = [weight for weight in segmenter.parameters() if weight.requires_grad]
-    second = torch.zeros(1, 1, round(segmenter.preparation.fs_hz), device=device)
+    shortest = torch.zeros(1, 1, round(MIN_DURATION_S * segmenter.preparation.fs_hz), device=device)
     there, slot = torch.ones(1, 1, dtype=torch.bool, device=device), torch.zeros(1, 1, dtype=torch.int64, device=device)
-    total = segmenter.eval()(second, there, slot).sum()
+    total = segmenter.eval()(shortest, there, slot).sum()
     gradients = torch.autograd.grad(total, trained, allow_unused=True)
     pairs = zip(trained, gradients, strict=True)
     return [weight for weight, gradient in pairs if gradient is None]  # pyright: ignore[reportUnnecessaryComparison]

@@ -1,0 +1,42 @@
+"""PTB-XL's 71 statements: what each code means, and what kind of statement it is.
+
+Source: scp_statements.csv of PTB-XL 1.0.3 (Wagner et al., Scientific Data 2020; CC BY 4.0).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+KINDS = ("diagnostic", "form", "rhythm")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of SCP-ECG as PTB-XL uses it. Some are of two kinds."""
+
+    code: str
+    name: str
+    kinds: frozenset[str]
+    superclass: str
+    """Of a diagnostic statement; "" for others, as `subclass` is."""
+    subclass: str
+
+
+@cache
+def statements() -> dict[str, Statement]:
+    """All, by code."""
+    path = files("beatssl") / "store" / "ptbxl_statements.csv"
+    with path.open(encoding="utf-8") as file:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    return {
+        str(line["code"]): Statement(
+            str(line["code"]),
+            str(line["name"]),
+            frozenset(str(line["kinds"]).split()),
+            str(line["superclass"]),
+            str(line["subclass"]),
+        )
+        for line in table.to_dict("records")
+    }
