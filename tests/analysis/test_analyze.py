@@ -105,8 +105,9 @@ def test_files_of_one_name_are_told_apart(store: Store, tmp_path: Path) -> None:
         np.save(tmp_path / ward / "ecg.npy", store.ecg_mv([row])[0, [1, 7]])
     given = (tmp_path / "ward7", tmp_path / "ward8" / "ecg.npy")
     assert analyze(AnalyzeConfig(given, tmp_path / "out", files=OPTIONS, device="cpu")).records == 2
-    waves, intervals, _ = tables(tmp_path / "out")
-    assert set(waves["record_id"]) == set(intervals["record_id"]) == {"ward7/ecg.npy", "ward8/ecg.npy"}
+    found = tables(tmp_path / "out")
+    ids = [set(found[name]["record_id"]) for name in ("records", "waves", "intervals")]
+    assert ids == [{"ward7/ecg.npy", "ward8/ecg.npy"}] * 3
 
 
 def test_tables_have_their_columns_where_nothing_was_found(files: Path, tmp_path: Path) -> None:

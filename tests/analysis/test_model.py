@@ -328,7 +328,7 @@ def test_another_unit_is_refused(model, record) -> None:
 
 
 def test_a_wrong_rate_is_flagged_or_refused(model, record) -> None:
-    for fs_hz, flag, said in ((1000, "sampling_rate_doubted", "at 500 Hz"), (100, "impossible_rate", "500 Hz?")):
+    for fs_hz, flag, said in ((1000, "sampling_rate_doubted", "500 Hz would fit"), (100, "impossible_rate", "500 Hz?")):
         found = {one.name: one.message for one in model.analyze(record.ecg_mv, leads=LEADS, fs_hz=fs_hz).flags}
         assert said in found[flag]
     with pytest.raises(RecordError, match="at least 50 Hz"):

@@ -15,8 +15,8 @@ from beatssl.results import printed, read_result, to_json
 from beatssl.store.config import PrepareConfig
 from beatssl.store.labels import SUPERCLASSES
 from beatssl.store.prepare import prepare
-from beatssl.store.snomed import snomed_table, translate
 from beatssl.store.store import Store
+from beatssl.store.vocabularies.snomed import snomed_table, translate
 from beatssl.studies.config import RecalibrateConfig, TransferConfig
 from beatssl.studies.recalibrate import Recalibration, recalibrate
 from beatssl.studies.site import score_records, site_labels

@@ -16,6 +16,7 @@ from beatssl.inference.encoder import BeatEncoder
 from beatssl.models.roi import beat_windows, roi_project
 from beatssl.signals.leads import LEADS, present_leads, to_twelve
 from beatssl.signals.preparation import Preparation
+from beatssl.store.vocabularies.statements import statements
 
 WHOLE_S = 15.0
 """A record up to this length goes through whole."""
@@ -24,7 +25,7 @@ _WINDOW_S, _MARGIN_S = 10.0, 5.0
 _MOST_WINDOWS = 30
 _BEAT_BINS = 4
 
-TEXTS = {
+TEXTS = {code: one.name for code, one in statements().items()} | {
     "NORM": "normal ECG",
     "MI": "myocardial infarction",
     "STTC": "ST/T change",

@@ -13,8 +13,8 @@ from beatssl.store.own_data.id_matching import match_ids, unmatched
 from beatssl.store.own_data.label_file import LabelFile, is_label_file, label_lines, read_label_file
 from beatssl.store.own_data.user_table import records_table
 from beatssl.store.splits import Split, patients, split_by_fold
-from beatssl.store.statements import KINDS, statements
 from beatssl.store.store import Store
+from beatssl.store.vocabularies.statements import KINDS, statements
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 NAMED_SETS = {"all": "scp"}

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 from beatssl.analysis.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.store.labels import Labels, labels_of
-from beatssl.store.snomed import translate
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
+from beatssl.store.vocabularies.snomed import translate
 
 SNOMED, PTBXL = "snomed", "ptb-xl"
 

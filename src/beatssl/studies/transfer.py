@@ -16,8 +16,8 @@ from beatssl.metrics.classification import ClassificationFigures, LabelFigures, 
 from beatssl.results import FOR_FILES, Number, write_result
 from beatssl.store.labels import Labels
 from beatssl.store.outputs import asked_of, check_folder, open_folder
-from beatssl.store.snomed import translate
 from beatssl.store.store import Store
+from beatssl.store.vocabularies.snomed import translate
 from beatssl.studies.config import TransferConfig
 from beatssl.studies.site import PTBXL, ScoredRecords, label_set_of, open_classifier, score_records
 from beatssl.training.diagnosis.question import METRICS, PREDICTIONS
@@ -66,8 +66,8 @@ class TransferFigures(ScoredFigures):
 def transfer(config: TransferConfig) -> TransferFigures:
     """Figures over all records and of each source, also written as `out`/metrics.json with predictions.parquet.
 
-    Which label a code stands for is the table `store/snomed_to_ptbxl.csv`; `store.snomed.translate` says how
-    a record's codes are read. Labels that a source does not annotate count in none of its figures.
+    Which label a code stands for is the table `store/vocabularies/snomed_to_ptbxl.csv`; `translate` says how a record's
+    codes are read. Labels that a source does not annotate count in none of its figures.
 
     Raises ValueError where the store has no SNOMED CT codes, or only records of PTB-XL.
     """

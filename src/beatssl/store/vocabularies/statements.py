@@ -27,7 +27,7 @@ class Statement:
 @cache
 def statements() -> dict[str, Statement]:
     """All, by code."""
-    path = files("beatssl") / "store" / "ptbxl_statements.csv"
+    path = files("beatssl.store.vocabularies") / "ptbxl_statements.csv"
     with path.open(encoding="utf-8") as file:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
     return {

@@ -33,7 +33,7 @@ class Translation:
 @lru_cache(maxsize=1)
 def snomed_table() -> pd.DataFrame:
     """The table, a line a code: superclass, subclass, statement ("" where the code is wider), undecided, source."""
-    path = files("beatssl.store") / TABLE
+    path = files("beatssl.store.vocabularies") / TABLE
     with path.open(encoding="utf-8") as file:
         return pd.read_csv(file, comment="#", dtype=str, keep_default_na=False).set_index("snomed")
 

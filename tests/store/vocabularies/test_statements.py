@@ -1,4 +1,4 @@
-from beatssl.store.statements import statements
+from beatssl.store.vocabularies.statements import statements
 
 
 def test_statements_are_those_of_the_published_table():
