@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from beatssl.messages import as_flags, flags_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,9 +32,13 @@ def show_analyzed(result: Any) -> None:
 
     Many refused records are cut short: the table has all.
     """
+    from beatssl import AnalyzeConfig
+
     print(result)
+    flags = flags_of(AnalyzeConfig)
     for one in result.refusals[:_LONGEST_REFUSALS]:
-        print(f"refused: {one.file}: {one.reason}: {' '.join(one.message.split())}", file=sys.stderr)
+        said = as_flags(" ".join(one.message.split()).removeprefix(f"{one.file}: "), flags)
+        print(f"refused: {one.file}: {one.reason}: {said}", file=sys.stderr)
     if (more := len(result.refusals) - _LONGEST_REFUSALS) > 0:
         print(f"refused: {more:,} more, in refused.parquet", file=sys.stderr)
     if not result.complete:
