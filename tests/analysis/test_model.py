@@ -125,12 +125,13 @@ def test_the_report_is_short_and_says_what_it_is_for(analysis) -> None:
     assert 15 < len(text.splitlines()) <= 30
     assert f"{analysis.rhythm.rate_bpm.value:.0f}/min" in text
     assert "45%" in text  # training prevalence of NORM
-    assert "0.948" in text  # its AUROC
+    assert f"{analysis.diagnoses.statements[0].auroc:.3f}" in text
 
 
 def test_diagnoses_say_what_they_rest_on(analysis) -> None:
     found = analysis.diagnoses
-    assert [one.name for one in found.statements] == ["NORM", "MI", "STTC", "CD", "HYP"]
+    assert [one.name for one in found.statements][:5] == ["NORM", "MI", "STTC", "CD", "HYP"]
+    assert {"AFIB", "IMI", "1AVB"} < {one.name for one in found.statements}
     assert all(0.1 < one.prevalence < 0.5 and 0.9 < one.auroc < 1 for one in found.statements)
     assert all(one.above == (one.probability >= one.threshold) for one in found.statements)
     assert "folds 1-7, 14,955 records" in found.trained_on

@@ -4,6 +4,7 @@ import numpy as np
 
 from beatssl.analysis.result import Analysis, Measurement
 from beatssl.features.wave_intervals import global_name
+from beatssl.store.labels import SUPERCLASSES
 
 _INTERVALS = {
     "PR": global_name("pr_interval_ms"), "QRS": global_name("qrs_duration_ms"), "QT": global_name("qt_interval_ms"),
@@ -120,11 +121,15 @@ def _diagnoses(a: Analysis) -> list[str]:
     if not found.statements:
         return [_line("Classes", f"not determinable, because {found.reason}")]
     lines = ["  Classes  probability (threshold), share in training, AUROC on the test fold"]
-    for one in sorted(found.statements, key=lambda one: -one.probability):
-        basis = [f"{one.prevalence:.0%}" if one.prevalence is not None else "–"]
+    shown = [one for one in found.statements if one.above or one.name in SUPERCLASSES]
+    width = max(24, *(len(one.text) + 2 for one in shown)) if shown else 24
+    for one in sorted(shown, key=lambda one: -one.probability):
+        basis = [f"{one.prevalence:.{0 if one.prevalence >= 0.1 else 1}%}" if one.prevalence is not None else "–"]
         basis.append(f"{one.auroc:.3f}" if one.auroc is not None else "–")
         mark = "*" if one.above else " "
-        lines.append(f"  {mark} {one.text:<24}{one.probability:.2f} ({one.threshold:.2f}), {', '.join(basis)}")
+        lines.append(f"  {mark} {one.text:<{width}}{one.probability:.2f} ({one.threshold:.2f}), {', '.join(basis)}")
+    if rest := len(found.statements) - len(shown):
+        lines.append(_line("", f"and {rest} others below their thresholds"))
     if found.leads_missing:
         lines.append(_line("", f"without {', '.join(found.leads_missing)}, which makes the classes less sure"))
     return lines
