@@ -60,7 +60,8 @@ def test_answers_have_names(recorded, segmenter):
     assert BeatEncoder.from_pretrained("default").predict(recorded[0], SHOWN, 100.0).shape == (1024,)
     classifier = EcgClassifier.from_pretrained("default")
     probability = classifier.predict(recorded[0], SHOWN, 100.0)
-    assert tuple(probability) == classifier.labels == ("NORM", "MI", "STTC", "CD", "HYP")
+    assert tuple(probability) == classifier.labels
+    assert classifier.labels[:5] == ("NORM", "MI", "STTC", "CD", "HYP")
     assert all(0 < value < 1 for value in probability.values())
     waves = segmenter.predict(recorded[0], ("II", "ECG7", "V5"), 100.0)
     assert set(waves["lead"]) == {"II", "ECG7", "V5"}

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +93,11 @@ def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[P
     on_gpu = torch_device(config.device).type == "cuda"
     processes = 1 if on_gpu else min(config.workers or joblib.cpu_count(), max(len(missing), 1))
     threads = 1 if processes > 1 else None
+    there = replace(config, out=config.out and config.out.absolute())
     parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
     with progress("Analyzing", total=sum(job.records for job in jobs)) as advance:
         advance(sum(job.records for job in jobs if job.number in done))
-        made: Any = parallel(joblib.delayed(make_part)(job, config, alone, threads) for job in missing)
+        made: Any = parallel(joblib.delayed(make_part)(job, there, alone, threads) for job in missing)
         for job in jobs:
             if job.number in done:
                 yield done[job.number]
