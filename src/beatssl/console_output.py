@@ -72,6 +72,12 @@ def show_figures(result: Any) -> None:
 
 def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> None:
     """Entries that hold the same figures share a table, a line each; all others are lines of name and value."""
+    lists = {name: entry for name, entry in group.items() if _is_table(entry)}
+    for name, lines in lists.items():
+        columns = tuple(lines[0])
+        rows = {str(number): tuple(line.values()) for number, line in enumerate(lines, start=1)}
+        _show_table(console, f"{title}: {name}" if title else name, columns, rows)
+    group = {name: entry for name, entry in group.items() if name not in lists}
     nested = {name: entry for name, entry in group.items() if isinstance(entry, Mapping)}
     single = {name: (entry,) for name, entry in group.items() if name not in nested}
     if single:
@@ -83,6 +89,12 @@ def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> Non
         _show_table(console, title, columns, rows)
     for name in deeper:
         _show_group(console, f"{title}: {name}" if title else name, nested[name])
+
+
+def _is_table(entry: Any) -> bool:
+    """Whether this is a list of figures that all have the same names: a line each."""
+    lines = entry if isinstance(entry, (list, tuple)) else ()
+    return bool(lines) and all(isinstance(one, Mapping) and list(one) == list(lines[0]) for one in lines)  # pyright: ignore
 
 
 def _show_table(console: "Console", title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:

@@ -55,7 +55,7 @@ def numbers_picture(test: pd.DataFrame, figures: RegressionFigures) -> str:
             axes.plot(span, span, color=_DIAGONAL, linewidth=0.8, linestyle=(0, (4, 3)))
             axes.scatter(true[known], predicted[known], s=4, color=_POINT, alpha=0.35, linewidths=0, rasterized=True)
             one = figures.per_number[name]
-            axes.set_title(f"{name}: R² {one.r2:.2f}, mean error {one.mae:.3g}", fontsize=9)
+            axes.set_title(f"{name}: R² {one.r2:.2f}, MAE {one.mae:.3g}", fontsize=9)
             axes.set_xlabel(f"{name}, true")
             axes.set_ylabel("predicted")
         figure.tight_layout()

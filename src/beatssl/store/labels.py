@@ -125,7 +125,9 @@ def label_file(store: Store, labels: str) -> LabelFile | None:
     """Entries of a CSV file, or of columns of the records ("column:age_years"); None for a label set of the store."""
     if labels.startswith(OF_COLUMNS):
         names = [name.strip() for name in labels.removeprefix(OF_COLUMNS).split(",")]
-        return label_lines(records_table(store.records, store.path), names)
+        if "" in names:
+            raise ValueError(f"labels={labels!r} lacks a name; write a column of the records, such as column:age_years")
+        return label_lines(records_table(store.records, store.path), names, OF_COLUMNS)
     return read_label_file(labels) if is_label_file(labels) else None
 
 

@@ -181,3 +181,11 @@ def test_what_numbers_do_not_take(folded, written, amplitude, tmp_path):
     nowhere = written(spread=np.where(folded.records["fold"] == 6, np.nan, amplitude))
     with pytest.raises(ValueError, match="test rows none has a number for 'spread'"):
         probe(ProbeConfig(**shared | {"labels": nowhere}))
+
+
+def test_columns_of_several_kinds_are_told_how_to_be_spelled(folded, copied_with, amplitude):
+    store = copied_with(folded, records=folded.records.assign(LVEF=amplitude, AF=np.arange(len(folded)) % 2 == 0))
+    with pytest.raises(ValueError, match=r"say which to learn, such as labels='column:AF'"):
+        labels_of(store, "column:LVEF,AF")
+    with pytest.raises(ValueError, match=r"labels='column:' lacks a name; write a column of the records"):
+        labels_of(store, "column:")

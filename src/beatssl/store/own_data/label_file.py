@@ -61,11 +61,15 @@ def read_label_file(labels: str) -> LabelFile:
     """
     match = _FILE.fullmatch(labels)
     asked = [name.strip() for name in match["columns"].split(",")] if match and match["columns"] else []
-    return label_lines(read_user_table(label_path(labels)), asked)
+    path = label_path(labels)
+    return label_lines(read_user_table(path), asked, f"{path}:")
 
 
-def label_lines(table: UserTable, asked: Sequence[str] = ()) -> LabelFile:
-    """The same of a table, or of the columns `asked` for. Raises ValueError as `read_label_file` does."""
+def label_lines(table: UserTable, asked: Sequence[str], spelled: str) -> LabelFile:
+    """The same of a table, or of the columns `asked` for; `spelled` is what stands before a column in `labels`.
+
+    Raises ValueError as `read_label_file` does.
+    """
     if absent := [name for name in asked if name not in table.columns]:
         raise ValueError(f"{table.path} has no column {absent[0]!r}; it has {', '.join(table.columns)}")
     titles = list(asked) or (["label"] if "label" in table.columns else list(table.columns))
@@ -75,7 +79,7 @@ def label_lines(table: UserTable, asked: Sequence[str] = ()) -> LabelFile:
     kinds: dict[str, Kind] = {title: _kind(table, title) for title in titles}
     if titles == ["label"] or (len(titles) == 1 and kinds[titles[0]] == "names"):
         return _statements(table, titles[0])
-    _check(table, kinds)
+    _check(table, kinds, spelled)
     lines = tuple(LabelLine(record, title, _value(cell)) for title in titles for record, cell in table.known(title))
     numbers = set(kinds.values()) == {"numbers"}
     return LabelFile(table.path, _records(table), tuple(sorted(titles)), lines, numbers=numbers)
@@ -112,7 +116,7 @@ def _kind(table: UserTable, title: str) -> Kind:
     return "mixed" if any(answers) else "names"
 
 
-def _check(table: UserTable, kinds: dict[str, Kind]) -> None:
+def _check(table: UserTable, kinds: dict[str, Kind], spelled: str) -> None:
     """Raises ValueError where the columns do not make labels, or targets, of one kind."""
     for title, kind in kinds.items():
         if kind == "nothing":
@@ -135,7 +139,7 @@ def _check(table: UserTable, kinds: dict[str, Kind]) -> None:
         likely = next((title for title, kind in kinds.items() if kind == "yes or no"), next(iter(kinds)))
         raise ValueError(
             f"{table.path} has columns of several kinds, or several of names: {said}; say which to learn, such as "
-            f"labels='{table.path}:{likely}'"
+            f"labels='{spelled}{likely}'"
         )
 
 
