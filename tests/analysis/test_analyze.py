@@ -254,6 +254,19 @@ def test_a_folder_with_one_bad_file_of_a_hundred(many: Path, tmp_path: Path) -> 
     assert found["refused"]["file"].tolist() == ["050.npy"]
 
 
+def test_a_dask_cluster_gives_the_same_tables(many: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    try:
+        address = cluster.scheduler_address
+        analyze(AnalyzeConfig((many,), tmp_path / "there", files=SHORT, device="cpu", dask=address, keep_going=True))
+    finally:
+        cluster.close()
+    analyze(AnalyzeConfig((many,), tmp_path / "here", files=SHORT, device="cpu", workers=1, keep_going=True))
+    for name, table in tables(tmp_path / "here").items():
+        pd.testing.assert_frame_equal(table, tables(tmp_path / "there")[name])
+
+
 def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     command = [
@@ -276,9 +289,9 @@ def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytes
     config = AnalyzeConfig((many,), out, files=SHORT, device="cpu", keep_going=True, workers=1)
     made_again: list[int] = []
 
-    def make(job: parts.Job, *rest: object) -> parts.PartResult:
+    def make(job: parts.Job, **rest: object) -> parts.PartResult:
         made_again.append(job.number)
-        return parts.make_part(job, *rest)
+        return parts.make_part(job, **rest)
 
     monkeypatch.setattr("beatssl.analysis.analyze.make_part", make)
     whole = analyze(config)
@@ -300,5 +313,5 @@ def test_parts_of_files_that_changed_are_made_again(many: Path, tmp_path: Path) 
     write_json(out / parts.PARTS / "plan.json", plan)
     shutil.copy(many / "000.npy", many / "050.npy")  # no longer broken
     assert parts.plan_of(jobs) != plan
-    (out / "config.json").write_text(json.dumps(asked_of("analyze", config, ("keep_going", "workers"))))
+    (out / "config.json").write_text(json.dumps(asked_of("analyze", config, ("dask", "keep_going", "workers"))))
     assert analyze(config).records == 100

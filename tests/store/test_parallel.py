@@ -1,9 +1,11 @@
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
 
 from beatssl.store.config import PrepareConfig
+from beatssl.store.parallel import in_parallel
 from beatssl.store.prepare import prepare
 
 
@@ -34,3 +36,18 @@ def test_a_dask_cluster_makes_the_same_bytes(tmp_path, alone):
         assert make(tmp_path / "store", dask=cluster.scheduler_address) == alone
     finally:
         cluster.close()
+
+
+kept: list[bytes] = []
+
+
+def grow(job: int) -> int:
+    """Leave as many bytes behind that joblib takes the worker for one that leaks."""
+    time.sleep(1.1)
+    if job > 1:
+        kept.append(b"x" * 400_000_000)
+    return job
+
+
+def test_a_worker_that_grows_is_replaced_although_warnings_are_errors():
+    assert list(in_parallel(grow, range(6), 2)) == list(range(6))

@@ -3,10 +3,8 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import joblib
 
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.output.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
@@ -18,11 +16,12 @@ from beatssl.progress import progress
 from beatssl.records.files import located
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.outputs import asked_of, check_ecgs, check_folder, open_folder
+from beatssl.store.parallel import in_parallel
 from beatssl.store.shards.reading import Reject
 
 __all__ = ["INTERVALS", "RECORDS", "REFUSED", "WAVES", "AnalyzeResult", "analyze"]
 
-_FREE = ("keep_going", "workers")
+_FREE = ("dask", "keep_going", "workers")
 _COLUMNS = {
     "record_id": "record", "duration_s": "s", "beats": "beats", "rate_bpm": "/min",
     "pr_interval_global_ms": "PR", "qrs_duration_global_ms": "QRS", "qt_interval_global_ms": "QT",
@@ -90,14 +89,13 @@ def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[P
     """The results of all jobs in order: those that an earlier run finished, and the others, made now."""
     done = {job.number: found for job in jobs if (found := read_part(config.out, job.number)) is not None}
     missing = [job for job in jobs if job.number not in done]
-    on_gpu = torch_device(config.device).type == "cuda"
-    processes = 1 if on_gpu else min(config.workers or joblib.cpu_count(), max(len(missing), 1))
-    threads = 1 if processes > 1 else None
+    processes = 1 if torch_device(config.device).type == "cuda" else config.workers
+    together = config.dask is not None or (processes != 1 and len(missing) > 1)
     there = replace(config, out=config.out and config.out.absolute())
-    parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
+    work = partial(make_part, config=there, alone=alone, threads=1 if together else None)
     with progress("Analyzing", total=sum(job.records for job in jobs)) as advance:
         advance(sum(job.records for job in jobs if job.number in done))
-        made: Any = parallel(joblib.delayed(make_part)(job, there, alone, threads) for job in missing)
+        made = in_parallel(work, missing, processes, config.dask)
         for job in jobs:
             if job.number in done:
                 yield done[job.number]

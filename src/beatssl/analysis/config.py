@@ -40,6 +40,8 @@ class AnalyzeConfig:
     """Where the networks run; auto: on a GPU where there is one."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """Processes; none given: one for each core, and one for up to 50 records."""
+    dask: str | None = None
+    """Address of a Dask scheduler, whose workers see the same folders, instead of processes here."""
     keep_going: bool = False
     """End with status 0 although records were refused; by default with 1. The others are analysed either way."""
     overwrite: bool = False

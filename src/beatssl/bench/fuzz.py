@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from joblib import Parallel, delayed
 
 from beatssl.progress import track
 from beatssl.records.files import FilesReader
@@ -25,6 +25,7 @@ from beatssl.records.record import Record, RecordError
 from beatssl.records.synthetic.clinical_files import CLINICAL_FILES, ecg_uv
 from beatssl.results import write_result
 from beatssl.signals.leads import LEADS
+from beatssl.store.parallel import in_parallel
 
 FS_HZ = 500.0
 _FLAGS = frozenset(
@@ -94,8 +95,8 @@ def bench_fuzz(source: Path | None, out: Path | None, files: int, seed: int, wor
     ]
     began = time.perf_counter()
     chunks = [cases[i : i + 100] for i in range(0, len(cases), 100)]
-    runs = Parallel(n_jobs=workers, return_as="generator")(delayed(_run)(chunk, source) for chunk in chunks)
-    parts: Any = track(runs, "Reading damaged files", total=len(chunks), unit="hundreds")
+    runs = in_parallel(partial(_run, source=source), chunks, workers)
+    parts = track(runs, "Reading damaged files", total=len(chunks), unit="hundreds")
     found: list[Found] = [one for part in parts for one in part]
     by_format: dict[str, Counter[str]] = {}
     for case, outcome, _, _ in found:

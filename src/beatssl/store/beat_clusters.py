@@ -51,7 +51,7 @@ def cluster_beats(config: PrepareConfig, shard_beats: list[int]) -> dict[str, st
     ]
     files = {CLUSTERS: sha256_of(config.out / CLUSTERS)}
     with progress("Clustering", total=sum(shard_beats), unit="beats") as advance:
-        for job, digest in zip(jobs, in_parallel(_assign, jobs, config), strict=True):
+        for job, digest in zip(jobs, in_parallel(_assign, jobs, config.workers, config.dask), strict=True):
             files[f"{job.shard}/{BEAT_CLUSTERS}"] = digest
             advance(job.beats)
     return files

@@ -1,6 +1,5 @@
 """Options of `prepare`."""
 
-import os
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -167,12 +166,6 @@ class PrepareConfig:
     def row_samples(self) -> int:
         """Samples of a row."""
         return round(self.duration_s * self.fs_hz)
-
-    @property
-    def process_count(self) -> int:
-        if self.workers:
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def what_counts(self) -> dict[str, Any]:
         """All that the result depends on, defaults resolved; no folder, no worker, and of the salt a fingerprint."""

@@ -206,7 +206,7 @@ def _check_shards(config: PrepareConfig, jobs: list[ShardJob]) -> dict[int, dict
     done: dict[int, dict[str, Any]] = {}
     if there:
         with progress("Checking", total=sum(len(job.sources) for job in there)) as advance:
-            for job, found in zip(there, in_parallel(checked_shard, there, config), strict=True):
+            for job, found in zip(there, in_parallel(checked_shard, there, config.workers, config.dask), strict=True):
                 if found is not None:
                     done[job.index] = found
                 advance(len(job.sources))
@@ -221,7 +221,7 @@ def _make_shards(config: PrepareConfig, jobs: list[ShardJob], done: dict[int, di
     made: dict[int, dict[str, Any]] = {}
     with progress("Preparing", total=sum(len(job.sources) for job in jobs)) as advance:
         advance(sum(len(job.sources) for job in jobs if job.index in done))
-        for job, result in zip(missing, in_parallel(make_shard, missing, config), strict=True):
+        for job, result in zip(missing, in_parallel(make_shard, missing, config.workers, config.dask), strict=True):
             made[job.index] = result
             advance(len(job.sources))
     return _in_order(done | made)
