@@ -92,7 +92,7 @@ labels: $(BIN)/.installed-dev
 # measured features; about half an hour on one core, most of it to measure records with fewer leads.
 statements: $(BIN)/.installed-dev
 	$(BIN)/beatssl finetune stores/ptb-xl --labels superclass+all+subclass --train head --head mlp --hidden 512 --init fresh \
-	  --features --lead-sets I,II I,II,V2 II I --epochs 20 --batch-size 256 --rate 1e-3 --weight-decay 0.01 \
+	  --features --trees NORM MI STTC CD HYP --lead-sets I,II I,II,V2 II I --epochs 20 --batch-size 256 --rate 1e-3 --weight-decay 0.01 \
 	  --precision float32 --out runs/statements
 	mkdir -p results/ptb-xl/statements && cp runs/statements/metrics.json results/ptb-xl/statements/
 	$(BIN)/python -m beatssl.release.head runs/statements --store stores/ptb-xl

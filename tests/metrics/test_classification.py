@@ -103,6 +103,14 @@ def test_the_report_has_the_layout_of_metrics_json():
     assert out.per_class["C"].positives == labels[:, 2].sum()
 
 
+def test_thresholds_of_few_positives_are_one_half():
+    labels = np.zeros((200, 2), bool)
+    labels[:9, 0], labels[:10, 1] = True, True
+    scores = np.linspace(-9, -5, 200)[::-1][:, None].repeat(2, axis=1)
+    assert best_f1_thresholds(labels, scores).tolist() == [0.0, pytest.approx(scores[9, 1])]
+    assert best_f1_thresholds(labels, scores, even=0.5)[0] == 0.5
+
+
 def test_the_interval_is_that_of_a_plain_bootstrap_over_patients():
     labels, scores, patients = cohort(300)
     out = report(labels, scores, np.zeros(3), patients, ("A", "B", "C"), np.random.default_rng(1), 2000)

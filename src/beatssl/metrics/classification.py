@@ -130,6 +130,10 @@ def weighted_f1(
     return _ratio(2 * hit, weights @ labels.astype(np.float64) + weights @ predicted.astype(np.float64))
 
 
+LEAST_POSITIVES = 10
+"""Of a label, for a threshold of its own."""
+
+
 def best_f1_threshold(labels: Bool[np.ndarray, " record"], scores: Float64[np.ndarray, " record"]) -> float:
     """The lowest score that is called positive where F1 is greatest; the highest such threshold at a tie.
 
@@ -146,10 +150,20 @@ def best_f1_thresholds(
     labels: Bool[np.ndarray, "record label"],
     scores: Float64[np.ndarray, "record label"],
     known: Bool[np.ndarray, "record label"] | None = None,
+    even: float = 0.0,
 ) -> Float64[np.ndarray, " label"]:
-    """`best_f1_threshold` of every label, over the records of which it is known (None: all)."""
+    """`best_f1_threshold` of every label, over the records of which it is known (None: all).
+
+    A label with fewer than ten positives has the threshold `even`, the score of one half (0 of log odds, 0.5 of
+    probabilities): chosen by so few, a threshold may be anywhere.
+    """
     of = _members(labels, known)
-    return np.array([best_f1_threshold(labels[of[k], k], scores[of[k], k]) for k in range(labels.shape[1])])
+    return np.array(
+        [
+            best_f1_threshold(labels[rows, k], scores[rows, k]) if labels[rows, k].sum() >= LEAST_POSITIVES else even
+            for k, rows in enumerate(of)
+        ]
+    )
 
 
 def patient_weights(

@@ -125,7 +125,7 @@ def _curves(
 ) -> None:
     """A curve a label, a dot at its threshold, and its figure in the legend."""
     valid, scores = predictions.valid_scores[0], predictions.test_scores[0]
-    thresholds = best_f1_thresholds(predictions.valid_labels, valid, predictions.valid_known)
+    thresholds = best_f1_thresholds(predictions.valid_labels, valid, predictions.valid_known, 0.5)
     for colour, k in _drawn(predictions):
         known = predictions.test_known[:, k]
         labels, chance = predictions.test_labels[known, k], scores[known, k]

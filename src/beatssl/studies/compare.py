@@ -181,7 +181,7 @@ def _macro_draws(
     """Macro figures of every set of weights, as means over draws of labels."""
     each: list[dict[str, Float64[np.ndarray, " draw"]]] = []
     for valid, test in zip(predictions.valid_scores, predictions.test_scores, strict=True):
-        thresholds = best_f1_thresholds(predictions.valid_labels, valid, predictions.valid_known)
+        thresholds = best_f1_thresholds(predictions.valid_labels, valid, predictions.valid_known, 0.5)
         each.append(macro_figures(predictions.test_labels, test, thresholds, weights, predictions.test_known))
     return {kind: np.mean([one[kind] for one in each], axis=0) for kind in _MACROS}
 

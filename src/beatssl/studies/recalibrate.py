@@ -120,7 +120,7 @@ def _fit(classifier: EcgClassifier, records: ScoredRecords, enough: np.ndarray) 
     fitted = fit_temperatures(records.labels, records.log_odds, records.known)
     temperatures = np.where(enough, fitted, before[0])
     chance = chances(records.log_odds, temperatures)
-    thresholds = np.where(enough, best_f1_thresholds(records.labels, chance, records.known), before[1])
+    thresholds = np.where(enough, best_f1_thresholds(records.labels, chance, records.known, 0.5), before[1])
     classifier.decide(temperatures, thresholds)
     lines: dict[str, LabelRecalibration] = {}
     for k, name in enumerate(classifier.labels):

@@ -178,7 +178,10 @@ class Chosen:
 
 
 def choose(group: Cohort, scores: Scores) -> Chosen:
-    """Temperatures that make probabilities of the scores, and thresholds of the greatest F1, on the validation fold."""
+    """Temperatures that make probabilities of the scores, and thresholds of the greatest F1, on the validation fold.
+
+    A label with fewer than ten positives there has the threshold 0, a probability of one half.
+    """
     labels, own, known = group.labels[group.valid], scores[group.valid], group.known[group.valid]
     return Chosen(fit_temperatures(labels, own, known), best_f1_thresholds(labels, own, known))
 
