@@ -23,6 +23,7 @@ WHOLE_S = 15.0
 
 _WINDOW_S, _MARGIN_S = 10.0, 5.0
 _MOST_WINDOWS = 30
+_BATCH_WINDOWS = 32
 _BEAT_BINS = 4
 
 TEXTS = {code: one.name for code, one in statements().items()} | {
@@ -60,15 +61,28 @@ class Recorded(NamedTuple):
         return takes.apply(self.mv, self.leads, self.fs_hz, self.already_filtered)
 
 
-def diagnose(classifier: EcgClassifier, record: Recorded) -> Diagnoses:
-    """Calibrated probabilities of every label: of a long record from the mean log odds of up to 30 windows of 10 s,
-    evenly spread."""
-    measured = _measured(record)
+def diagnose(classifier: EcgClassifier, records: Sequence[Recorded]) -> list[Diagnoses]:
+    """Calibrated probabilities of every label, for each record: of a long one from the mean log odds of up to 30
+    windows of 10 s, evenly spread. Windows of one length go through the classifier together."""
+    measured = [_measured(record) for record in records]
+    windows = [
+        list(_windows(classifier.preparation, record)) if there.any() else []
+        for record, there in zip(records, measured, strict=True)
+    ]
+    of_windows = iter(_log_odds(classifier, [window for of_record in windows for window in of_record]))
+    return [
+        _diagnosed(classifier, there, [next(of_windows) for _ in of_record])
+        for there, of_record in zip(measured, windows, strict=True)
+    ]
+
+
+def _diagnosed(
+    classifier: EcgClassifier, measured: Bool[np.ndarray, "12"], log_odds: Sequence[Float64[np.ndarray, " label"]]
+) -> Diagnoses:
     missing = tuple(name for name, there in zip(LEADS, measured, strict=True) if not there)
     basis = _trained_on(classifier.provenance)
     if not measured.any():
         return Diagnoses((), "no lead of the twelve by name, and the classifier knows no others", basis, missing, 0)
-    log_odds = [_log_odds(classifier, window) for window in _windows(classifier.preparation, record)]
     if not log_odds:
         return Diagnoses((), "no lead of the twelve is measured for ten seconds", basis, missing, 0)
     mean = np.mean(log_odds, axis=0)
@@ -113,8 +127,20 @@ def embed_record(encoder: BeatEncoder, record: Recorded, beat_s: Float64[np.ndar
 
 
 @torch.inference_mode()
-def _log_odds(classifier: EcgClassifier, window: Float32[np.ndarray, "12 time"]) -> Float64[np.ndarray, " label"]:
-    return classifier(*classifier.on_device(window[None]))[0].double().cpu().numpy()
+def _log_odds(
+    classifier: EcgClassifier, windows: Sequence[Float32[np.ndarray, "12 _time"]]
+) -> list[Float64[np.ndarray, " label"]]:
+    """Log odds of prepared windows, those of one length together."""
+    of_length: dict[int, list[int]] = {}
+    for number, window in enumerate(windows):
+        of_length.setdefault(window.shape[1], []).append(number)
+    found: dict[int, Float64[np.ndarray, " label"]] = {}
+    for numbers in of_length.values():
+        for start in range(0, len(numbers), _BATCH_WINDOWS):
+            some = numbers[start : start + _BATCH_WINDOWS]
+            ready = classifier.on_device(np.stack([windows[number] for number in some]))
+            found |= dict(zip(some, classifier(*ready).double().cpu().numpy(), strict=True))
+    return [found[number] for number in range(len(windows))]
 
 
 def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:

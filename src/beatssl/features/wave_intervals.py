@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from beatssl.beats.decoding.wave_decoding import Waves
 from beatssl.beats.global_beats import SAME_WAVE_S, GlobalBeats, global_beats
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features import intervals
@@ -15,6 +16,7 @@ from beatssl.features.definition import Definition
 from beatssl.features.vcg_loop import frontal_axis_deg
 from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.signals.matching import match_times
+from beatssl.signals.waves import WAVE_CLASSES
 
 _OF_BEATS = (
     "p_duration_ms", "pr_interval_ms", "qrs_duration_ms", "qt_interval_ms", "qtc_bazett_ms", "qtc_fridericia_ms",
@@ -128,13 +130,13 @@ def wave_intervals(
 
 
 def measure_waves(
-    waves: pd.DataFrame,
+    waves: pd.DataFrame | Waves,
     ecg_mv: Float32[np.ndarray, "lead time"] | None = None,
     leads: Sequence[str] = LEADS,
     fs_hz: float = 100.0,
     beats_s: Float64[np.ndarray, " some_beat"] | None = None,
 ) -> WaveMeasures:
-    """Boundaries and areas of every beat; arguments as those of `wave_intervals`.
+    """Boundaries and areas of every beat; arguments as those of `wave_intervals`, the waves as arrays too.
 
     `beats_s`: R times of the beats that count, found by other means; a beat of the waves counts that is the nearest one
     to any of them and within 150 ms. None: those that at least half of the leads with QRS complexes have.
@@ -190,11 +192,16 @@ class _Marks(NamedTuple):
     offset_s: Float64[np.ndarray, " wave"]
 
     @classmethod
-    def of(cls, waves: pd.DataFrame) -> "_Marks":
-        onset, peak, offset = (waves[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
+    def of(cls, waves: pd.DataFrame | Waves) -> "_Marks":
+        if isinstance(waves, Waves):
+            onset, peak, offset = waves.onset_s, waves.peak_s, waves.offset_s
+            lead = np.unique(waves.lead, return_inverse=True)[1]
+            wave = np.array(WAVE_CLASSES)[waves.kind]
+        else:
+            onset, peak, offset = (waves[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
+            lead, wave = pd.factorize(waves["lead"])[0], waves["wave"].to_numpy(str)
         middle = np.where(np.isfinite(peak), peak, (np.fmax(onset, offset) + np.fmin(onset, offset)) / 2)
-        marks = cls(pd.factorize(waves["lead"])[0], waves["wave"].to_numpy(str), onset, middle, offset)
-        return marks.where(np.isfinite(middle))
+        return cls(lead, wave, onset, middle, offset).where(np.isfinite(middle))
 
     def where(self, which: Bool[np.ndarray, " wave"]) -> "_Marks":
         return _Marks(*(column[which] for column in self))

@@ -16,7 +16,7 @@ from beatssl.inference.decimation import Decimation
 from beatssl.inference.input_checks import Check, check_finite, check_form
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
-from beatssl.inference.sliding_windows import WINDOW_S, blended
+from beatssl.inference.sliding_windows import WINDOW_S, Join, blended
 from beatssl.inference.tensor_checks import check_shape, check_tensors
 from beatssl.models.config import DecoderConfig
 from beatssl.models.decoder import WaveDecoder
@@ -188,10 +188,39 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         the record, is another than the segmenter's; its leads may be any. RecordError where shape and names do not fit
         together.
         """
+        return self.of_prepared_batch(ecg_mv[None], [leads], preparation, window_s)[0]
+
+    @torch.inference_mode()
+    def of_prepared_batch(
+        self,
+        ecg_mv: Float32[np.ndarray, "record lead time"],
+        leads: Sequence[Sequence[str]],
+        preparation: Preparation,
+        window_s: float = WINDOW_S,
+    ) -> Float32[np.ndarray, "record lead 4 time"]:
+        """As `of_prepared`, of records of one length, with the leads of each."""
         self.check_preparation(preparation, "the record")
-        check_form(ecg_mv[None], leads, preparation.fs_hz)
-        slot = slots(leads)
-        windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
+        for one, names in zip(ecg_mv, leads, strict=True):
+            check_form(one[None], names, preparation.fs_hz)
+        slot = np.stack([slots(names) for names in leads])
+        windows, joined = blended(ecg_mv.shape[2], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
+        if len(windows) == 1:
+            starts = range(0, len(ecg_mv), _BATCH_WINDOWS)
+            parts = [slice(start, start + _BATCH_WINDOWS) for start in starts]
+            return np.concatenate([self.of_batch(ecg_mv[part], slot[part], preparation) for part in parts])
+        return np.stack(
+            [self._of_windows(one, own, windows, joined, preparation) for one, own in zip(ecg_mv, slot, strict=True)]
+        )
+
+    def _of_windows(
+        self,
+        ecg_mv: Float32[np.ndarray, "lead time"],
+        slot: Int[np.ndarray, " lead"],
+        windows: Sequence[slice],
+        joined: Join,
+        preparation: Preparation,
+    ) -> Float32[np.ndarray, "lead 4 time"]:
+        """One long record, in windows that blend."""
         parts = [
             self.of_batch(
                 np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
