@@ -33,6 +33,7 @@ from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.device import torch_device
 from beatssl.inference.device_name import Device
 from beatssl.inference.encoder import BeatEncoder
+from beatssl.inference.folding import folded
 from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.arrays import record_from_array
@@ -74,6 +75,10 @@ class EcgModel:
         self.segmenter = segmenter.to(self.device)
         self.classifier = classifier.to(self.device)
         self._encoder = encoder
+        # On a GPU the folded weights would be rounded to bfloat16 otherwise than those that were trained.
+        on_cpu = self.device.type == "cpu"
+        self._fast_segmenter = folded(self.segmenter) if on_cpu else self.segmenter
+        self._fast_classifier = folded(self.classifier) if on_cpu else self.classifier
 
     @cached_property
     def encoder(self) -> BeatEncoder:
@@ -119,7 +124,7 @@ class EcgModel:
         ]
         with_beats = [number for number, one in enumerate(found) if len(one.beats)]
         diagnosed = dict(
-            zip(with_beats, diagnose(self.classifier, [ready[number] for number in with_beats]), strict=True)
+            zip(with_beats, diagnose(self._fast_classifier, [ready[number] for number in with_beats]), strict=True)
         )
         out: list[Analysis] = []
         for number, (one, recorded) in enumerate(zip(found, ready, strict=True)):
@@ -133,11 +138,11 @@ class EcgModel:
         """Waves and beats of all records; the pieces of a long one follow one another."""
         begun: list[_Begun] = [_Begun.of(record, filtered) for record in records]
         short = [number for number, one in enumerate(begun) if len(one.stretches) == 1]
-        alone = examine(self.segmenter, [begun[number].stretches[0] for number in short])
+        alone = examine(self._fast_segmenter, [begun[number].stretches[0] for number in short])
         parts = {number: [part] for number, part in zip(short, alone, strict=True)}
         for number, one in enumerate(begun):
             if number not in parts:
-                parts[number] = [part for piece in one.stretches for part in examine(self.segmenter, [piece])]
+                parts[number] = [part for piece in one.stretches for part in examine(self._fast_segmenter, [piece])]
         return [_Found.of(one, parts[number]) for number, one in enumerate(begun)]
 
     def _analysis(self, one: "_Found", diagnoses: Diagnoses, embedded: Embeddings | None, filtered: bool) -> Analysis:

@@ -26,7 +26,8 @@ from beatssl.signals.preparation import Preparation, as_batch
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.manifest import differences
 
-_BATCH_WINDOWS = 16
+_LEAD_SECONDS_AT_ONCE = 480.0
+"""Of windows that go through the network together: what it makes of more no longer fits the processor's cache."""
 
 WAVE_TIMES = ("onset_s", "peak_s", "offset_s")
 """Columns of tables of waves, in seconds."""
@@ -205,8 +206,8 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         slot = np.stack([slots(names) for names in leads])
         windows, joined = blended(ecg_mv.shape[2], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
         if len(windows) == 1:
-            starts = range(0, len(ecg_mv), _BATCH_WINDOWS)
-            parts = [slice(start, start + _BATCH_WINDOWS) for start in starts]
+            at_once = self._at_once(*ecg_mv.shape[1:])
+            parts = [slice(start, start + at_once) for start in range(0, len(ecg_mv), at_once)]
             return np.concatenate([self.of_batch(ecg_mv[part], slot[part], preparation) for part in parts])
         return np.stack(
             [self._of_windows(one, own, windows, joined, preparation) for one, own in zip(ecg_mv, slot, strict=True)]
@@ -221,15 +222,19 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         preparation: Preparation,
     ) -> Float32[np.ndarray, "lead 4 time"]:
         """One long record, in windows that blend."""
+        at_once = self._at_once(len(ecg_mv), windows[0].stop - windows[0].start)
         parts = [
             self.of_batch(
-                np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
-                np.broadcast_to(slot, (len(windows[start : start + _BATCH_WINDOWS]), len(slot))),
+                np.stack([ecg_mv[:, part] for part in windows[start : start + at_once]]),
+                np.broadcast_to(slot, (len(windows[start : start + at_once]), len(slot))),
                 preparation,
             )
-            for start in range(0, len(windows), _BATCH_WINDOWS)
+            for start in range(0, len(windows), at_once)
         ]
         return joined(np.concatenate(parts))
+
+    def _at_once(self, leads: int, samples: int) -> int:
+        return max(1, int(_LEAD_SECONDS_AT_ONCE * self.preparation.fs_hz / max(1, leads * samples)))
 
     @torch.inference_mode()
     def of_batch(
