@@ -239,7 +239,7 @@ def wfdb_name(record_id: str) -> str:
 
 
 def _write_part(
-    out: Path, job: Job, result: PartResult, waves: list[pd.DataFrame], intervals: list[pd.DataFrame]
+    out: Path, job: Job, result: PartResult, waves: "list[pd.DataFrame]", intervals: "list[pd.DataFrame]"
 ) -> None:
     final = part_folder(out, job.number)
     scratch = final.with_name(f"{final.name}.{os.getpid()}")

@@ -117,7 +117,7 @@ class WavesOfLeads:
     def __len__(self) -> int:
         return len(self.lead)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """A line a wave, as `EcgSegmenter.predict` gives them."""
         return pd.DataFrame(
             {
@@ -308,7 +308,7 @@ class Analysis:
 
         return document(self, waves, embeddings)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """A line a beat: time, RR, class and probabilities, boundaries over leads, and its intervals in ms."""
         from beatssl.analysis.output.document import beat_frame
 

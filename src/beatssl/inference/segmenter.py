@@ -131,7 +131,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         fs_hz: float,
         already_filtered: bool = False,
         check: Check = "error",
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Waves of one record of any length and any leads, those of no standard place too.
 
         The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
@@ -153,7 +153,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         fs_hz: float,
         already_filtered: bool = False,
         check: Check = "error",
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """As `predict`, several records of one length and the same leads; `record` is the number of each wave's."""
         ready = self.prepared(ecg_mv, leads, fs_hz, already_filtered, check)
         probability = np.stack([self.of_prepared(one, leads, self.takes) for one in ready])
@@ -264,7 +264,7 @@ def waves_of(
     ecg_mv: Float32[np.ndarray, "record lead time"],
     leads: Sequence[Sequence[str]],
     fs_hz: float,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of some records, all their leads decoded at once: `record` (its number), `lead` (its name), and the columns
     of `decode_waves`. `leads` are the names of each record's; a lead that is not measured has no wave."""
     count = probability.shape[1]

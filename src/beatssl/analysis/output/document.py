@@ -53,7 +53,7 @@ def document(a: Analysis, waves: bool, embeddings: bool) -> dict[str, Any]:
     return out
 
 
-def beat_frame(a: Analysis) -> pd.DataFrame:
+def beat_frame(a: Analysis) -> "pd.DataFrame":
     """A line a beat; NaN where a boundary was not found."""
     beats = a.beats
     columns: dict[str, Any] = {"time_s": beats.time_s, "rr_s": beats.rr_s, "class": list(beats.labels)}

@@ -42,7 +42,7 @@ def decode_waves(
     probability: Float32[np.ndarray, "lead 4 time"],
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
