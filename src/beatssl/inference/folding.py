@@ -18,9 +18,12 @@ def folded(module: Module) -> Module:
     if module.training:
         raise ValueError("a network in training mode cannot be folded; call eval() first")
     out = copy.copy(module)
-    out._modules = {name: None if child is None else folded(child) for name, child in module._modules.items()}
+    out.__dict__["_modules"] = {}
+    for name, child in module.named_children():
+        out.add_module(name, folded(child))
     if isinstance(module, nn.Sequential):
-        for (name, layer), (after, norm) in pairwise(module._modules.items()):
+        for (name, layer), (after, norm) in pairwise(module.named_children()):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                out._modules[name], out._modules[after] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+                out.add_module(name, fuse_conv_bn_eval(layer, norm))
+                out.add_module(after, nn.Identity())
     return out

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from beatssl._version import __version__
 from beatssl.files import sha256_of, write_json
@@ -204,7 +205,8 @@ class SavedModel(nn.Module):
         path = folder / CONFIG
         contents = read_config(path, cls.kind)
         try:
-            model = cls.build(contents)
+            with _Unfilled():
+                model = cls.build(contents)
         except ValidationError as error:
             raise CheckpointError(f"{path} says what this version of beatssl does not know: {error}") from error
         _fill(model.weights(), folder / WEIGHTS, contents, cls.renamed)
@@ -299,6 +301,20 @@ def _fill(module: nn.Module, path: Path, contents: Contents, renamed: dict[str, 
             f"{CONFIG} states {contents.weights_sha256[:12]}…); copy both again from their source"
         )
     module.load_state_dict(found)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Within it weights are not drawn at random: they come from a file, and drawing them takes longer than reading."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return given.get("tensor", *args[:1])
+        return func(*args, **given)
 
 
 def _readable(preparation: Preparation, leads: int) -> dict[str, Any]:
