@@ -77,8 +77,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
-    for package in verb.puts_off:
-        _put_off(package)
     gc.disable()  # what importing makes stays: to look through it again and again takes a tenth of the time
     import tyro
 
@@ -92,6 +90,8 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
         result = tyro.cli(parsed, config=(tyro.conf.PositionalRequiredArgs,), **options)
     else:
         config = _config(name, parsed, options)
+        for package in verb.puts_off:
+            _put_off(package)
         function = _function(verb)
         gc.enable()
         result = function(config)
