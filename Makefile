@@ -54,6 +54,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl --overwrite
+	$(BIN)/beatssl bench analyze --out results/bench-analyze.json --overwrite
 	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json --overwrite
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite

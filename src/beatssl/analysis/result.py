@@ -252,6 +252,25 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarRecord:
+    """A record of an index that looks like this one."""
+
+    record_id: str
+    similarity: float
+    """Cosine of the two embeddings: 1 alike, 0 unrelated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Look-alikes from an index of embeddings, the most alike first."""
+
+    records: tuple[SimilarRecord, ...] | None = None
+    """None: nothing was looked for."""
+    reason: str = "no index given"
+    """Why nothing was looked for; "" where it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelUsed:
     """Weights that took part."""
 
@@ -290,6 +309,8 @@ class Analysis:
     provenance: Provenance
     embeddings: Embeddings | None = None
     """None unless asked for; by default those of records up to a minute."""
+    similar: Similar = field(default_factory=Similar)
+    """Records that look alike; none without an index."""
     use: str = USE
     signal: Record | None = field(default=None, repr=False, compare=False)
     """The record itself, for `plot` and `save_annotations`."""

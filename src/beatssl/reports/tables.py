@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
+from beatssl.reports.analyze_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -202,38 +203,6 @@ def _step(f: Json) -> str:
     return f"{f['ratio']:.2f} times; loading and views {f['loading_and_views_share']:.1%} of a step"
 
 
-def _one_file(f: Json) -> str:
-    return f"{f['import_s']:.2f} / {f['load_s']:.1f} / {f['command_s']:.1f} s ({f['torch_import_s']:.1f} s of it torch)"
-
-
-def _one_record(f: Json) -> str:
-    return f"{f['record_ms']:.0f} / {f['record_with_embeddings_ms']:.0f} ms"
-
-
-def _folder(f: Json) -> str:
-    return (
-        f"{f['folder_files_per_s']:.0f} files/s of {f['folder_files']:,} on {f['folder_workers']} cores, "
-        f"{f['folder_memory_gb']:.2f} GB (load before: {f['load_before']:.1f})"
-    )
-
-
-def _long(f: Json) -> str:
-    return f"{f['long_s']:.0f} s, {f['long_memory_gb']:.2f} GB, {f['long_hours']:g} h"
-
-
-def _tool(name: str) -> Callable[[Json], str]:
-    def show(f: Json) -> str:
-        found = next(tool for tool in f["tools"] if tool["tool"] == name)
-        what = "not measured" if found["record_ms"] is None else f"{found['record_ms']:.0f} ms"
-        return f"{what}: {found['note'] or found['gives']}"
-
-    return show
-
-
-_TOOLS = (
-    "beatssl", "NeuroKit2 ecg_delineate (dwt)", "NeuroKit2 ecg_process", "sleepecg detect_heartbeats",
-    "torch_ecg xqrs_detect",
-)  # fmt: skip
 _WAVE_ROWS = (
     ("sample F1 of P / QRS / T / mean", _sample_f1),
     ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
@@ -384,13 +353,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     ),
     (
         "bench-analyze.json", "a 10-s record of twelve leads, 500 Hz", "bench analyze",
-        (
-            ("import beatssl / load() after torch / analyze FILE --json", _one_file),
-            ("one record on one core, without / with embeddings", _one_record),
-            ("analyze FOLDER --json", _folder),
-            ("one lead at 250 Hz on one core", _long),
-            *((f"{name}, one core", _tool(name)) for name in _TOOLS),
-        ),
+        ANALYZE_ROWS,
     ),
     (
         "bench-step.json", "a training step", "bench step STORE",

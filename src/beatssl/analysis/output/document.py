@@ -48,6 +48,7 @@ def document(a: Analysis, waves: bool, embeddings: bool) -> dict[str, Any]:
         "beats": _lines(_beat_columns(a.beats)),
         "waves": _lines(_wave_columns(a)) if waves else None,
         "embeddings": to_json(a.embeddings) if embeddings else None,
+        "similar": to_json(a.similar),
         "provenance": to_json(a.provenance),
     }  # fmt: skip
     return out
