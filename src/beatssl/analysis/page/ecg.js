@@ -21,7 +21,7 @@
    view.at(x, y) -> {lead, timeS, mv, cell} or null, x and y in CSS pixels of the canvas; view.point(cell, timeS, mv) back.
    view.cells: [{lead, startS, stopS, left, width, top, zero, height}] in device pixels, of the last drawing.
    Hooks:  onclick({lead, timeS, mv, beat, wave, event})  a click or tap on a lead; `beat` and `wave` there, or null
-           ondraw(context, view)                  after each drawing, to draw more on top (device pixels)
+           overlays.push((context, view) => …)    after each drawing, to draw more on top (device pixels)
            onmove(startS)                         after show() or a key has moved the paper
    Colours and font come from CSS properties of the canvas: --paper, --minor, --major, --trace, --ink, --P, --QRS, --T,
    --N, --S, --V, --F. A millimetre is a whole number of device pixels, the same in both directions. */
@@ -41,7 +41,7 @@ class EcgView {
     this.context = canvas.getContext("2d");
     Object.assign(this, {
       source: null, beats: [], waves: {}, layout: "3x4", speed: 25, gain: 10, startS: 0, hidden: new Set(),
-      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, cells: [], onclick: null, ondraw: null, onmove: null,
+      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, cells: [], overlays: [], onclick: null, onmove: null,
     });
     this.set(options);
     this.observer = new ResizeObserver(() => this.draw());
@@ -210,7 +210,7 @@ class EcgView {
     }
     if (this.showBeats) this.drawBeats();
     this.drawTimes();
-    if (this.ondraw) this.ondraw(this.context, this);
+    for (const overlay of this.overlays) overlay(this.context, this);
   }
 
   drawPaper() {
