@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from beatssl._version import __version__
 from beatssl.analysis.assembly import beats_of, flags_of, notes_of, quality_of
-from beatssl.analysis.diagnoses import Recorded, diagnose, embed_record, no_diagnoses
+from beatssl.analysis.diagnoses import Recorded, diagnose, embed_record, no_diagnoses, without_leads
 from beatssl.analysis.examine import COARSE, Examined, examine, joined_waves
 from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
@@ -78,6 +78,7 @@ class EcgModel:
         fs_hz: float | None = None,
         unit: str | None = None,
         embeddings: bool | None = None,
+        without_leads: bool = False,
         already_filtered: bool = False,
     ) -> Analysis:
         """Everything that is found of one record: 2 s to 48 h, 50 Hz at least, any leads from one on.
@@ -88,6 +89,7 @@ class EcgModel:
             fs_hz: sampling rate of an array, or of a file that states none.
             unit: of an array (default mV), or of a file that states none.
             embeddings: whether to embed record and beats; None: of records up to a minute.
+            without_leads: whether to see how each probability changes without each lead; pages show it.
             already_filtered: the record comes from a store.
 
         Raises RecordError, a ValueError, with its `reason`, for what cannot be an ECG: under two seconds, nothing
@@ -95,9 +97,9 @@ class EcgModel:
         """
         record = _checked(_record(what, leads, fs_hz, unit))
         with torch.inference_mode():
-            return self._of_record(record, embeddings, already_filtered)
+            return self._of_record(record, embeddings, without_leads, already_filtered)
 
-    def _of_record(self, record: Record, embeddings: bool | None, filtered: bool) -> Analysis:
+    def _of_record(self, record: Record, embeddings: bool | None, without: bool, filtered: bool) -> Analysis:
         recorded_mv, fs_hz = without_constant(record.ecg_mv), record.fs_hz
         there = present_leads(recorded_mv)
         leads = [name if some else "" for name, some in zip(canonical_leads(record.leads), there, strict=True)]
@@ -130,6 +132,7 @@ class EcgModel:
             flags=flags_of(record, recorded_mv, parts, beats, quality),
             provenance=self._provenance(record, usable, embedded is not None, filtered),
             embeddings=embedded,
+            without_leads=without_leads(self.classifier, ready) if without and diagnoses.statements else None,
             signal=record,
         )  # fmt: skip
 

@@ -215,6 +215,17 @@ class Diagnoses:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutLeads:
+    """What the probabilities rest on: how each changes where one lead is hidden from the classifier."""
+
+    leads: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the statements."""
+    change: Float32[np.ndarray, "lead statement"]
+    """Probability without the lead, less that with all."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeadQuality:
     """How good one lead is."""
 
@@ -290,6 +301,8 @@ class Analysis:
     provenance: Provenance
     embeddings: Embeddings | None = None
     """None unless asked for; by default those of records up to a minute."""
+    without_leads: WithoutLeads | None = None
+    """None unless asked for; for `to_html` and `to_pdf`."""
     use: str = USE
     signal: Record | None = field(default=None, repr=False, compare=False)
     """The record itself, for `plot` and `save_annotations`."""
@@ -325,3 +338,21 @@ class Analysis:
         from beatssl.analysis.output.annotations import save_annotations
 
         return save_annotations(self, Path(path), leads)
+
+    def to_html(self, path: Path | str | None = None) -> str:
+        """The whole result as one HTML page that needs no network, and is written to `path` where one is given.
+
+        Analyze with `without_leads=True` to see what each diagnosis rests on. Raises ValueError without the signal.
+        """
+        from beatssl.analysis.page.page import page
+
+        return page(self, None if path is None else Path(path))
+
+    def to_pdf(self, path: Path | str) -> None:
+        """Write an A4 sheet to scale (25 mm/s, 10 mm/mV) with intervals and diagnoses, and a second one of tables.
+
+        Raises ValueError without the signal.
+        """
+        from beatssl.analysis.page.pdf import write_pdf
+
+        write_pdf(self, Path(path))

@@ -13,8 +13,11 @@ from beatssl.signals.waves import WAVE_CLASSES
 SHOWN_S = 10.0
 """How much is drawn."""
 
-_MARGIN_S = 2.0  # about it, for the filter
-_BAND_HZ = (0.5, 80.0)
+MARGIN_S = 2.0
+"""About what is drawn, for the filter."""
+
+BAND_HZ = (0.5, 80.0)
+"""Of the signal as it is drawn."""
 
 
 def picture(a: Analysis, start_s: float) -> str:
@@ -29,15 +32,15 @@ def picture(a: Analysis, start_s: float) -> str:
     if not 0 <= start_s < record.duration_s:
         raise ValueError(f"start_s={start_s:g}: the record lasts {record.duration_s:g} s; pass a start within it")
     fs_hz = record.fs_hz
-    first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
-    part_mv = record.ecg_mv[:, first : round((start_s + SHOWN_S + _MARGIN_S) * fs_hz)]
+    first = round(max(start_s - MARGIN_S, 0) * fs_hz)
+    part_mv = record.ecg_mv[:, first : round((start_s + SHOWN_S + MARGIN_S) * fs_hz)]
     names = list(canonical_leads(record.leads))
     shown_as = {name: name for name in names}
     title = a.record.id
     if not any(name in LEADS for name in names):
         title, shown_as[names[0]] = f"{title}: lead {names[0]}", "II"
     drawn = [shown_as[name] for name in names]
-    filtered = bandpass(without_constant(part_mv), fs_hz, *_BAND_HZ)
+    filtered = bandpass(without_constant(part_mv), fs_hz, *BAND_HZ)
     begin = round(start_s * fs_hz) - first
     twelve = to_twelve(filtered[:, begin : begin + round(SHOWN_S * fs_hz)], drawn)
     rhythm = next((name for name in ("II", *LEADS) if np.isfinite(twelve[LEADS.index(name)]).any()), "II")

@@ -6,13 +6,15 @@
      leads      names, of which the layouts take what they know; EcgView.twelve are the canonical ones
      rangeMv    {lead: [lowest, highest]} in mV, for the height of rows; without it rows hold -1 to 1.5 mV
      read       gives {values, startS, stepS} (mV, NaN where not measured), or {min, max, startS, stepS} (an envelope, a
-                pair every stepS seconds), or null while it loads: the view then shows "loading" there, and draws again
-                when the source calls source.onload(), which the view sets. `pixels` is the width in device pixels.
+                pair every stepS seconds), or a list of such one after another, or null while it loads: the view then
+                shows "loading" there, and draws again when the source calls source.onload(), which the view sets.
+                `pixels` is the width in device pixels.
    beats   [{timeS, label}] in order of time; label "N", "S", "V", "F" or ""
    waves   {lead: [{kind: "P" | "QRS" | "T", onsetS, offsetS}]} in order of onset
    layout  "3x4" (three rows of four columns), "6x2", both with a rhythm strip, "12x1" (a row for each lead, all leads),
            or {rows: [["I", "aVR", …], …], rhythm: "II" | null}
    speed   mm/s, any number above 0; gain: mm/mV
+   mostRowsMm  height that the rows together may take; null: what their leads' ranges need
    startS  the left end of the paper; show(startS) moves it
    hidden  Set of leads that are not drawn (12x1 closes up); showWaves, showBeats: booleans
 
@@ -41,7 +43,7 @@ class EcgView {
     this.context = canvas.getContext("2d");
     Object.assign(this, {
       source: null, beats: [], waves: {}, layout: "3x4", speed: 25, gain: 10, startS: 0, hidden: new Set(),
-      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, cells: [], overlays: [], onclick: null, onmove: null,
+      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, mostRowsMm: null, cells: [], overlays: [], onclick: null, onmove: null,
     });
     this.set(options);
     this.observer = new ResizeObserver(() => this.draw());
@@ -110,12 +112,13 @@ class EcgView {
     strips.forEach((leads, row) => {
       const [low, high] = this.rangeOf(leads);
       const zero = 5 * Math.ceil((2 + high * this.gain) / 5);
-      const height = 5 * Math.ceil((zero + 2 - low * this.gain) / 5);
+      const wanted = 5 * Math.ceil((zero + 2 - low * this.gain) / 5);
+      const height = Math.min(wanted, 5 * Math.floor((this.mostRowsMm || 1e6) / strips.length / 5));
       const each = this.shownS / leads.length;
       leads.forEach((lead, column) => cells.push({
         lead, startS: this.startS + column * each, stopS: this.startS + (column + 1) * each,
         leftMm: EcgView.leftMm + column * each * this.speed, widthMm: each * this.speed,
-        topMm: top, heightMm: height, zeroMm: top + zero, first: column === 0,
+        topMm: top, heightMm: height, zeroMm: top + (height < wanted ? 5 * Math.round(height * 0.12) : zero), first: column === 0,
         strip: leads.length === 1 && (row === strips.length - 1 || row === 0),
       }));
       top += height;
@@ -248,11 +251,11 @@ class EcgView {
     const {context, mm} = this;
     context.save();
     context.beginPath();
-    context.rect(cell.left, cell.top - 2 * mm, cell.width, cell.height + 4 * mm);
+    context.rect(cell.left, 0, cell.width, this.canvas.height);
     context.clip();
     const missing = !this.source.leads.includes(cell.lead) || this.hidden.has(cell.lead);
     const part = missing ? null : this.source.read(cell.lead, cell.startS, cell.stopS, cell.width);
-    if (part) this.drawTrace(cell, part);
+    for (const one of part ? [part].flat() : []) this.drawTrace(cell, one);
     context.restore();
     this.text(cell.lead, cell.left + mm, cell.top + 3.6 * mm, 3.2, "ink", "bold");
     if (!part) this.text(missing ? "not recorded" : "loading …", cell.left + mm, cell.zero - mm, 3, "ink");
