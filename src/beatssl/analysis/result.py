@@ -348,11 +348,11 @@ class Analysis:
 
         return page(self, None if path is None else Path(path))
 
-    def to_pdf(self, path: Path | str) -> None:
-        """Write an A4 sheet to scale (25 mm/s, 10 mm/mV) with intervals and diagnoses, and a second one of tables.
+    def to_pdf(self, path: Path | str, start_s: float = 0.0) -> None:
+        """Write an A4 sheet of ten seconds from `start_s` to scale (25 mm/s, 10 mm/mV), and a second one of tables.
 
-        Raises ValueError without the signal.
+        Raises ValueError without the signal, and for a start beyond the record.
         """
         from beatssl.analysis.page.pdf import write_pdf
 
-        write_pdf(self, Path(path))
+        write_pdf(self, Path(path), start_s)

@@ -179,7 +179,7 @@ class Page {
   print() {
     const {view} = this;
     addEventListener("beforeprint", () => {
-      view.mostRowsMm = 128;
+      view.mostRowsMm = 120;
       view.render(12);
     });
     addEventListener("afterprint", () => {
