@@ -1,4 +1,4 @@
-"""An analysis as a PDF of two A4 sheets, drawn by matplotlib: the ECG to scale with what was measured, and the tables."""
+"""An analysis as a PDF of two A4 sheets, drawn by matplotlib: the ECG to scale with its measures, and the tables."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,16 @@ from matplotlib.ft2font import FT2Font
 from beatssl.analysis.output.picture import BAND_HZ, SHOWN_S, shown
 from beatssl.analysis.page.events import events
 from beatssl.analysis.page.tables import (
-    LEAST_TOP, OF_LEADS, about_lines, clock, lead_lines, measure_lines, rhythm_text, top_statements,
+    LEAST_TOP,
+    OF_LEADS,
+    about_lines,
+    clock,
+    hundredths,
+    lead_lines,
+    measure_lines,
+    probability_text,
+    rhythm_text,
+    top_statements,
 )  # fmt: skip
 from beatssl.analysis.result import Analysis
 from beatssl.drawing.ecg_paper import CLASS_COLOURS, MM_PER_MV, MM_PER_S, WAVE_COLOURS, Row, paper_rows
@@ -34,8 +43,7 @@ _PAPER_TOP_MM, _PAPER_BOTTOM_MM = 40.0, 200.0
 _TRACE, _INK, _SOFT, _MINOR, _MAJOR = "#1f2937", "#1b2330", "#566072", "#f6cfc8", "#e79d93"
 _FONT = "DejaVu Sans"
 _POINT_MM = 25.4 / 72
-_MOST_STATEMENTS, _MOST_LEADS, _MOST_EVENTS, _MOST_NOTES = 24, 16, 9, 4
-_ROWS_OF_NOTES = 9
+_MOST_STATEMENTS, _MOST_LEADS, _MOST_EVENTS = 24, 15, 9
 _FIRST = ("Heart rate", "PR interval", "QRS duration", "QT interval", "QTc, Bazett", "QTc, Fridericia", "P axis",
           "QRS axis", "T axis")  # fmt: skip
 
@@ -43,8 +51,8 @@ _FIRST = ("Heart rate", "PR interval", "QRS duration", "QT interval", "QTc, Baze
 def write_pdf(a: Analysis, path: Path, start_s: float = 0.0) -> None:
     """Write the PDF: on the first sheet ten seconds from `start_s` at 25 mm/s and 10 mm/mV, vectors all.
 
-    A character that the font does not hold is drawn as a replacement mark. Raises ValueError without the signal, and for
-    a start that lies beyond the record.
+    What the font does not hold is drawn as a replacement mark. Raises ValueError without the signal, and for a start
+    that lies beyond the record.
     """
     sheets = [_ecg_sheet(a, start_s), _table_sheet(a)]
     out = BytesIO()
@@ -158,7 +166,7 @@ def _heading(sheet: _Sheet, a: Analysis, title: str) -> None:
     for number, name in enumerate(_FIRST):
         sheet.text(_EDGE_MM + number * 31, 22.5, name, 2.4, _SOFT)
         sheet.text(_EDGE_MM + number * 31, 27, lines[name].value, 3.9, weight="bold")
-    above = [f"{one.text} {one.probability:.2f}" for one in top_statements(a) if one.above]
+    above = [f"{one.text} {probability_text(one.probability)}" for one in top_statements(a) if one.above]
     nothing = "none" if a.diagnoses.statements else f"not determinable, because {a.diagnoses.reason}"
     sheet.text(
         _EDGE_MM,
@@ -176,7 +184,7 @@ def _fitted(rows: Sequence[Row]) -> list[Row]:
     room = _PAPER_BOTTOM_MM - _PAPER_TOP_MM - 8
     wanted = sum(row.height_mm for row in rows)
     squeezed = min(1.0, room / wanted)
-    gap = min(6.0, (room - wanted * squeezed) / len(rows))
+    gap = min(9.0, (room - wanted * squeezed) / len(rows))
     top = _PAPER_TOP_MM + 5
     out: list[Row] = []
     for row in rows:
@@ -240,32 +248,31 @@ def _table_sheet(a: Analysis) -> _Sheet:
     """Measures, leads, statements, what they rest on, events, flags, and how it was made."""
     sheet = _Sheet()
     sheet.text(_EDGE_MM, 12, a.record.id, 3.6, weight="bold", most=90)
-    _titled(sheet, _EDGE_MM, 20, "Rate, intervals and axes", (46, 17, 14, 12), _measures(a))
-    leads = [("Lead", *OF_LEADS, "quality")]
+    measures = _titled(sheet, _EDGE_MM, 20, "Rate, intervals and axes", (44, 16, 13, 12), _measures(a))
+    heads = ("Lead", *OF_LEADS, "quality")
     score = {lead.lead: f"{lead.score:.2f}" for lead in a.quality.leads}
-    leads += [
-        (lead, *(value for value, _ in cells), score.get(lead, "")) for lead, cells in lead_lines(a)[:_MOST_LEADS]
-    ]
-    below = _titled(sheet, 108, 20, "ST, T, R and S by lead, mV", (14, 20, 13, 13, 13, 13), leads)
-    _events(sheet, a, 108, below + 5)
-    _statements(sheet, a)
-    y = 132.0
-    y = _without(sheet, a, y)
-    y = max(y, 168.0)
-    notes = [
-        *(f"Note: {flag.message}" for flag in a.flags[:_MOST_NOTES]),
-        *(f"Source: {note}" for note in a.provenance.notes[:_MOST_NOTES]),
-        f"beatssl {a.provenance.beatssl}; weights: "
-        + ", ".join(f"{one.kind} {one.name} {one.weights_sha256[:8]}" for one in a.provenance.models),
-        f"Diagnoses: calibrated probabilities, trained on {a.diagnoses.trained_on}; share: of the training records; AUROC: on "
-        "the test fold with twelve leads.",
-        "Spread: interquartile range over beats.",
-    ]
-    for note in notes[-_ROWS_OF_NOTES:]:
-        sheet.text(_EDGE_MM, y, note, 2.3, _SOFT, most=215)
-        y += 3.6
+    leads = [(lead, *(value for value, _ in cells), score.get(lead, "")) for lead, cells in lead_lines(a)[:_MOST_LEADS]]
+    below = _titled(sheet, 102, 20, "ST, T, R and S by lead, mV", (12, 21, 12, 12, 12, 14), [heads, *leads])
+    below = _events(sheet, a, 102, below + 3)
+    below = max(measures, below, _statements(sheet, a, 191))
+    below = _without(sheet, a, below + 7)
+    _notes(sheet, a, below + 6)
     sheet.text(_EDGE_MM, HEIGHT_MM - 5, a.use, 2.8, weight="bold")
     return sheet
+
+
+def _notes(sheet: _Sheet, a: Analysis, y: float) -> None:
+    made_by = ", ".join(f"{one.kind} {one.name} {one.weights_sha256[:8]}" for one in a.provenance.models)
+    notes = [
+        f"beatssl {a.provenance.beatssl}; weights: {made_by}",
+        f"Statements: calibrated probabilities (p), trained on {a.diagnoses.trained_on}; share of the training records "
+        "that have one; AUROC on the test fold with twelve leads. Spread: interquartile range over beats.",
+        *(f"Note: {flag.message}" for flag in a.flags),
+        *(f"Source: {note}" for note in a.provenance.notes),
+    ]
+    for note in notes[: max(2, int((HEIGHT_MM - 9 - y) / 3.6))]:
+        sheet.text(_EDGE_MM, y, note, 2.3, _SOFT, most=215)
+        y += 3.6
 
 
 def _titled(
@@ -284,38 +291,37 @@ def _measures(a: Analysis) -> list[tuple[str, ...]]:
     return rows
 
 
-def _statements(sheet: _Sheet, a: Analysis) -> None:
-    x = 205.0
-    rows = [("Statement", "p", "threshold", "share", "AUROC")]
-    for one in top_statements(a)[:_MOST_STATEMENTS]:
+def _statements(sheet: _Sheet, a: Analysis, x: float) -> float:
+    if not a.diagnoses.statements:
+        return _titled(sheet, x, 20, "Statements", (0,), [("not determinable, because",), (a.diagnoses.reason,)])
+    rows: list[tuple[str, ...]] = [("Statement", "p", "threshold", "share", "AUROC")]
+    for one in top_statements(a, _MOST_STATEMENTS)[:_MOST_STATEMENTS]:
         share = f"{one.prevalence:.1%}" if one.prevalence is not None else "–"
         auroc = f"{one.auroc:.3f}" if one.auroc is not None else "–"
         text = f"{'• ' if one.above else ''}{one.text}"
-        rows.append((text, f"{one.probability:.2f}", f"{one.threshold:.2f}", share, auroc))
-    reason = f"not determinable, because {a.diagnoses.reason}"
-    if not a.diagnoses.statements:
-        rows = [(reason,)]
-    below = _titled(sheet, x, 20, "Statements (• above the threshold)", (40, 9, 12, 11, 11), rows)
+        rows.append((text, probability_text(one.probability), probability_text(one.threshold), share, auroc))
+    below = _titled(sheet, x, 20, "Statements (• above the threshold)", (47, 11, 16, 11, 12), rows)
     if a.diagnoses.leads_missing:
-        sheet.text(x, below + 2, f"Without {', '.join(a.diagnoses.leads_missing)}: less sure", 2.3, _SOFT, most=80)
+        sheet.text(x, below, f"Without {', '.join(a.diagnoses.leads_missing)}: less sure", 2.3, _SOFT, most=80)
+    return below
 
 
-def _events(sheet: _Sheet, a: Analysis, x: float, y: float) -> None:
-    found = [one for one in events(a) if one.kind in ("pause", "run", "V", "S", "F")]
+def _events(sheet: _Sheet, a: Analysis, x: float, y: float) -> float:
+    found = [one for one in events(a) if one.kind != "rate"]
     if a.record.duration_s <= SHOWN_S or not found:
-        return
-    rows = [("Events", ""), *((f"{clock(one.start_s)}   {one.text}",) for one in found[:_MOST_EVENTS])]
+        return y
+    rows = [("Events",), *((f"{clock(one.start_s)}   {one.text}",) for one in found[:_MOST_EVENTS])]
     if len(found) > _MOST_EVENTS:
         rows.append((f"and {len(found) - _MOST_EVENTS} more",))
-    sheet.table(x, y, (0, 0), rows, 2.4)
+    return sheet.table(x, y, (0,), rows, 2.4)
 
 
 def _without(sheet: _Sheet, a: Analysis, y: float) -> float:
     found = a.without_leads
     if found is None:
         return y
-    rows = [("Change without this lead, in hundredths", *found.leads)]
+    rows: list[tuple[str, ...]] = [("Change of the probability, in hundredths", *found.leads)]
     for one in top_statements(a)[:LEAST_TOP]:
         change = found.change[:, found.names.index(one.name)]
-        rows.append((one.text, *(f"{100 * value:+.0f}".replace("-", "−") for value in change.tolist())))
-    return _titled(sheet, _EDGE_MM, y, "Diagnoses with a lead left out", (62, *(13.0,) * len(found.leads)), rows)
+        rows.append((one.text, *(hundredths(value) for value in change.tolist())))
+    return _titled(sheet, _EDGE_MM, y, "Statements with a lead left out", (66, *(13.0,) * len(found.leads)), rows)
