@@ -46,8 +46,8 @@ def data_root() -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium; `make test` installs it where it may. Tests that need it are skipped without it."""
-    found = shutil.which("chromium")
+    """Debian's chromium or Chrome; `make test` installs the first where it may. Without it, what needs it is skipped."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         pytest.skip("no browser: install Debian's package chromium (make test does so for root)")
     with sync_playwright() as playwright:

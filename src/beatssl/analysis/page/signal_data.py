@@ -100,10 +100,10 @@ def _stretches(record: Record, leads: int, places_s: Sequence[float]) -> tuple[S
     kept = [(0.0, min(OPENING_S, record.duration_s, room_s))]
     room_s -= kept[0][1]
     for place_s in places_s:
-        if room_s < BEFORE_S + AFTER_S:
-            break
         start_s = float(np.floor(max(place_s - BEFORE_S, 0.0)))
-        stop_s = min(start_s + BEFORE_S + AFTER_S, record.duration_s)
+        stop_s = min(float(np.ceil(place_s + AFTER_S)), record.duration_s)
+        if stop_s - start_s > room_s:
+            break
         if not any(low <= start_s and stop_s <= high for low, high in kept):
             kept.append((start_s, stop_s))
             room_s -= stop_s - start_s
