@@ -47,8 +47,7 @@ class EcgView {
       cells: [], overlays: [], onclick: null, onmove: null,
     });
     this.set(options);
-    this.observer = new ResizeObserver(() => this.draw());
-    this.observer.observe(canvas.parentElement);
+    new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
     canvas.addEventListener("click", (event) => this.clicked(event));
   }
 
@@ -87,9 +86,7 @@ class EcgView {
     return {rows: rows.filter((row) => row.some(has)), rhythm: has("II") ? "II" : known[0]};
   }
 
-  get columnCount() {
-    return Math.max(1, ...this.rows.rows.map((row) => row.length));
-  }
+  get columnCount() { return Math.max(1, ...this.rows.rows.map((row) => row.length)); }
 
   /* Seconds of all columns together: what 250 mm hold, or the record where it is shorter. */
   get shownS() {
@@ -196,8 +193,7 @@ class EcgView {
   }
 
   render(fixed) {
-    cancelAnimationFrame(this.pending);
-    this.pending = 0;
+    this.pending = cancelAnimationFrame(this.pending);
     if (!this.source) return;
     const sheet = this.measure();
     this.resize(sheet, fixed);
