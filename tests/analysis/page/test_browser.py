@@ -243,10 +243,9 @@ def test_a_day_is_small_and_its_events_can_be_gone_to(day: Analysis, open_analys
     page.locator("#overview").click(position={"x": 300, "y": 20})
     assert 10000 < page.evaluate("page.view.startS") < 40000
     page.select_option("#speed", "1")
-    milliseconds = page.evaluate(
-        "(() => { page.view.render(); const t = performance.now(); page.view.render(); return performance.now() - t })()"
-    )
-    assert milliseconds < 250
+    page.evaluate("page.view.render()")
+    drawn_in = "(() => { const t = performance.now(); page.view.render(); return performance.now() - t })()"
+    assert page.evaluate(drawn_in) < 250
 
 
 def test_what_a_file_says_stays_text(twelve: Analysis, open_analysis: Open, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import beatssl
+from beatssl.analysis.output.picture import BAND_HZ
 from beatssl.analysis.page.pdf import LEFT_MM, drawable
 from beatssl.analysis.result import USE, Analysis, Flag
 from beatssl.records.record import Record
 from beatssl.records.synthetic import synthetic_record
+from beatssl.signals.filters import bandpass
 
 PAGE = re.compile(rb"/Type\s*/Page[^s]")
 _POINT_MM = 25.4 / 72
@@ -44,20 +46,18 @@ def test_the_same_analysis_gives_the_same_bytes(twelve: Analysis, tmp_path: Path
 
 
 def test_the_ecg_is_to_scale(twelve: Analysis, tmp_path: Path) -> None:
-    """A step of 1 mV at 4 s of lead II is 10 mm high and stands 100 mm from where time begins."""
+    """The longest line is the rhythm strip: ten seconds are 250 mm, and a millivolt is 10 mm."""
     assert twelve.signal is not None
-    mv = np.zeros_like(twelve.signal.ecg_mv)
-    mv[1, 2000:2100] = 1.0
-    flat = replace(twelve, signal=twelve.signal.replace(ecg_mv=mv), waves=twelve.waves)
-    flat.to_pdf(tmp_path / "a.pdf")
+    twelve.to_pdf(tmp_path / "a.pdf")
     text = drawn((tmp_path / "a.pdf").read_bytes())
-    points = np.array(re.findall(rb"^([\d.]+) ([\d.]+) [ml]$", text, re.M), np.float64) * _POINT_MM
-    x, y = points.T
-    near = (np.abs(x - LEFT_MM - 100) < 6) & (y > 15) & (y < 165)
-    strip = y[near & (y < 60)]
-    edge = x[near & (y > 60 - 40)][np.argmax(np.abs(np.diff(y[near & (y > 60 - 40)], prepend=0)))]
-    assert abs(edge - LEFT_MM - 100) < 5
-    assert strip.max() - strip.min() == pytest.approx(10, abs=1.5)  # the band-pass rounds its corners
+    lines = [
+        np.array(re.findall(rb"([\d.]+) ([\d.]+) [ml]", one), np.float64) * _POINT_MM
+        for one in re.findall(rb"(?:[\d.]+ [\d.]+ m\n)(?:[\d.]+ [\d.]+ l\n)+", text)
+    ]
+    x, y = max(lines, key=len).T
+    strip_mv = bandpass(twelve.signal.ecg_mv, 500.0, *BAND_HZ)[1]
+    assert (x.min(), x.max()) == (pytest.approx(LEFT_MM, abs=0.05), pytest.approx(LEFT_MM + 250, abs=0.1))
+    assert y.max() - y.min() == pytest.approx(10 * (strip_mv.max() - strip_mv.min()), abs=0.05)
 
 
 @pytest.mark.parametrize(
