@@ -216,7 +216,7 @@ def test_a_folder_gets_a_page_and_a_pdf_a_record_and_an_index(tmp_path: Path) ->
     index = (out / "index.html").read_text("utf-8")
     assert "<b>'" not in index
     assert "x &lt;b&gt;" in index
-    assert "photo.dcm" in index
+    assert "expected a DICOM file, found a JPEG picture" in index
     assert USE in index
     links = re.findall(r'href="([^"]+)"', index)
     assert links == [
