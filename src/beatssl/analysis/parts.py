@@ -72,9 +72,9 @@ class PartResult:
 def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     """All records of the files, whose ids differ (see `sources_at`), then of the stores, 50 at most to a job."""
     jobs: list[Job] = []
-    if files := [located(path).absolute() for path in paths if not is_store(path)]:
+    if files := [located(path) for path in paths if not is_store(path)]:
         sources = tuple(sources_at(reader_of(options), files))
-        jobs += [Job(number, files[0], sources=some) for number, some in enumerate(_groups(sources))]
+        jobs += [Job(number, files[0].absolute(), sources=some) for number, some in enumerate(_groups(sources))]
     for path in filter(is_store, paths):
         ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
         jobs += [Job(len(jobs) + k, path.absolute(), record_ids=some) for k, some in enumerate(_groups(ids))]

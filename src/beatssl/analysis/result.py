@@ -333,6 +333,12 @@ class Analysis:
 
         return picture(self, start_s)
 
+    def to_fhir(self) -> dict[str, Any]:
+        """Rate, intervals and axes as a FHIR R5 Observation, coded by LOINC; see `output.fhir`."""
+        from beatssl.analysis.output.fhir import observation
+
+        return observation(self)
+
     def save_annotations(self, path: Path | str, leads: Sequence[str] | None = None) -> tuple[Path, ...]:
         """Write the waves of every lead (or some) as WFDB annotations, and the beats; see `annotations`."""
         from beatssl.analysis.output.annotations import save_annotations
