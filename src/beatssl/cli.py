@@ -325,7 +325,7 @@ VERBS: dict[str, Verb] = {
         "the page is as it was, the same command begins again",
     ),
     "demo": Verb(
-        "a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
+        "a record analysed; a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
         "beatssl.demo.demo",
         "demo",
         "DemoConfig",

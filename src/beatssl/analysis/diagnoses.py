@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from beatssl.analysis.examine import COARSE, OPENING_S
-from beatssl.analysis.result import Diagnoses, Diagnosis, Embeddings
+from beatssl.analysis.result import Diagnoses, Diagnosis, Embeddings, WithoutLeads
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.models.roi import beat_windows, roi_project
@@ -24,6 +24,7 @@ WHOLE_S = 15.0
 _WINDOW_S, _MARGIN_S = 10.0, 5.0
 _MOST_WINDOWS = 30
 _BATCH_WINDOWS = 32
+_MOST_WITHOUT = 3  # windows of a long record that are looked at without a lead
 _BEAT_BINS = 4
 
 TEXTS = {code: one.name for code, one in statements().items()} | {
@@ -85,8 +86,7 @@ def _diagnosed(
         return Diagnoses((), "no lead of the twelve by name, and the classifier knows no others", basis, missing, 0)
     if not log_odds:
         return Diagnoses((), "no lead of the twelve is measured for ten seconds", basis, missing, 0)
-    mean = np.mean(log_odds, axis=0)
-    probability = 1 / (1 + np.exp(-mean / classifier.temperatures.double().cpu().numpy()))
+    probability = _calibrated(classifier, np.mean(log_odds, axis=0))
     figures: Mapping[str, Any] = classifier.provenance.get("figures", {}).get("per_class", {})
     statements = [
         Diagnosis(
@@ -102,6 +102,24 @@ def _diagnosed(
         )
     ]
     return Diagnoses(tuple(statements), "", basis, missing, len(log_odds))
+
+
+def without_leads(classifier: EcgClassifier, record: Recorded) -> WithoutLeads | None:
+    """How every probability changes where one lead is hidden from the classifier, for each lead of the twelve that is
+    known: one batch a window, of a long record in three windows. None where fewer than two are known."""
+    there = np.flatnonzero(_measured(record))
+    if len(there) < 2:
+        return None
+    log_odds: list[Float64[np.ndarray, "hidden label"]] = []
+    for window in _windows(classifier.preparation, record, _MOST_WITHOUT):
+        hidden = np.repeat(window[None], len(there) + 1, axis=0)
+        hidden[np.arange(1, len(hidden)), there] = np.nan
+        log_odds.append(np.stack(_log_odds(classifier, list(hidden))))
+    if not log_odds:
+        return None
+    probability = _calibrated(classifier, np.mean(log_odds, axis=0))
+    change = (probability[1:] - probability[0]).astype(np.float32)
+    return WithoutLeads(tuple(LEADS[at] for at in there.tolist()), tuple(classifier.labels), change)
 
 
 def no_diagnoses(classifier: EcgClassifier, leads: Sequence[str], reason: str) -> Diagnoses:
@@ -143,6 +161,12 @@ def _log_odds(
     return [found[number] for number in range(len(windows))]
 
 
+def _calibrated(
+    classifier: EcgClassifier, log_odds: Float64[np.ndarray, "*some label"]
+) -> Float64[np.ndarray, "*some label"]:
+    return 1 / (1 + np.exp(-log_odds / classifier.temperatures.double().cpu().numpy()))
+
+
 def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
     """Which of the twelve leads hold a sample, derived ones too."""
     some = np.isfinite(record.mv).any(axis=1)
@@ -150,13 +174,15 @@ def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
     return present_leads(to_twelve(flags, record.leads))
 
 
-def _windows(takes: Preparation, record: Recorded) -> Iterator[Float32[np.ndarray, "12 time"]]:
+def _windows(
+    takes: Preparation, record: Recorded, most: int = _MOST_WINDOWS
+) -> Iterator[Float32[np.ndarray, "12 time"]]:
     """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
     duration_s, fs_hz = record.duration_s, record.fs_hz
     if duration_s <= WHOLE_S:
         yield record.prepared(takes)
         return
-    count = min(_MOST_WINDOWS, int(duration_s / _WINDOW_S))
+    count = min(most, int(duration_s / _WINDOW_S))
     for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
         first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
         part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * fs_hz)]

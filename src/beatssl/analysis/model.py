@@ -1,7 +1,7 @@
 """`load()` and `EcgModel.analyze`: one call from a file or an array to everything that is found of a record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from beatssl._version import __version__
 from beatssl.analysis.assembly import beats_of, flags_of, notes_of, quality_of
 from beatssl.analysis.diagnoses import Recorded, diagnose, embed_record, no_diagnoses
+from beatssl.analysis.diagnoses import without_leads as of_fewer_leads
 from beatssl.analysis.examine import COARSE, Examined, Stretch, examine, joined_waves
 from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
@@ -93,6 +94,7 @@ class EcgModel:
         fs_hz: float | None = None,
         unit: str | None = None,
         embeddings: bool | None = None,
+        without_leads: bool = False,
         already_filtered: bool = False,
     ) -> Analysis:
         """Everything that is found of one record: 2 s to 48 h, 50 Hz at least, any leads from one on.
@@ -103,17 +105,22 @@ class EcgModel:
             fs_hz: sampling rate of an array, or of a file that states none.
             unit: of an array (default mV), or of a file that states none.
             embeddings: whether to embed record and beats; None: of records up to a minute.
+            without_leads: whether to see how each probability changes without each lead; pages show it.
             already_filtered: the record comes from a store.
 
         Raises RecordError, a ValueError, with its `reason`, for what cannot be an ECG: under two seconds, nothing
         measured, an amplitude of another unit, a rate that no QRS can be seen at. What is only doubtful is in `flags`.
         """
         record = checked(_record(what, leads, fs_hz, unit))
-        return self.analyze_records([record], embeddings, already_filtered)[0]
+        return self.analyze_records([record], embeddings, already_filtered, without_leads)[0]
 
     @torch.inference_mode()
     def analyze_records(
-        self, records: Sequence[Record], embeddings: bool | None = None, already_filtered: bool = False
+        self,
+        records: Sequence[Record],
+        embeddings: bool | None = None,
+        already_filtered: bool = False,
+        without_leads: bool = False,
     ) -> list[Analysis]:
         """As `analyze`, several records that `checked` has passed, those of one length and number of leads through the
         networks together: twice as fast for records of ten seconds. What is found differs by rounding alone."""
@@ -131,7 +138,10 @@ class EcgModel:
             diagnoses = diagnosed.get(number) or no_diagnoses(self.classifier, one.usable, "no heartbeat was found")
             wanted = one.record.duration_s <= EMBEDDED_S if embeddings is None else embeddings
             embedded = embed_record(self.encoder, recorded, one.beats.time_s) if wanted else None
-            out.append(self._analysis(one, diagnoses, embedded, already_filtered))
+            analysis = self._analysis(one, diagnoses, embedded, already_filtered)
+            if without_leads and diagnoses.statements:
+                analysis = replace(analysis, without_leads=of_fewer_leads(self._fast_classifier, recorded))
+            out.append(analysis)
         return out
 
     def _examined(self, records: Sequence[Record], filtered: bool) -> list["_Found"]:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.model import EcgModel, checked, load
+from beatssl.analysis.output.file_names import file_name
 from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
@@ -74,9 +75,9 @@ class PartResult:
 def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     """All records of the files, whose ids differ (see `sources_at`), then of the stores, 50 at most to a job."""
     jobs: list[Job] = []
-    if files := [located(path).absolute() for path in paths if not is_store(path)]:
+    if files := [located(path) for path in paths if not is_store(path)]:
         sources = tuple(sources_at(reader_of(options), files))
-        jobs += [Job(number, files[0], sources=some) for number, some in enumerate(_groups(sources))]
+        jobs += [Job(number, files[0].absolute(), sources=some) for number, some in enumerate(_groups(sources))]
     for path in filter(is_store, paths):
         ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
         jobs += [Job(len(jobs) + k, path.absolute(), record_ids=some) for k, some in enumerate(_groups(ids))]
@@ -173,9 +174,17 @@ def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:
     """The results of a job's records in their order, some records at once; where these fail together, each alone."""
+    options = {
+        "embeddings": False,
+        "already_filtered": bool(job.record_ids),
+        "without_leads": config.html or config.pdf,
+    }
     read, stored = _reading(job, config), bool(job.record_ids)
     if stored:
         check_store(model.segmenter, Store(job.place))
+    options: dict[str, Any] = {
+        "embeddings": False, "already_filtered": stored, "without_leads": config.html or config.pdf,
+    }  # fmt: skip
     items, lead_seconds = job.sources or job.record_ids, 0.0
     some: list[tuple[Source | str, Record | Reject]] = []
     for number, item in enumerate(items, start=1):
@@ -186,10 +195,10 @@ def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Anal
             continue
         records = [one for _, one in some if isinstance(one, Record)]
         try:
-            found = iter(model.analyze_records(records, embeddings=False, already_filtered=stored))
+            found = iter(model.analyze_records(records, **options))
         except Exception:  # whatever is wrong with one record never stops the others
             found = (
-                read(item, lambda record: model.analyze(record, embeddings=False, already_filtered=stored))
+                read(item, lambda record: model.analyze(record, **options))
                 for item, one in some
                 if isinstance(one, Record)
             )
@@ -214,22 +223,20 @@ def _reading(job: Job, config: AnalyzeConfig) -> Callable[[Any, Callable[[Record
 
 def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:
     if config.json:
-        write_bytes(out / "json" / f"{_file_name(a.record.id)}.json", _json(a))
+        write_bytes(out / "json" / f"{file_name(a.record.id)}.json", _json(a))
     if config.csv:
         text = a.to_frame().to_csv(index=False, float_format="%.4f")
-        write_bytes(out / "csv" / f"{_file_name(a.record.id)}.csv", text.encode())
+        write_bytes(out / "csv" / f"{file_name(a.record.id)}.csv", text.encode())
+    if config.html:
+        a.to_html(out / "html" / f"{file_name(a.record.id)}.html")
+    if config.pdf:
+        a.to_pdf(out / "pdf" / f"{file_name(a.record.id)}.pdf")
     if config.annotations:
         a.save_annotations(out / "annotations" / wfdb_name(a.record.id))
 
 
 def _json(a: Analysis) -> bytes:
     return (json.dumps(a.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
-
-
-def _file_name(record_id: str) -> PurePosixPath:
-    """A path below the folder of results for a record's id, which is a path or any text of a zip."""
-    parts = [re.sub(r'[\\:*?"<>|\x00-\x1f]', "_", part) for part in record_id.split("/")]
-    return PurePosixPath(*("_" if part.strip(". ") == "" else part for part in parts))
 
 
 def wfdb_name(record_id: str) -> str:

@@ -215,6 +215,17 @@ class Diagnoses:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutLeads:
+    """What the probabilities rest on: how each changes where one lead is hidden from the classifier."""
+
+    leads: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the statements."""
+    change: Float32[np.ndarray, "lead statement"]
+    """Probability without the lead, less that with all."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeadQuality:
     """How good one lead is."""
 
@@ -311,6 +322,8 @@ class Analysis:
     """None unless asked for; by default those of records up to a minute."""
     similar: Similar = field(default_factory=Similar)
     """Records that look alike; none without an index."""
+    without_leads: WithoutLeads | None = None
+    """None unless asked for; for `to_html` and `to_pdf`."""
     use: str = USE
     signal: Record | None = field(default=None, repr=False, compare=False)
     """The record itself, for `plot` and `save_annotations`."""
@@ -341,8 +354,32 @@ class Analysis:
 
         return picture(self, start_s)
 
+    def to_fhir(self) -> dict[str, Any]:
+        """Rate, intervals and axes as a FHIR R5 Observation, coded by LOINC; see `output.fhir`."""
+        from beatssl.analysis.output.fhir import observation
+
+        return observation(self)
+
     def save_annotations(self, path: Path | str, leads: Sequence[str] | None = None) -> tuple[Path, ...]:
         """Write the waves of every lead (or some) as WFDB annotations, and the beats; see `annotations`."""
         from beatssl.analysis.output.annotations import save_annotations
 
         return save_annotations(self, Path(path), leads)
+
+    def to_html(self, path: Path | str | None = None) -> str:
+        """The whole result as one HTML page that needs no network, and is written to `path` where one is given.
+
+        Analyze with `without_leads=True` to see what each diagnosis rests on. Raises ValueError without the signal.
+        """
+        from beatssl.analysis.page.page import page
+
+        return page(self, None if path is None else Path(path))
+
+    def to_pdf(self, path: Path | str, start_s: float = 0.0) -> None:
+        """Write an A4 sheet of ten seconds from `start_s` to scale (25 mm/s, 10 mm/mV), and a second one of tables.
+
+        Raises ValueError without the signal, and for a start beyond the record.
+        """
+        from beatssl.analysis.page.pdf import write_pdf
+
+        write_pdf(self, Path(path), start_s)
