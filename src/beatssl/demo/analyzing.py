@@ -23,5 +23,5 @@ def analyze_demo(out: Path, say: Callable[[str], None], device: Device = "auto")
         "analysis",
         "One record analysed",
         f"Before anything is trained: one synthetic record by the bundled weights. {a.use}",
-        f'<p><a href="{PAGE}">Its page</a> is what <code>beatssl analyze FILE --html</code> makes of a file.</p>',
+        f'<p><a href="{PAGE}">Its page</a> as <code>beatssl analyze FILE --out DIR --html</code> makes it.</p>',
     )
