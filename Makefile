@@ -1,5 +1,6 @@
 # `make demo` and `make test` each start from a bare machine: they need make, python3 (3.11 or later, with venv) and a
-# package index, nothing else. What they install goes into .venv, at the versions in constraints.txt.
+# package index, nothing else. What they install goes into .venv, at the versions in constraints.txt; root gets Debian's
+# chromium for the tests of pages, too.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,10 +10,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo figures encoders labels statements test lint types imports pytest format clean
+.PHONY: help demo figures encoders labels statements test lint types imports pytest browser format clean
 
 help:
-	@echo "make demo    prepare a synthetic cohort, pretrain an encoder on it, draw both: demo/index.html"
+	@echo "make demo    analyze a record; prepare a synthetic cohort, pretrain an encoder on it: demo/index.html"
 	@echo "make test    lint, types, import direction and the whole test suite"
 	@echo "make lint types imports pytest    one of these alone"
 	@echo "make figures DATA=data    measure every figure of docs/results.md on real data, into results/ and that page"
@@ -54,6 +55,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl --overwrite
+	$(BIN)/beatssl bench analyze --out results/bench-analyze.json --overwrite
 	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json --overwrite
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite
@@ -112,8 +114,14 @@ types: $(BIN)/.installed-dev
 imports: $(BIN)/.installed-dev
 	$(BIN)/lint-imports
 
-pytest: $(BIN)/.installed-dev
+pytest: $(BIN)/.installed-dev browser
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+
+# The browser that tests of pages drive. Who is not root, or has no apt-get, goes on without it: those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+	  chromium fonts-dejavu-core >/dev/null; } || echo "No chromium: tests that need a browser are skipped."
 
 format: $(BIN)/.installed-dev
 	$(BIN)/ruff check --fix .

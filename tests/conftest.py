@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
 import pytest
 from filelock import FileLock
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from beatssl.store.config import PrepareConfig
 from beatssl.store.content import WITH_ROW
@@ -40,6 +42,47 @@ def data_root() -> Path:
         if not _complete(restored):
             subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
     return restored
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's chromium or Chrome; `make test` installs the first where it may. Tests that need it skip without."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no browser: install Debian's package chromium (make test does so for root)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """`open_page(address, **context)`: a page of a browser without history; `context` as Playwright's `new_context`.
+
+    The test fails in the end where any such page wrote an error to its console, or threw one; tests that mean to cause
+    some empty `open_page.errors` before they end.
+    """
+    opened = OpenPage(chromium)
+    yield opened
+    for context in list(chromium.contexts):
+        context.close()
+    assert opened.errors == []
+
+
+class OpenPage:
+    """Opens pages, and collects what goes wrong in them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.errors: list[str] = []
+
+    def __call__(self, address: str, **context: Any) -> Page:
+        page = self.browser.new_context(**context).new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.goto(address)
+        return page
 
 
 @pytest.fixture(scope="session")

@@ -245,3 +245,27 @@ def test_public_names_are_those_with_a_home() -> None:
 def test_a_missing_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         beatssl.nothing  # noqa: B018
+
+
+def test_a_package_that_is_put_off_is_imported_at_its_first_use() -> None:
+    code = (
+        "import sys\nfrom beatssl.cli import _put_off\n_put_off('colorsys')\nimport colorsys\n"
+        "assert not hasattr(colorsys, '__file__')\n"
+        "print(colorsys.rgb_to_hsv(0, 0, 1), sys.modules['colorsys'].__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "(0.66" in done.stdout
+    assert "colorsys" in done.stdout
+
+
+def test_analyze_of_one_file_does_without_pandas(tmp_path: Path) -> None:
+    from beatssl.records.synthetic import synthetic_record
+
+    path = synthetic_record(0).save(tmp_path / "one.hea")
+    code = (
+        "import sys\nfrom beatssl.cli import main\n"
+        f"main(['analyze', {str(path)!r}, '--json'])\n"
+        "print([name for name in ('pandas.core', 'huggingface_hub', 'joblib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,5 +1,6 @@
 """The command `beatssl`: parse, call, print. Every verb is a function and its config; nothing is computed here."""
 
+import gc
 import inspect
 import io
 import os
@@ -9,6 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from beatssl._version import __version__
@@ -36,6 +39,8 @@ class Verb:
     show: Callable[[Any], None]
     stopped: str = "nothing was written, the same command begins again"
     """What Ctrl-C leaves, and what the same command then does."""
+    puts_off: tuple[str, ...] = ()
+    """Packages that take long to import and that some calls do without: imported when first used."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -72,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
+    gc.disable()  # what importing makes stays: to look through it again and again takes a tenth of the time
     import tyro
 
     parsed = _parsed(verb)
@@ -80,11 +86,36 @@ def _run(name: str, verb: Verb, args: Sequence[str]) -> None:
     about = f"{about}\n\nExample:\n    {verb.example}"
     options: dict[str, Any] = {"prog": f"beatssl {name}", "description": about, "args": args}
     if verb.config is None:
+        gc.enable()
         result = tyro.cli(parsed, config=(tyro.conf.PositionalRequiredArgs,), **options)
     else:
         config = _config(name, parsed, options)
-        result = _function(verb)(config)
+        for package in verb.puts_off:
+            _put_off(package)
+        function = _function(verb)
+        gc.enable()
+        result = function(config)
     verb.show(_in_flags(name, str(result)) if verb.show is show_line else result)
+
+
+class _PutOff(ModuleType):
+    """Stands for a package until one of its names is first used. (importlib's LazyLoader loads at the first import.)"""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("__file__", "__wrapped__", "__all__"):  # `inspect` asks all modules for these
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        package = import_module(self.__name__)
+        self.__dict__.update(vars(package))
+        return getattr(package, name)
+
+
+def _put_off(package: str) -> None:
+    """Have a package imported when one of its names is first used, wherever it says `import package`."""
+    if package not in sys.modules:
+        sys.modules[package] = stand_in = _PutOff(package)
+        stand_in.__spec__ = ModuleSpec(package, None)
 
 
 def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
@@ -239,6 +270,7 @@ VERBS: dict[str, Verb] = {
         "beatssl analyze ward7/ecg.dcm",
         show_analyzed,
         "with --out finished parts of 50 records are kept, the same command does the others",
+        ("pandas",),
     ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
@@ -293,7 +325,7 @@ VERBS: dict[str, Verb] = {
         "the page is as it was, the same command begins again",
     ),
     "demo": Verb(
-        "a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
+        "a record analysed; a synthetic cohort prepared, an encoder pretrained on it, and its waves found, as one page",
         "beatssl.demo.demo",
         "demo",
         "DemoConfig",

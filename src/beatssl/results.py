@@ -25,8 +25,16 @@ INLINE = {"beatssl inline": "entries"}
 their own: figures at several tolerances beside those at none. Such a result is not read back by `read_result`."""
 
 
+_PLAIN = frozenset((str, int, bool, type(None)))
+
+
 def to_json(value: Any) -> Any:
     """A result as JSON takes it: dataclasses and mappings as objects, arrays as lists, NaN and infinity as null."""
+    kind: type[Any] = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else None
     if is_dataclass(value) and not isinstance(value, type):
         return _entries(value, fields(value), to_json)
     if isinstance(value, np.ndarray):

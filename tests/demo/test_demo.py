@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beatssl.analysis.result import USE
 from beatssl.demo import segmenting as demo_segmenting
 from beatssl.demo import training as demo_training
+from beatssl.demo.analyzing import analyze_demo
 from beatssl.demo.config import LEAST_RECORDS, DemoConfig
 from beatssl.demo.demo import demo
 from beatssl.inference.segmenter import EcgSegmenter
@@ -17,6 +19,7 @@ from beatssl.models.config import EncoderConfig
 from beatssl.training.run import read_log
 
 SECTIONS = (
+    "One record analysed",
     "Targets of the contrastive loss",
     "Pretraining loss",
     "Embeddings before and after pretraining",
@@ -41,8 +44,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_has_the_sections_and_needs_nothing_else(made: Path) -> None:
     text = (made / "index.html").read_text(encoding="utf-8")
     assert all(f"<h2>{title}</h2>" in text for title in SECTIONS)
-    assert not re.search(r'(src|href)="(?!#|data:)', text)
+    assert not re.search(r'(src|href)="(?!#|data:|analysis.html")', text)
     assert "nan" not in re.sub(r"<[^>]*>", " ", text).lower().split()
+
+
+def test_it_begins_with_a_record_analysed_by_the_bundled_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    section = analyze_demo(tmp_path, said.append, "cpu")
+    shown = capsys.readouterr().out
+    assert USE in shown
+    assert "synthetic" in shown
+    assert '<a href="analysis.html">' in section.body
+    page = (tmp_path / "analysis.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert USE in page
+    assert "analysis.html" in said[-1]
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -80,7 +80,7 @@ def test_a_missing_lead_is_missing_and_nothing_else_of_other_leads(make_rows, re
     assert of_v3
     assert lacking[of_v3].isna().all()
     of_v4 = [name for name in lacking.index if name.endswith("_V4")]
-    np.testing.assert_allclose(lacking[of_v4].to_numpy(float), whole[of_v4].to_numpy(float), rtol=1e-5)
+    np.testing.assert_allclose(lacking[of_v4].to_numpy(float), whole[of_v4].to_numpy(float), rtol=1e-5, atol=1e-6)
     for name in ("cornell_voltage_mv", "r_progression_mvplead", "qrs_loop_max_mv", "total_voltage_mv", "q_lead_count"):
         assert np.isnan(lacking[name])
     assert np.isfinite(lacking["sokolow_lyon_mv"])
@@ -166,3 +166,20 @@ def test_classes_are_averaged_and_missing_without_them(regular):
     classes = np.tile(np.array([0.7, 0.1, 0.15, 0.05], np.float32), (len(regular.beats), 1))
     assert regular.records(classes)["class_v_share"].to_numpy() == pytest.approx(0.15)
     assert regular.records()["class_v_share"].isna().all()
+
+
+def test_a_row_alone_is_measured_as_among_others(make_rows):
+    rows = make_rows([np.arange(0.5, 9.6, rr) for rr in (1.0, 0.8, 0.6, 0.9, 0.7)])
+    together = rows.records()
+    for number, rr in enumerate((1.0, 0.8, 0.6, 0.9, 0.7)):
+        alone = make_rows([np.arange(0.5, 9.6, rr)]).records().iloc[0]
+        names = [name for name in alone.index if name.startswith("t_symmetry")]
+        np.testing.assert_allclose(
+            together.iloc[number][names].to_numpy(float), alone[names].to_numpy(float), rtol=0, atol=1e-5
+        )
+
+
+def test_a_symmetric_t_is_symmetric(regular):
+    table = regular.records()
+    names = [f"t_symmetry_{lead}" for lead in ("I", "II", "V5")]
+    assert np.abs(table[names].to_numpy(float)).max() < 0.02

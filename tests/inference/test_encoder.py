@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import hub_mixin
 from huggingface_hub.errors import EntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -275,7 +275,7 @@ def test_the_hub_is_asked_for_the_two_files(folder: Path, tmp_path: Path, monkey
         asked.append((repo_id, filename, revision))
         return shutil.copy(folder / filename, tmp_path / filename)
 
-    monkeypatch.setattr(saved, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     model = BeatEncoder.from_pretrained("someone/ecg", revision="v1")
     assert asked == [("someone/ecg", "config.json", "v1"), ("someone/ecg", "model.safetensors", "v1")]
     assert torch.equal(answer(model), answer(BeatEncoder.from_pretrained(folder)))
@@ -285,7 +285,7 @@ def test_a_repository_without_safetensors_is_refused(monkeypatch: pytest.MonkeyP
     def download(repo_id: str, filename: str, **options: Any) -> str:
         raise EntryNotFoundError(f"{filename} not in {repo_id}")
 
-    monkeypatch.setattr(saved, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(CheckpointError, match="'someone/ecg' is no folder here, and no repository"):
         BeatEncoder.from_pretrained("someone/ecg")
 
@@ -296,7 +296,7 @@ def test_a_path_that_does_not_exist_is_not_asked_of_the_hub(
 ) -> None:
     (tmp_path / "runs").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(saved, "hf_hub_download", lambda *args, **options: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args, **options: pytest.fail("the hub was asked"))
     with pytest.raises(CheckpointError, match=f"there is no folder '{source}'"):
         BeatEncoder.from_pretrained(source)
 
@@ -317,7 +317,7 @@ def test_push_uploads_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             calls.append({"uploaded": repo_id, "revision": options["revision"]})
             return "the commit"
 
-    monkeypatch.setattr(hub_mixin, "HfApi", Hub)
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
     model = made()
     assert model.push_to_hub("someone/ecg", private=True, token="secret", branch="v1") == "the commit"
     assert calls == [

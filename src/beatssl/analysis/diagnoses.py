@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from beatssl.analysis.examine import COARSE, OPENING_S
-from beatssl.analysis.result import Diagnoses, Diagnosis, Embeddings
+from beatssl.analysis.result import Diagnoses, Diagnosis, Embeddings, WithoutLeads
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.models.roi import beat_windows, roi_project
@@ -23,6 +23,8 @@ WHOLE_S = 15.0
 
 _WINDOW_S, _MARGIN_S = 10.0, 5.0
 _MOST_WINDOWS = 30
+_BATCH_WINDOWS = 32
+_MOST_WITHOUT = 3  # windows of a long record that are looked at without a lead
 _BEAT_BINS = 4
 
 TEXTS = {code: one.name for code, one in statements().items()} | {
@@ -60,19 +62,31 @@ class Recorded(NamedTuple):
         return takes.apply(self.mv, self.leads, self.fs_hz, self.already_filtered)
 
 
-def diagnose(classifier: EcgClassifier, record: Recorded) -> Diagnoses:
-    """Calibrated probabilities of every label: of a long record from the mean log odds of up to 30 windows of 10 s,
-    evenly spread."""
-    measured = _measured(record)
+def diagnose(classifier: EcgClassifier, records: Sequence[Recorded]) -> list[Diagnoses]:
+    """Calibrated probabilities of every label, for each record: of a long one from the mean log odds of up to 30
+    windows of 10 s, evenly spread. Windows of one length go through the classifier together."""
+    measured = [_measured(record) for record in records]
+    windows = [
+        list(_windows(classifier.preparation, record)) if there.any() else []
+        for record, there in zip(records, measured, strict=True)
+    ]
+    of_windows = iter(_log_odds(classifier, [window for of_record in windows for window in of_record]))
+    return [
+        _diagnosed(classifier, there, [next(of_windows) for _ in of_record])
+        for there, of_record in zip(measured, windows, strict=True)
+    ]
+
+
+def _diagnosed(
+    classifier: EcgClassifier, measured: Bool[np.ndarray, "12"], log_odds: Sequence[Float64[np.ndarray, " label"]]
+) -> Diagnoses:
     missing = tuple(name for name, there in zip(LEADS, measured, strict=True) if not there)
     basis = _trained_on(classifier.provenance)
     if not measured.any():
         return Diagnoses((), "no lead of the twelve by name, and the classifier knows no others", basis, missing, 0)
-    log_odds = [_log_odds(classifier, window) for window in _windows(classifier.preparation, record)]
     if not log_odds:
         return Diagnoses((), "no lead of the twelve is measured for ten seconds", basis, missing, 0)
-    mean = np.mean(log_odds, axis=0)
-    probability = 1 / (1 + np.exp(-mean / classifier.temperatures.double().cpu().numpy()))
+    probability = _calibrated(classifier, np.mean(log_odds, axis=0))
     figures: Mapping[str, Any] = classifier.provenance.get("figures", {}).get("per_class", {})
     statements = [
         Diagnosis(
@@ -88,6 +102,24 @@ def diagnose(classifier: EcgClassifier, record: Recorded) -> Diagnoses:
         )
     ]
     return Diagnoses(tuple(statements), "", basis, missing, len(log_odds))
+
+
+def without_leads(classifier: EcgClassifier, record: Recorded) -> WithoutLeads | None:
+    """How every probability changes where one lead is hidden from the classifier, for each lead of the twelve that is
+    known: one batch a window, of a long record in three windows. None where fewer than two are known."""
+    there = np.flatnonzero(_measured(record))
+    if len(there) < 2:
+        return None
+    log_odds: list[Float64[np.ndarray, "hidden label"]] = []
+    for window in _windows(classifier.preparation, record, _MOST_WITHOUT):
+        hidden = np.repeat(window[None], len(there) + 1, axis=0)
+        hidden[np.arange(1, len(hidden)), there] = np.nan
+        log_odds.append(np.stack(_log_odds(classifier, list(hidden))))
+    if not log_odds:
+        return None
+    probability = _calibrated(classifier, np.mean(log_odds, axis=0))
+    change = (probability[1:] - probability[0]).astype(np.float32)
+    return WithoutLeads(tuple(LEADS[at] for at in there.tolist()), tuple(classifier.labels), change)
 
 
 def no_diagnoses(classifier: EcgClassifier, leads: Sequence[str], reason: str) -> Diagnoses:
@@ -113,8 +145,26 @@ def embed_record(encoder: BeatEncoder, record: Recorded, beat_s: Float64[np.ndar
 
 
 @torch.inference_mode()
-def _log_odds(classifier: EcgClassifier, window: Float32[np.ndarray, "12 time"]) -> Float64[np.ndarray, " label"]:
-    return classifier(*classifier.on_device(window[None]))[0].double().cpu().numpy()
+def _log_odds(
+    classifier: EcgClassifier, windows: Sequence[Float32[np.ndarray, "12 _time"]]
+) -> list[Float64[np.ndarray, " label"]]:
+    """Log odds of prepared windows, those of one length together."""
+    of_length: dict[int, list[int]] = {}
+    for number, window in enumerate(windows):
+        of_length.setdefault(window.shape[1], []).append(number)
+    found: dict[int, Float64[np.ndarray, " label"]] = {}
+    for numbers in of_length.values():
+        for start in range(0, len(numbers), _BATCH_WINDOWS):
+            some = numbers[start : start + _BATCH_WINDOWS]
+            ready = classifier.on_device(np.stack([windows[number] for number in some]))
+            found |= dict(zip(some, classifier(*ready).double().cpu().numpy(), strict=True))
+    return [found[number] for number in range(len(windows))]
+
+
+def _calibrated(
+    classifier: EcgClassifier, log_odds: Float64[np.ndarray, "*some label"]
+) -> Float64[np.ndarray, "*some label"]:
+    return 1 / (1 + np.exp(-log_odds / classifier.temperatures.double().cpu().numpy()))
 
 
 def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
@@ -124,13 +174,15 @@ def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
     return present_leads(to_twelve(flags, record.leads))
 
 
-def _windows(takes: Preparation, record: Recorded) -> Iterator[Float32[np.ndarray, "12 time"]]:
+def _windows(
+    takes: Preparation, record: Recorded, most: int = _MOST_WINDOWS
+) -> Iterator[Float32[np.ndarray, "12 time"]]:
     """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
     duration_s, fs_hz = record.duration_s, record.fs_hz
     if duration_s <= WHOLE_S:
         yield record.prepared(takes)
         return
-    count = min(_MOST_WINDOWS, int(duration_s / _WINDOW_S))
+    count = min(most, int(duration_s / _WINDOW_S))
     for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
         first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
         part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * fs_hz)]

@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float32, Float64
 
 from beatssl.analysis.pieces import WINDOW_S, Piece
 from beatssl.analysis.quality import Seconds, lead_seconds
 from beatssl.analysis.result import WavesOfLeads
 from beatssl.beats.classes.classifier import CLASSES, classify
+from beatssl.beats.decoding.wave_decoding import Waves, find_waves
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.beats.rules.fiducials import Fiducials
-from beatssl.beats.windows import BEFORE_S, beats_of_rows, gather_windows
+from beatssl.beats.windows import BEFORE_S, Beats, beats_of_rows, gather_windows
 from beatssl.features import qrs, repolarisation
 from beatssl.features.wave_intervals import WaveMeasures, measure_waves
 from beatssl.features.waves import waves_of as levelled
-from beatssl.inference.segmenter import EcgSegmenter, waves_of
+from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.signals.matching import match_times
 from beatssl.signals.preparation import Preparation
 from beatssl.signals.quality import Quality, quality_flags
@@ -60,58 +62,122 @@ class Examined:
     """Its first minute as `COARSE` takes it, flat leads NaN: nothing has to filter a short record again."""
 
 
-def examine(
-    segmenter: EcgSegmenter,
-    recorded_mv: Float32[np.ndarray, "lead time"],
-    leads: Sequence[str],
-    fs_hz: float,
-    piece: Piece,
-    already_filtered: bool = False,
-) -> Examined:
-    """Work through one piece.
+class Stretch(NamedTuple):
+    """One piece of one record, as it was recorded."""
+
+    recorded_mv: Float32[np.ndarray, "lead time"]
+    """The whole record, in mV, NaN where not measured; its leads without name or signal are NaN."""
+    leads: Sequence[str]
+    """Canonical names, "" for a lead that is not measured."""
+    fs_hz: float
+    piece: Piece
+    already_filtered: bool = False
+    """The record comes from a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A stretch as the networks take it; times from its start."""
+
+    of: Stretch
+    part_mv: Float32[np.ndarray, "lead time"]
+    leads: tuple[str, ...]
+    flags: Quality
+    fine_mv: Float32[np.ndarray, "lead fine_time"]
+    coarse_mv: Float32[np.ndarray, "lead coarse_time"]
+
+    @property
+    def start_s(self) -> float:
+        return self.of.piece.start / self.of.fs_hz
+
+
+def examine(segmenter: EcgSegmenter, stretches: Sequence[Stretch]) -> list[Examined]:
+    """Work through some pieces; those of one length and number of leads go through the networks together.
 
     Beats are R peaks of all leads (`beats.peaks`) at which at least half of the leads show the segmenter a QRS; where
     there is no R peak at all, the QRS complexes that half of the leads have and that stand far above all else.
-
-    Args:
-        segmenter: finds the waves.
-        recorded_mv: the whole record, in mV, NaN where not measured; its leads without name or signal are NaN.
-        leads: canonical names, "" for a lead that is not measured.
-        fs_hz: sampling rate.
-        piece: which stretch.
-        already_filtered: the record comes from a store.
     """
-    part_mv, start_s = recorded_mv[:, piece.start : piece.stop], piece.start / fs_hz
-    names = tuple(name for name in leads if name)
-    flags = quality_flags(part_mv, leads, fs_hz)
+    ready = [_ready(stretch, segmenter.takes) for stretch in stretches]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, one in enumerate(ready):
+        groups.setdefault((*one.fine_mv.shape, *one.coarse_mv.shape), []).append(number)
+    found: dict[int, Examined] = {}
+    for numbers in groups.values():
+        some = [ready[number] for number in numbers]
+        waves = _waves(segmenter, some)
+        of_beats = [_beats(own, one.coarse_mv, one.leads) for own, one in zip(waves, some, strict=True)]
+        beats = [
+            beats_of_rows([one.coarse_mv], [r_s], COARSE.fs_hz) for one, (r_s, _) in zip(some, of_beats, strict=True)
+        ]
+        classes = _classes(beats)
+        for number, *arguments in zip(numbers, some, waves, of_beats, beats, classes, strict=True):
+            found[number] = _examined(segmenter.preparation.fs_hz, *arguments)
+    return [found[number] for number in range(len(ready))]
+
+
+def _ready(stretch: Stretch, takes: Preparation) -> _Ready:
+    part_mv, fs_hz = stretch.recorded_mv[:, stretch.piece.start : stretch.piece.stop], stretch.fs_hz
+    flags = quality_flags(part_mv, stretch.leads, fs_hz)
     if flags.flat.any():
         part_mv = np.where(flags.flat[:, None], np.float32(np.nan), part_mv)
-    leads = [name if not off else "" for name, off in zip(leads, flags.flat | flags.missing, strict=True)]
-    fine_mv = _prepared(part_mv, fs_hz, segmenter.takes, already_filtered)
-    coarse_mv = _prepared(part_mv, fs_hz, COARSE, already_filtered)
-    fine_hz = segmenter.preparation.fs_hz
-    probability = segmenter.of_prepared(fine_mv, leads, segmenter.takes, WINDOW_S)
-    table = waves_of(probability[None], fine_mv[None], [leads], fine_hz)
-    r_s, share = _beats(table, coarse_mv, leads)
-    beats = beats_of_rows([coarse_mv], [r_s], COARSE.fs_hz)
-    in_rows = replace(beats, row=(beats.time_s // _ROW_S).astype(np.int32))
+    there = zip(stretch.leads, flags.flat | flags.missing, strict=True)
+    fine_mv, coarse_mv = (_prepared(part_mv, fs_hz, one, stretch.already_filtered) for one in (takes, COARSE))
+    return _Ready(stretch, part_mv, tuple(name if not off else "" for name, off in there), flags, fine_mv, coarse_mv)
+
+
+def _waves(segmenter: EcgSegmenter, ready: Sequence[_Ready]) -> list[Waves]:
+    """The waves of stretches of one shape, times from each one's start."""
+    fine_mv, fs_hz = np.stack([one.fine_mv for one in ready]), segmenter.preparation.fs_hz
+    probability = segmenter.of_prepared_batch(fine_mv, [one.leads for one in ready], segmenter.takes, WINDOW_S)
+    leads = fine_mv.shape[1]
+    waves = find_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, fine_mv.reshape(-1, fine_mv.shape[2]))
+    ends = np.searchsorted(waves.lead, np.arange(len(ready) + 1) * leads)
+    parts = [waves.where(slice(start, stop)) for start, stop in pairwise(ends.tolist())]
+    return [part._replace(lead=part.lead - number * leads) for number, part in enumerate(parts)]
+
+
+def _classes(of_stretches: Sequence[Beats]) -> list[Float32[np.ndarray, "_beat 4"]]:
+    """Probabilities of the classes of all beats of each stretch, which rows of ten seconds are compared within."""
+    total = sum(map(len, of_stretches))
+    if not total:
+        return [np.zeros((0, len(CLASSES)), np.float32) for _ in of_stretches]
+    first, rows = 0, list[np.ndarray]()
+    for beats in of_stretches:
+        own = (beats.time_s // _ROW_S).astype(np.int32)
+        rows.append(own + first)
+        first += int(own.max(initial=0)) + 1
+    names = ("time_s", "rr_prev_s", "rr_next_s", "window_mv")
+    columns = {name: np.concatenate([getattr(beats, name) for beats in of_stretches]) for name in names}
+    together = replace(of_stretches[0], row=np.concatenate(rows), **columns)
+    return np.split(classify(together), np.cumsum([len(beats) for beats in of_stretches])[:-1])
+
+
+def _examined(
+    fine_hz: float,
+    ready: _Ready,
+    waves: Waves,
+    of_beats: tuple[Float64[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
+    beats: Beats,
+    class_probability: Float32[np.ndarray, "beat 4"],
+) -> Examined:
+    piece, start_s, fs_hz = ready.of.piece, ready.start_s, ready.of.fs_hz
+    r_s, share = of_beats
     core = (r_s + start_s >= piece.core_start_s) & (r_s + start_s < piece.core_stop_s)
-    measures = measure_waves(table, fine_mv, leads, fine_hz, r_s)
+    measures = measure_waves(waves, ready.fine_mv, ready.leads, fine_hz, r_s)
     own = measures.part(piece.core_start_s - start_s, piece.core_stop_s - start_s, 0.0)
-    amplitude_mv = _amplitudes(own, coarse_mv)
-    seconds = lead_seconds(part_mv, fs_hz, coarse_mv, beats)
+    seconds = lead_seconds(ready.part_mv, fs_hz, ready.coarse_mv, beats)
     first = max(0, int(max(piece.core_start_s, 0) - start_s))
     last = first + max(1, int(min(piece.core_stop_s, piece.stop / fs_hz) - max(piece.core_start_s, 0)))
     return Examined(
-        waves=_in_core(table, names, piece, start_s),
+        waves=_in_core(waves, ready.of.leads, piece, start_s),
         beat_s=r_s[core] + start_s,
-        class_probability=classify(in_rows)[core] if len(beats) else np.zeros((0, len(CLASSES)), np.float32),
+        class_probability=class_probability[core],
         lead_share=share[core],
         measures=own.part(-np.inf, np.inf, start_s),
-        amplitude_mv=amplitude_mv,
+        amplitude_mv=_amplitudes(own, ready.coarse_mv),
         seconds=seconds[:, first:last],
-        flags=flags,
-        opening_mv=coarse_mv[:, : round(OPENING_S * COARSE.fs_hz)],
+        flags=ready.flags,
+        opening_mv=ready.coarse_mv[:, : round(OPENING_S * COARSE.fs_hz)],
     )
 
 
@@ -124,18 +190,18 @@ def _prepared(
 
 
 def _beats(
-    table: pd.DataFrame, coarse_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
+    waves: Waves, coarse_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
 ) -> tuple[Float64[np.ndarray, " beat"], Float32[np.ndarray, " beat"]]:
     """R times from the piece's start, and the share of its leads that show a QRS at each."""
-    qrs_table = table[(table["wave"] == "QRS").to_numpy() & np.isfinite(table["peak_s"].to_numpy(np.float64))]
-    lead, peak_s = pd.factorize(qrs_table["lead"])[0], qrs_table["peak_s"].to_numpy(np.float64)
+    is_qrs = (waves.kind == WAVE_CLASSES.index("QRS")) & np.isfinite(waves.peak_s)
+    lead, peak_s = waves.lead[is_qrs], waves.peak_s[is_qrs]
     usable = max(1, sum(1 for name in leads if name))
     r_s = find_r_peaks(coarse_mv, COARSE.fs_hz)
     if not len(r_s):
-        r_s = _standing_out(measure_waves(table).r_s, coarse_mv)
-    shift_s = lead * (len(coarse_mv[0]) / COARSE.fs_hz + 1)  # all leads one after the other on one axis
-    apart_s = np.arange(int(lead.max(initial=-1)) + 1)[:, None] * (len(coarse_mv[0]) / COARSE.fs_hz + 1)
-    matched = match_times((r_s + apart_s).ravel(), peak_s + shift_s, SAME_BEAT_S)[0]
+        r_s = _standing_out(measure_waves(waves).r_s, coarse_mv)
+    axis_s = len(coarse_mv[0]) / COARSE.fs_hz + 1  # all leads one after the other on one axis
+    apart_s = np.arange(len(coarse_mv))[:, None] * axis_s
+    matched = match_times((r_s + apart_s).ravel(), peak_s + lead * axis_s, SAME_BEAT_S)[0]
     votes = np.bincount(matched % max(len(r_s), 1), minlength=len(r_s))
     share = (votes / usable).astype(np.float32)
     kept = share >= _LEAST_SHARE
@@ -155,22 +221,21 @@ def _standing_out(
     return r_s[inside & (height > _STANDS_OUT * np.median(amplitude))]
 
 
-def _in_core(table: pd.DataFrame, names: tuple[str, ...], piece: Piece, start_s: float) -> WavesOfLeads:
+def _in_core(waves: Waves, leads: Sequence[str], piece: Piece, start_s: float) -> WavesOfLeads:
     """The waves whose middle lies in the core, in record time, those of no measured lead left out."""
-    onset, peak, offset = (table[name].to_numpy(np.float64) + start_s for name in ("onset_s", "peak_s", "offset_s"))
+    onset, peak, offset = (times + start_s for times in (waves.onset_s, waves.peak_s, waves.offset_s))
     middle = np.where(np.isfinite(peak), peak, np.where(np.isfinite(onset), onset, offset))
     kept: Bool[np.ndarray, " wave"] = (middle >= piece.core_start_s) & (middle < piece.core_stop_s)
-    place = {name: number for number, name in enumerate(names)}
-    kinds = {name: number for number, name in enumerate(WAVE_CLASSES)}
+    place = np.cumsum([bool(name) for name in leads]) - 1
     return WavesOfLeads(
-        leads=names,
-        lead=np.array([place[name] for name in table["lead"][kept]], np.int8),
-        wave=np.array([kinds[name] for name in table["wave"][kept]], np.int8),
+        leads=tuple(name for name in leads if name),
+        lead=place[waves.lead[kept]].astype(np.int8),
+        wave=waves.kind[kept].astype(np.int8),
         onset_s=onset[kept],
         peak_s=peak[kept],
         offset_s=offset[kept],
-        onset_confidence=table["onset_confidence"].to_numpy(np.float32)[kept],
-        offset_confidence=table["offset_confidence"].to_numpy(np.float32)[kept],
+        onset_confidence=waves.onset_confidence[kept].astype(np.float32),
+        offset_confidence=waves.offset_confidence[kept].astype(np.float32),
     )
 
 

@@ -34,8 +34,8 @@ def measured_intervals(
     there = _visible(measures)
     limb = sum(name in LEADS[:6] for name in leads)
     out: dict[str, Measurement] = {}
-    columns = (table[column].tolist() for column in ("value", "spread", "count"))
-    for (name, definition), value, spread, count in zip(DEFINITIONS.items(), *columns, strict=True):
+    for name, (value, spread, count) in table.items():
+        definition = DEFINITIONS[name]
         reason = _reason(name, there, len(measures.r_s), int(known.sum()), limb, float(value))
         if reason:
             out[name] = not_determinable(definition.unit, reason, int(count))

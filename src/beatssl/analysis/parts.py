@@ -5,18 +5,19 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 
 from beatssl.analysis.config import AnalyzeConfig
-from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.model import EcgModel, checked, load
+from beatssl.analysis.output.file_names import file_name
 from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
@@ -25,18 +26,21 @@ from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.places import sources_at
 from beatssl.records.reader import Source
-from beatssl.records.record import RecordError
+from beatssl.records.record import Record, RecordError
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.layout import MANIFEST, PLAN
 from beatssl.store.shards.reading import Reject, read_record
 from beatssl.store.store import Store
 
 Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 PART_RECORDS = 50
 PARTS = ".parts"
 """Folder of finished parts within `out`, until all are there."""
 WAVE_COUNTS = "counts.json"
+_LEAD_SECONDS_AT_ONCE = 16 * 12 * 10.0
+"""Of records that go through the networks together: sixteen of ten seconds with twelve leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,37 +173,70 @@ def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
 
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:
-    reader = reader_of(config.files)
-    for source in job.sources:
-        yield read_record(reader, job.place, source, lambda record: model.analyze(record, embeddings=False))
-    if job.record_ids:
-        store = Store(job.place)
-        check_store(model.segmenter, store)
-        for record_id in job.record_ids:
-            try:
-                yield model.analyze(store_record(store, record_id), embeddings=False, already_filtered=True)
-            except RecordError as error:
-                yield Reject(record_id, record_id, error.reason, str(error))
+    """The results of a job's records in their order, some records at once; where these fail together, each alone."""
+    options = {
+        "embeddings": False,
+        "already_filtered": bool(job.record_ids),
+        "without_leads": config.html or config.pdf,
+    }
+    read, stored = _reading(job, config), bool(job.record_ids)
+    if stored:
+        check_store(model.segmenter, Store(job.place))
+    options: dict[str, Any] = {
+        "embeddings": False, "already_filtered": stored, "without_leads": config.html or config.pdf,
+    }  # fmt: skip
+    items, lead_seconds = job.sources or job.record_ids, 0.0
+    some: list[tuple[Source | str, Record | Reject]] = []
+    for number, item in enumerate(items, start=1):
+        one = read(item, checked)
+        some.append((item, one))
+        lead_seconds += 0 if isinstance(one, Reject) else one.duration_s * len(one.leads)
+        if lead_seconds < _LEAD_SECONDS_AT_ONCE and number < len(items):
+            continue
+        records = [one for _, one in some if isinstance(one, Record)]
+        try:
+            found = iter(model.analyze_records(records, **options))
+        except Exception:  # whatever is wrong with one record never stops the others
+            found = (
+                read(item, lambda record: model.analyze(record, **options))
+                for item, one in some
+                if isinstance(one, Record)
+            )
+        yield from (next(found) if isinstance(one, Record) else one for _, one in some)
+        some, lead_seconds = [], 0.0
+
+
+def _reading(job: Job, config: AnalyzeConfig) -> Callable[[Any, Callable[[Record], Found]], Found | Reject]:
+    """Reads a record of a job and goes on with it."""
+    if job.sources:
+        return partial(read_record, reader_of(config.files), job.place)
+    store = Store(job.place)
+
+    def of_store(record_id: str, then: Callable[[Record], Found]) -> Found | Reject:
+        try:
+            return then(store_record(store, record_id))
+        except RecordError as error:
+            return Reject(record_id, record_id, error.reason, str(error))
+
+    return of_store
 
 
 def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:
     if config.json:
-        write_bytes(out / "json" / f"{_file_name(a.record.id)}.json", _json(a))
+        write_bytes(out / "json" / f"{file_name(a.record.id)}.json", _json(a))
     if config.csv:
         text = a.to_frame().to_csv(index=False, float_format="%.4f")
-        write_bytes(out / "csv" / f"{_file_name(a.record.id)}.csv", text.encode())
+        write_bytes(out / "csv" / f"{file_name(a.record.id)}.csv", text.encode())
+    if config.html:
+        a.to_html(out / "html" / f"{file_name(a.record.id)}.html")
+    if config.pdf:
+        a.to_pdf(out / "pdf" / f"{file_name(a.record.id)}.pdf")
     if config.annotations:
         a.save_annotations(out / "annotations" / wfdb_name(a.record.id))
 
 
 def _json(a: Analysis) -> bytes:
     return (json.dumps(a.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
-
-
-def _file_name(record_id: str) -> PurePosixPath:
-    """A path below the folder of results for a record's id, which is a path or any text of a zip."""
-    parts = [re.sub(r'[\\:*?"<>|\x00-\x1f]', "_", part) for part in record_id.split("/")]
-    return PurePosixPath(*("_" if part.strip(". ") == "" else part for part in parts))
 
 
 def wfdb_name(record_id: str) -> str:
@@ -209,7 +246,7 @@ def wfdb_name(record_id: str) -> str:
 
 
 def _write_part(
-    out: Path, job: Job, result: PartResult, waves: list[pd.DataFrame], intervals: list[pd.DataFrame]
+    out: Path, job: Job, result: PartResult, waves: "list[pd.DataFrame]", intervals: "list[pd.DataFrame]"
 ) -> None:
     final = part_folder(out, job.number)
     scratch = final.with_name(f"{final.name}.{os.getpid()}")

@@ -117,7 +117,7 @@ class WavesOfLeads:
     def __len__(self) -> int:
         return len(self.lead)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """A line a wave, as `EcgSegmenter.predict` gives them."""
         return pd.DataFrame(
             {
@@ -215,6 +215,17 @@ class Diagnoses:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutLeads:
+    """What the probabilities rest on: how each changes where one lead is hidden from the classifier."""
+
+    leads: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the statements."""
+    change: Float32[np.ndarray, "lead statement"]
+    """Probability without the lead, less that with all."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeadQuality:
     """How good one lead is."""
 
@@ -249,6 +260,25 @@ class Embeddings:
 
     record: Float32[np.ndarray, " embedding"]
     beats: Float32[np.ndarray, "beat channel_bins"]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarRecord:
+    """A record of an index that looks like this one."""
+
+    record_id: str
+    similarity: float
+    """Cosine of the two embeddings: 1 alike, 0 unrelated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Look-alikes from an index of embeddings, the most alike first."""
+
+    records: tuple[SimilarRecord, ...] | None = None
+    """None: nothing was looked for."""
+    reason: str = "no index given"
+    """Why nothing was looked for; "" where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +320,10 @@ class Analysis:
     provenance: Provenance
     embeddings: Embeddings | None = None
     """None unless asked for; by default those of records up to a minute."""
+    similar: Similar = field(default_factory=Similar)
+    """Records that look alike; none without an index."""
+    without_leads: WithoutLeads | None = None
+    """None unless asked for; for `to_html` and `to_pdf`."""
     use: str = USE
     signal: Record | None = field(default=None, repr=False, compare=False)
     """The record itself, for `plot` and `save_annotations`."""
@@ -308,7 +342,7 @@ class Analysis:
 
         return document(self, waves, embeddings)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """A line a beat: time, RR, class and probabilities, boundaries over leads, and its intervals in ms."""
         from beatssl.analysis.output.document import beat_frame
 
@@ -331,3 +365,21 @@ class Analysis:
         from beatssl.analysis.output.annotations import save_annotations
 
         return save_annotations(self, Path(path), leads)
+
+    def to_html(self, path: Path | str | None = None) -> str:
+        """The whole result as one HTML page that needs no network, and is written to `path` where one is given.
+
+        Analyze with `without_leads=True` to see what each diagnosis rests on. Raises ValueError without the signal.
+        """
+        from beatssl.analysis.page.page import page
+
+        return page(self, None if path is None else Path(path))
+
+    def to_pdf(self, path: Path | str, start_s: float = 0.0) -> None:
+        """Write an A4 sheet of ten seconds from `start_s` to scale (25 mm/s, 10 mm/mV), and a second one of tables.
+
+        Raises ValueError without the signal, and for a start beyond the record.
+        """
+        from beatssl.analysis.page.pdf import write_pdf
+
+        write_pdf(self, Path(path), start_s)

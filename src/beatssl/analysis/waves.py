@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """Waves of some records; a record without any is counted too."""
 
     records: int
-    waves: pd.DataFrame
+    waves: "pd.DataFrame"
     """A line a wave: record_id, lead, wave, onset_s, peak_s and offset_s in seconds of record time, onset_confidence
     and offset_confidence, as `decode_waves` gives them."""
 
@@ -103,7 +103,7 @@ def waves_of_record(
     leads: Sequence[str],
     preparation: Preparation,
     start_s: float = 0.0,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of one record of any length that was prepared as `preparation` says, NaN where not measured.
 
     See `Found.waves` for its columns. Raises CheckpointError where the segmenter expects another preparation.
@@ -115,7 +115,7 @@ def waves_of_record(
 
 def waves_of_rows(
     store: Store, rows: Int64[np.ndarray, " row"], probability: Float32[np.ndarray, "row lead 4 time"]
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of some rows of a store from their probabilities, as `waves_of_record` gives them."""
     parts: list[pd.DataFrame] = []
     for start in range(0, len(rows), BATCH_ROWS):
@@ -126,7 +126,7 @@ def waves_of_rows(
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_records(about: pd.DataFrame, waves: pd.DataFrame) -> pd.DataFrame:
+def _of_records(about: "pd.DataFrame", waves: "pd.DataFrame") -> "pd.DataFrame":
     """Waves with the id of each one's record, in record time; `about` holds record_id and start_s of every record."""
     record = waves["record"].to_numpy(np.int64)
     start_s = about["start_s"].to_numpy(np.float64)[record]

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.inference.device_name import Device
 
 if TYPE_CHECKING:
+    from beatssl.bench.analyze import AnalyzeTimes
     from beatssl.bench.fuzz import FuzzResult
     from beatssl.bench.prepare import PrepareTimes
     from beatssl.bench.times import StepTimes
@@ -22,13 +23,15 @@ class BenchConfig:
     prepare: a whole data set into a scratch store that is removed afterwards: wall time, records a second, memory.
     NeuroKit2 measures some of the same records lead by lead in the same run, for comparison (extra: bench).
     step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
+    analyze: importing, loading, the command on one file, a record, a folder, 24 hours, and other tools beside it.
     fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change samples unseen.
     """
 
-    what: tyro.conf.Positional[Literal["prepare", "step", "fuzz"]]
+    what: tyro.conf.Positional[Literal["prepare", "step", "analyze", "fuzz"]]
     """The stage to measure."""
     source: tyro.conf.Positional[Path | None] = None
-    """Folder of the data set; for step, of a prepared store; for fuzz, of further files to damage, or none."""
+    """Folder of the data set; for step, of a prepared store; for analyze, of WFDB
+    records, none: synthetic ones; for fuzz, of further files to damage, or none."""
     out: Path | None = None
     """JSON file to write the figures to as well."""
     kind: str = "ptbxl"
@@ -47,8 +50,10 @@ class BenchConfig:
     """step: which network."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """step: of the network's arithmetic."""
-    files: Annotated[int, Field(ge=1)] = 5000
-    """fuzz: how many are damaged and read."""
+    files: Annotated[int, Field(ge=1)] | None = None
+    """fuzz: how many are damaged and read, 5,000 by default; analyze: of the folder, 1,000 by default."""
+    hours: Annotated[float, Field(gt=0, le=48)] = 24.0
+    """analyze: length of the long record."""
     seed: Annotated[int, Field(ge=0)] = 0
     """fuzz: of the damages."""
     device: Device = "auto"
@@ -57,7 +62,7 @@ class BenchConfig:
     """Replace a file of figures that is there already."""
 
 
-def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
+def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | AnalyzeTimes | FuzzResult":
     """The figures of one stage, also written to `config.out` where it is given.
 
     Raises ValueError where prepare or step have no source, RuntimeError where a damaged file was read wrongly.
@@ -69,7 +74,11 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | FuzzResult":
     if config.what == "fuzz":
         from beatssl.bench.fuzz import bench_fuzz
 
-        return bench_fuzz(config.source, config.out, config.files, config.seed, config.workers)
+        return bench_fuzz(config.source, config.out, config.files or 5000, config.seed, config.workers)
+    if config.what == "analyze":
+        from beatssl.bench.analyze import bench_analyze
+
+        return bench_analyze(config.source, config.out, config.files or 1000, config.workers, config.hours)
     if config.source is None:
         raise ValueError(f"bench {config.what} needs a folder: beatssl bench {config.what} FOLDER")
     if config.what == "step":

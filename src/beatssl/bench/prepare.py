@@ -2,25 +2,20 @@
 
 import os
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
+from beatssl.bench.rivals import delineate
+from beatssl.bench.use import watched
 from beatssl.progress import track
 from beatssl.results import write_result
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.readers import make_reader
-
-_SAMPLE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ def bench_prepare(
     with tempfile.TemporaryDirectory(prefix="beatssl-bench-") as scratch:
         config = PrepareConfig(kind=kind, source=source, out=Path(scratch) / "store", workers=workers)
         began = time.perf_counter()
-        with _watched() as use:
+        with watched() as use:
             summary = prepare(config)
         wall_s = time.perf_counter() - began
         store_bytes = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
@@ -90,53 +85,6 @@ def bench_prepare(
     return figures
 
 
-@dataclass(slots=True)
-class _Use:
-    """What all processes used together."""
-
-    peak_bytes: int = 0  # largest sum of resident memory
-    cpu_s: float = 0.0  # user and system time
-
-
-@contextmanager
-def _watched() -> Generator[_Use, None, None]:
-    """What this process and its children use while the block runs, measured ten times a second."""
-    import psutil
-
-    use, stop, me = _Use(), threading.Event(), psutil.Process()
-    started = {me.pid: _cpu_s(me)}
-    spent: dict[int, float] = {}
-
-    def measure() -> None:
-        total = 0
-        for process in [me, *me.children(recursive=True)]:
-            try:
-                total += process.memory_info().rss
-                spent[process.pid] = _cpu_s(process) - started.get(process.pid, 0.0)
-            except psutil.NoSuchProcess:
-                continue
-        use.peak_bytes = max(use.peak_bytes, total)
-        use.cpu_s = sum(spent.values())
-
-    def watch() -> None:
-        while not stop.wait(_SAMPLE_S):
-            measure()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield use
-    finally:
-        stop.set()
-        watcher.join()
-        measure()
-
-
-def _cpu_s(process: Any) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
 def _neurokit_s(config: PrepareConfig, count: int) -> float:
     """Mean seconds of NeuroKit2 for one record on one core, over `count` records spread over the data set."""
     try:
@@ -149,21 +97,10 @@ def _neurokit_s(config: PrepareConfig, count: int) -> float:
     sources = reader.sources(config.root)
     chosen = [sources[index] for index in np.linspace(0, len(sources) - 1, count).astype(int)]
     records = [reader.read(config.root, source) for source in chosen]
-    _delineate(neurokit2, records[0].ecg_mv[:1], records[0].fs_hz)  # imports and caches are no work on a record
-    began = time.perf_counter()
-    for record in track(records, "NeuroKit2"):
-        _delineate(neurokit2, record.ecg_mv, record.fs_hz)
-    return (time.perf_counter() - began) / len(records)
-
-
-def _delineate(neurokit2: Any, ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> None:
-    rate = round(fs_hz)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for lead in ecg_mv:
-            try:
-                clean = neurokit2.ecg_clean(lead, sampling_rate=rate)
-                _, peaks = neurokit2.ecg_peaks(clean, sampling_rate=rate)
-                neurokit2.ecg_delineate(clean, peaks, sampling_rate=rate, method="dwt")
-            except (ValueError, IndexError, ZeroDivisionError):
-                continue  # it gives up on some leads; the time until then counts
+        delineate(neurokit2, records[0].ecg_mv[:1], records[0].fs_hz)  # imports and caches are no work on a record
+        began = time.perf_counter()
+        for record in track(records, "NeuroKit2"):
+            delineate(neurokit2, record.ecg_mv, record.fs_hz)
+        return (time.perf_counter() - began) / len(records)

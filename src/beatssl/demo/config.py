@@ -14,10 +14,10 @@ LEAST_RECORDS = 128
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class DemoConfig:
-    """Prepare a synthetic cohort, pretrain a small encoder on it, and show both on a page that needs only a browser.
+    """Analyze a record by the bundled weights, prepare a synthetic cohort, pretrain a small encoder; all on a page.
 
-    Writes OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read, OUT/pretraining, a run that
-    `--encoder` takes, OUT/probes, and OUT/segmenter, which `--segmenter` takes.
+    Writes OUT/analysis.html, OUT/index.html, OUT/pictures/*.svg, OUT/store, which any other verb can read,
+    OUT/pretraining, a run that `--encoder` takes, OUT/probes, and OUT/segmenter, which `--segmenter` takes.
     """
 
     out: Path = Path("demo")

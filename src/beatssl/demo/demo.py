@@ -1,4 +1,7 @@
-"""The demo: a synthetic cohort prepared, an encoder pretrained on it, all on one page. Needs no data and no network."""
+"""The demo: a record analysed, a synthetic cohort prepared, an encoder pretrained on it, all on one page.
+
+It needs no data and no network.
+"""
 
 import shutil
 import sys
@@ -6,6 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from beatssl.demo.analyzing import analyze_demo
 from beatssl.demo.config import DemoConfig
 from beatssl.demo.segmenting import segment_demo
 from beatssl.demo.training import train_demo
@@ -44,6 +48,8 @@ def demo(config: DemoConfig) -> Path:
         ValueError: where OUT/pretraining holds something that is no run.
     """
     open_folder(config.out, {"demo": {}}, config.overwrite)
+    _say("analyzing one synthetic record by the bundled weights")
+    analysed = analyze_demo(config.out, _say, config.device)
     _say(f"preparing {config.records:,} synthetic records: beats, waves, measurements")
     store, seconds = _prepare(config)
     _say("drawing records")
@@ -61,7 +67,7 @@ def demo(config: DemoConfig) -> Path:
         "filtered, marked, measured and stored by one command"
         + (", and an encoder pretrained on them." if config.epochs else "."),
         seconds,
-        sections,
+        [analysed, *sections],
     )
     path.write_text(html, encoding="utf-8")
     return path

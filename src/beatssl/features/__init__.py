@@ -2,7 +2,7 @@
 
 from beatssl.features.beat_features import BEAT_DEFINITIONS, measure_beats
 from beatssl.features.definition import Definition
-from beatssl.features.record_features import RECORD_DEFINITIONS, measure_records
+from beatssl.features.record_features import RECORD_DEFINITIONS, measure_records, record_columns
 
 DEFINITIONS = RECORD_DEFINITIONS | BEAT_DEFINITIONS
 """Unit and definition of every column of both tables; a name in both means the same of a median beat and of a beat."""
@@ -14,4 +14,5 @@ __all__ = [
     "Definition",
     "measure_beats",
     "measure_records",
+    "record_columns",
 ]

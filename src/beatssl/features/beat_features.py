@@ -68,7 +68,7 @@ def measure_beats(
     ecg_mv: Float32[np.ndarray, "row lead time"],
     fs_hz: float,
     rows: int,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Features of every beat, columns as `BEAT_DEFINITIONS`, float32; what cannot be measured is NaN, never zero.
 
     Takes what `measure_records` takes, so that a caller has one set of arguments; of the rows only the median beats

@@ -34,13 +34,29 @@ def measure_records(
     ecg_mv: Float32[np.ndarray, "row lead time"],
     fs_hz: float,
     rows: int,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Features of every row, columns as `RECORD_DEFINITIONS`, float32; what cannot be measured is NaN, never zero.
 
     `beats`, `fiducials` and the class probabilities (N, S, V, F) hold all beats of all rows; `median_mv` in mV, its
     boundaries and `ecg_mv` (filtered, NaN where missing) hold one entry a row. Twelve leads in canonical order; of any
     other set of leads only rhythm and intervals are measured.
     """
+    return pd.DataFrame(
+        record_columns(beats, fiducials, median_mv, median_fiducials, beat_class_probability, ecg_mv, fs_hz, rows)
+    )
+
+
+def record_columns(
+    beats: Beats,
+    fiducials: Fiducials,
+    median_mv: Float32[np.ndarray, "row lead window"],
+    median_fiducials: Fiducials,
+    beat_class_probability: Float32[np.ndarray, "beat 4"] | None,
+    ecg_mv: Float32[np.ndarray, "row lead time"],
+    fs_hz: float,
+    rows: int,
+) -> dict[str, Float32[np.ndarray, " row"]]:
+    """As `measure_records`, as plain arrays: five hundred columns of a table take longer than to measure them."""
     has_p = p_found(beats, fiducials)
     beats, median_mv, ecg_mv = of_twelve(beats), as_twelve(median_mv), as_twelve(ecg_mv)
     rr_s = row_median(beats.rr_prev_s, beats.row, rows)
@@ -55,4 +71,4 @@ def measure_records(
     c |= qrs.measure(median) | repolarisation.measure(median)
     c |= indices.measure(c)
     c |= variability.measure(beats, with_median(beats, median_mv), median, rows)
-    return pd.DataFrame({name: c[name] for name in RECORD_DEFINITIONS})
+    return {name: c[name] for name in RECORD_DEFINITIONS}

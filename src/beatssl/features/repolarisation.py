@@ -51,8 +51,9 @@ def _t(waves: Waves) -> dict[str, Float32[np.ndarray, "row lead"]]:
     size = np.abs(inside)
     peak_at = size.argmax(axis=2)
     step_ms = 1000 * (at_s[1] - at_s[0])
-    centre = (at_s * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
-    first = (at_s < centre[:, None]).astype(np.float32)
+    # Whole numbers: in seconds, rounding would decide on which side a sample at the very centre lies.
+    from_centre = np.cumsum(mask, axis=1) * 2 - mask - mask.sum(axis=1, keepdims=True)
+    first = np.where(from_centre < 0, 1, np.where(from_centre == 0, 0.5, 0)).astype(np.float32)
     area, whole = inside.sum(axis=2) * step_ms, size.sum(axis=2) * step_ms
     before = np.matmul(size, first[:, :, None])[..., 0] * step_ms
     amplitude = np.take_along_axis(inside, peak_at[..., None], axis=2)[..., 0]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from beatssl.beats.decoding.wave_decoding import Waves
 from beatssl.beats.global_beats import SAME_WAVE_S, GlobalBeats, global_beats
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features import intervals
@@ -15,6 +16,7 @@ from beatssl.features.definition import Definition
 from beatssl.features.vcg_loop import frontal_axis_deg
 from beatssl.signals.leads import LEADS, to_twelve
 from beatssl.signals.matching import match_times
+from beatssl.signals.waves import WAVE_CLASSES
 
 _OF_BEATS = (
     "p_duration_ms", "pr_interval_ms", "qrs_duration_ms", "qt_interval_ms", "qtc_bazett_ms", "qtc_fridericia_ms",
@@ -45,7 +47,6 @@ DEFINITIONS = (
 )
 """Every measure: its unit and what it is. QT is corrected with the record's median RR interval."""
 
-_MEASURES = pd.Index(list(DEFINITIONS))
 _LEVEL_S = (-0.024, -0.004)  # before the QRS onset: the level that areas are taken from
 _LEAST_SHARE = 0.5  # of the leads that have QRS complexes: fewer are no beat of the record
 _QUARTERS = np.array([0.25, 0.5, 0.75])
@@ -100,11 +101,11 @@ class WaveMeasures:
 
 
 def wave_intervals(
-    waves: pd.DataFrame,
+    waves: "pd.DataFrame",
     ecg_mv: Float32[np.ndarray, "lead time"] | None = None,
     leads: Sequence[str] = LEADS,
     fs_hz: float = 100.0,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Measures of one record, from its decoded waves and, for the axes, its signal.
 
     Intervals are taken within each lead, from that lead's own boundaries, and pooled: the value is the median over all
@@ -124,17 +125,19 @@ def wave_intervals(
         RR intervals for the rate, of beats for axes). NaN, and a count of 0, where it is not measurable.
     """
     measures = measure_waves(waves, ecg_mv, leads, fs_hz)
-    return summary(measures, np.diff(measures.r_s))
+    return pd.DataFrame.from_dict(
+        summary(measures, np.diff(measures.r_s)), orient="index", columns=["value", "spread", "count"]
+    )
 
 
 def measure_waves(
-    waves: pd.DataFrame,
+    waves: "pd.DataFrame | Waves",
     ecg_mv: Float32[np.ndarray, "lead time"] | None = None,
     leads: Sequence[str] = LEADS,
     fs_hz: float = 100.0,
     beats_s: Float64[np.ndarray, " some_beat"] | None = None,
 ) -> WaveMeasures:
-    """Boundaries and areas of every beat; arguments as those of `wave_intervals`.
+    """Boundaries and areas of every beat; arguments as those of `wave_intervals`, the waves as arrays too.
 
     `beats_s`: R times of the beats that count, found by other means; a beat of the waves counts that is the nearest one
     to any of them and within 150 ms. None: those that at least half of the leads with QRS complexes have.
@@ -160,8 +163,8 @@ def summary(
     measures: WaveMeasures,
     rr_s: Float64[np.ndarray, " interval"],
     corrected_by_s: Callable[[Float64[np.ndarray, " time"]], Float64[np.ndarray, " time"]] | None = None,
-) -> pd.DataFrame:
-    """The table of `wave_intervals` from all beats, and the RR intervals between them.
+) -> dict[str, tuple[float, float, int]]:
+    """The lines of `wave_intervals`, value, spread and count, from all beats and the RR intervals between them.
 
     `corrected_by_s` gives the RR interval by which the QT of beats at some times is corrected; None: the median of all.
     """
@@ -175,9 +178,7 @@ def summary(
     lines = {"rate_bpm": _summary(60 / rr_s)} | {name: _summary(within[name]) for name in _OF_BEATS}
     lines |= {global_name(name): _summary(together[name]) for name in _OF_BEATS}
     lines |= {name: _axis(measures.net[:, number]) for number, name in enumerate(_AXES)}
-    value, spread, count = zip(*(lines[name] for name in DEFINITIONS), strict=True)
-    columns = {"value": np.array(value), "spread": np.array(spread), "count": np.array(count, np.int64)}
-    return pd.DataFrame(columns, _MEASURES)
+    return {name: lines[name] for name in DEFINITIONS}
 
 
 class _Marks(NamedTuple):
@@ -190,11 +191,16 @@ class _Marks(NamedTuple):
     offset_s: Float64[np.ndarray, " wave"]
 
     @classmethod
-    def of(cls, waves: pd.DataFrame) -> "_Marks":
-        onset, peak, offset = (waves[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
+    def of(cls, waves: "pd.DataFrame | Waves") -> "_Marks":
+        if isinstance(waves, Waves):
+            onset, peak, offset = waves.onset_s, waves.peak_s, waves.offset_s
+            lead = np.unique(waves.lead, return_inverse=True)[1]
+            wave = np.array(WAVE_CLASSES)[waves.kind]
+        else:
+            onset, peak, offset = (waves[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
+            lead, wave = pd.factorize(waves["lead"])[0], waves["wave"].to_numpy(str)
         middle = np.where(np.isfinite(peak), peak, (np.fmax(onset, offset) + np.fmin(onset, offset)) / 2)
-        marks = cls(pd.factorize(waves["lead"])[0], waves["wave"].to_numpy(str), onset, middle, offset)
-        return marks.where(np.isfinite(middle))
+        return cls(lead, wave, onset, middle, offset).where(np.isfinite(middle))
 
     def where(self, which: Bool[np.ndarray, " wave"]) -> "_Marks":
         return _Marks(*(column[which] for column in self))

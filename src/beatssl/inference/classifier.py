@@ -14,7 +14,7 @@ from beatssl.models.encoder import Encoder
 from beatssl.signals.preparation import Preparation
 
 
-class EcgClassifier(RecordModel, pipeline_tag="audio-classification"):
+class EcgClassifier(RecordModel):
     """An encoder and a head that predict the labels of a record; see `RecordModel`.
 
     `probabilities` are calibrated: log odds divided by a temperature a label. `thresholds` are of these probabilities.

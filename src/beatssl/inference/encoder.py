@@ -18,7 +18,7 @@ from beatssl.signals.preparation import as_batch
 _BATCH_RECORDS = 256
 
 
-class BeatEncoder(SavedModel, pipeline_tag="feature-extraction", tags=["self-supervised learning"]):
+class BeatEncoder(SavedModel):
     """An encoder that knows how its input is prepared and what it was trained on; see `SavedModel`."""
 
     kind: ClassVar[Kind] = Kind(

@@ -40,8 +40,7 @@ def measure_features(
             pieces.append((row, Piece(_conditioned(signal[:, :length], leads, preparation.fs_hz, r_times_s), 0, 1)))
     for start in range(0, len(pieces), _AT_ONCE):
         part = pieces[start : start + _AT_ONCE]
-        found = row_features([piece for _, piece in part], config)
-        out[[row for row, _ in part]] = found.reindex(columns=list(names)).to_numpy(np.float32)
+        out[[row for row, _ in part]] = row_features([piece for _, piece in part], config, names)
     return out
 
 

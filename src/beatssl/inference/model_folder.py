@@ -7,21 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from huggingface_hub import ModelHubMixin, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from jaxtyping import Bool, Float, Float32
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from beatssl._version import __version__
 from beatssl.files import sha256_of, write_json
@@ -50,7 +45,7 @@ BUNDLED = "inference/weights"
 Model = TypeVar("Model", bound="SavedModel")
 
 
-class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", "electrocardiogram"]):
+class SavedModel(nn.Module):
     """An encoder, alone or with a head, that knows how its input is prepared and what it was trained on.
 
     `save_pretrained(folder)`, `push_to_hub("name/repository")` and `from_pretrained(either)` keep and fetch it, as
@@ -147,7 +142,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
             )
 
     @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]  no options for the model: it has none
+    def from_pretrained(
         cls: type[Model],
         pretrained_model_name_or_path: str | Path,
         *,
@@ -176,6 +171,15 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
             raise CheckpointError(
                 f'there is no folder {source!r}; pass the folder of a checkpoint or run, "default", or name/repository'
             )
+        # Only here: the client of the hub takes a fifth of a second to import.
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
+
         try:
             files = [
                 hf_hub_download(
@@ -201,15 +205,43 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="beatssl", tags=["ECG", 
         path = folder / CONFIG
         contents = read_config(path, cls.kind)
         try:
-            model = cls.build(contents)
+            with _Unfilled():
+                model = cls.build(contents)
         except ValidationError as error:
             raise CheckpointError(f"{path} says what this version of beatssl does not know: {error}") from error
         _fill(model.weights(), folder / WEIGHTS, contents, cls.renamed)
         model.source, model.weights_sha256 = source, contents.weights_sha256
         return model.eval()
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(save_directory, self)
+    def save_pretrained(
+        self, save_directory: str | Path, *, push_to_hub: bool = False, repo_id: str | None = None, **options: Any
+    ) -> str | None:
+        """Write the folder; with `push_to_hub` also to the hub, as `repo_id` (None: the folder's name), with `options`
+        as `push_to_hub` takes them: then the URL of the commit is returned."""
+        save_model(Path(save_directory), self)
+        return self.push_to_hub(repo_id or Path(save_directory).name, **options) if push_to_hub else None
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Push model using beatssl.",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> str:
+        """Upload to a repository of the Hugging Face hub, which is made where there is none: the URL of the commit."""
+        from huggingface_hub import HfApi
+
+        hub = HfApi(token=token)
+        repo_id = hub.create_repo(repo_id=repo_id, private=private, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            save_model(Path(folder), self)
+            return hub.upload_folder(
+                repo_id=repo_id, repo_type="model", folder_path=Path(folder), commit_message=commit_message,
+                revision=branch, create_pr=create_pr,
+            )  # fmt: skip
 
 
 def bundled(kind: Kind) -> Path:
@@ -269,6 +301,20 @@ def _fill(module: nn.Module, path: Path, contents: Contents, renamed: dict[str, 
             f"{CONFIG} states {contents.weights_sha256[:12]}…); copy both again from their source"
         )
     module.load_state_dict(found)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Within it weights are not drawn at random: they come from a file, and drawing them takes longer than reading."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return given.get("tensor", *args[:1])
+        return func(*args, **given)
 
 
 def _readable(preparation: Preparation, leads: int) -> dict[str, Any]:

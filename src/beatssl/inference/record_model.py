@@ -250,7 +250,7 @@ class RecordModel(SavedModel):
         fs_hz: float,
         already_filtered: bool = False,
         check: Check = "error",
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """As `predict`, several records of one length and the same leads: a line a record, a column a label."""
         signal, there = self.on_device(self.prepared(ecg_mv, leads, fs_hz, already_filtered, check))
         parts = zip(signal.split(_BATCH_RECORDS), there.split(_BATCH_RECORDS), strict=True)

@@ -13,7 +13,7 @@ from beatssl.models.encoder import Encoder
 from beatssl.signals.preparation import Preparation
 
 
-class EcgRegressor(RecordModel, pipeline_tag="audio-classification"):
+class EcgRegressor(RecordModel):
     """An encoder and a head that predict numbers of a record, such as age or ejection fraction; see `RecordModel`.
 
     `centres` and `scales` are mean and standard deviation of each number over the records trained on.

@@ -16,7 +16,7 @@ from beatssl.inference.decimation import Decimation
 from beatssl.inference.input_checks import Check, check_finite, check_form
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
-from beatssl.inference.sliding_windows import WINDOW_S, blended
+from beatssl.inference.sliding_windows import WINDOW_S, Join, blended
 from beatssl.inference.tensor_checks import check_shape, check_tensors
 from beatssl.models.config import DecoderConfig
 from beatssl.models.decoder import WaveDecoder
@@ -26,7 +26,8 @@ from beatssl.signals.preparation import Preparation, as_batch
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.manifest import differences
 
-_BATCH_WINDOWS = 16
+_LEAD_SECONDS_AT_ONCE = 480.0
+"""Of windows that go through the network together: what it makes of more no longer fits the processor's cache."""
 
 WAVE_TIMES = ("onset_s", "peak_s", "offset_s")
 """Columns of tables of waves, in seconds."""
@@ -130,7 +131,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         fs_hz: float,
         already_filtered: bool = False,
         check: Check = "error",
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Waves of one record of any length and any leads, those of no standard place too.
 
         The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
@@ -152,7 +153,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         fs_hz: float,
         already_filtered: bool = False,
         check: Check = "error",
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """As `predict`, several records of one length and the same leads; `record` is the number of each wave's."""
         ready = self.prepared(ecg_mv, leads, fs_hz, already_filtered, check)
         probability = np.stack([self.of_prepared(one, leads, self.takes) for one in ready])
@@ -188,19 +189,52 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         the record, is another than the segmenter's; its leads may be any. RecordError where shape and names do not fit
         together.
         """
+        return self.of_prepared_batch(ecg_mv[None], [leads], preparation, window_s)[0]
+
+    @torch.inference_mode()
+    def of_prepared_batch(
+        self,
+        ecg_mv: Float32[np.ndarray, "record lead time"],
+        leads: Sequence[Sequence[str]],
+        preparation: Preparation,
+        window_s: float = WINDOW_S,
+    ) -> Float32[np.ndarray, "record lead 4 time"]:
+        """As `of_prepared`, of records of one length, with the leads of each."""
         self.check_preparation(preparation, "the record")
-        check_form(ecg_mv[None], leads, preparation.fs_hz)
-        slot = slots(leads)
-        windows, joined = blended(ecg_mv.shape[1], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
+        for one, names in zip(ecg_mv, leads, strict=True):
+            check_form(one[None], names, preparation.fs_hz)
+        slot = np.stack([slots(names) for names in leads])
+        windows, joined = blended(ecg_mv.shape[2], self.preparation.fs_hz, self.decoder.strides[-1], window_s)
+        if len(windows) == 1:
+            at_once = self._at_once(*ecg_mv.shape[1:])
+            parts = [slice(start, start + at_once) for start in range(0, len(ecg_mv), at_once)]
+            return np.concatenate([self.of_batch(ecg_mv[part], slot[part], preparation) for part in parts])
+        return np.stack(
+            [self._of_windows(one, own, windows, joined, preparation) for one, own in zip(ecg_mv, slot, strict=True)]
+        )
+
+    def _of_windows(
+        self,
+        ecg_mv: Float32[np.ndarray, "lead time"],
+        slot: Int[np.ndarray, " lead"],
+        windows: Sequence[slice],
+        joined: Join,
+        preparation: Preparation,
+    ) -> Float32[np.ndarray, "lead 4 time"]:
+        """One long record, in windows that blend."""
+        at_once = self._at_once(len(ecg_mv), windows[0].stop - windows[0].start)
         parts = [
             self.of_batch(
-                np.stack([ecg_mv[:, part] for part in windows[start : start + _BATCH_WINDOWS]]),
-                np.broadcast_to(slot, (len(windows[start : start + _BATCH_WINDOWS]), len(slot))),
+                np.stack([ecg_mv[:, part] for part in windows[start : start + at_once]]),
+                np.broadcast_to(slot, (len(windows[start : start + at_once]), len(slot))),
                 preparation,
             )
-            for start in range(0, len(windows), _BATCH_WINDOWS)
+            for start in range(0, len(windows), at_once)
         ]
         return joined(np.concatenate(parts))
+
+    def _at_once(self, leads: int, samples: int) -> int:
+        return max(1, int(_LEAD_SECONDS_AT_ONCE * self.preparation.fs_hz / max(1, leads * samples)))
 
     @torch.inference_mode()
     def of_batch(
@@ -230,7 +264,7 @@ def waves_of(
     ecg_mv: Float32[np.ndarray, "record lead time"],
     leads: Sequence[Sequence[str]],
     fs_hz: float,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of some records, all their leads decoded at once: `record` (its number), `lead` (its name), and the columns
     of `decode_waves`. `leads` are the names of each record's; a lead that is not measured has no wave."""
     count = probability.shape[1]

@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
+from beatssl.reports.analyze_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -349,6 +350,10 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             )
             for what, show in _WAVE_ROWS
         ),
+    ),
+    (
+        "bench-analyze.json", "a 10-s record of twelve leads, 500 Hz", "bench analyze",
+        ANALYZE_ROWS,
     ),
     (
         "bench-step.json", "a training step", "bench step STORE",

@@ -53,7 +53,7 @@ class Content(Protocol):
         """Number of rows."""
         ...
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """A table; with `columns`, only these."""
         ...
 
@@ -84,7 +84,7 @@ class Shards:
     def _first_row(self) -> Int64[np.ndarray, " shards_and_end"]:
         return np.cumsum([0, *(shard["rows"] for shard in self.manifest["shards"])], dtype=np.int64)
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """A table of all shards, rows numbered through the store."""
         parts: list[pa.Table] = []
         for index, first in enumerate(self._first_row[:-1].tolist()):
@@ -137,13 +137,13 @@ class InMemory:
 
     path: Path
     manifest: Manifest
-    tables: Mapping[str, pd.DataFrame]
+    tables: "Mapping[str, pd.DataFrame]"
     signals: Mapping[str, Int16[np.ndarray, "_row _lead _time"]]
 
     def __len__(self) -> int:
         return len(self.tables["records"])
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """A copy of the table given, or of some of its columns."""
         table = self.tables[name]
         return table.copy() if columns is None else table[list(columns)]
@@ -176,7 +176,7 @@ class ChosenRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Lines of the rows chosen, of their records, or of none (records set aside are no rows)."""
         if name in WITH_ROW:
             wanted = None if columns is None else list(dict.fromkeys(("row", *columns)))
@@ -195,7 +195,7 @@ class ChosenRows:
         """Signals of some of the rows chosen."""
         return self.of.units(name, self.rows[rows])
 
-    def _renumbered(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _renumbered(self, table: "pd.DataFrame") -> "pd.DataFrame":
         number = np.full(len(self.of), -1)
         number[self.rows] = np.arange(len(self.rows))
         row = number[table["row"].to_numpy(np.int64)]
@@ -208,7 +208,7 @@ class Changed:
     """A store with other tables or settings in place of its own."""
 
     of: Content
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict[str, pd.DataFrame])
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -224,7 +224,7 @@ class Changed:
     def __len__(self) -> int:
         return len(self.of)
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """The other table where there is one."""
         if name not in self.tables:
             return self.of.table(name, columns)
@@ -263,7 +263,7 @@ class TwelvePlaces:
     def __len__(self) -> int:
         return len(self.of)
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """The store's own."""
         return self.of.table(name, columns)
 

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
-import joblib
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -26,6 +24,11 @@ def in_parallel(
 
     Raises ImportError where `dask` is given and Dask is not installed, OSError where no scheduler answers.
     """
+    if dask is None and (processes == 1 or len(jobs) <= 1):
+        yield from map(function, jobs)
+        return
+    import joblib
+
     # joblib replaces a worker whose memory has grown, and warns of it. As an error the warning would kill the thread
     # that waits for the workers, and the caller would wait for ever.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)

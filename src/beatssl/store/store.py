@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Union, overload
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ _OF_THE_FILES = ("csv_fs_hz", "unit", "leads", "seed")
 """Options of readers that only say what their files are; stores of one kind may differ in them."""
 
 
-Rows = Sequence[int | np.integer[Any]] | Shaped[np.ndarray, " selected"] | pd.Series | slice
+Rows = Union[Sequence[int | np.integer[Any]], Shaped[np.ndarray, " selected"], "pd.Series", slice]
 """A selection of rows: their numbers, a mask with one entry a row, or a slice."""
 
 
@@ -71,7 +71,7 @@ class Store:
         median_beats_mv: Float32[np.ndarray, "_row _lead _window"] | None = None,
         path: Path | str = "memory",
         config: Mapping[str, Any] | None = None,
-        **tables: pd.DataFrame,
+        **tables: "pd.DataFrame",
     ) -> "Store":
         """A store of arrays and tables, without files.
 
@@ -113,7 +113,7 @@ class Store:
             raise ValueError(f"rows of {self!r} taken twice; name each once")
         return Store.of(ChosenRows(self._content, numbers))
 
-    def with_tables(self, **tables: pd.DataFrame) -> "Store":
+    def with_tables(self, **tables: "pd.DataFrame") -> "Store":
         """The store with other tables in place of its own: `store.with_tables(records=…)`.
 
         Raises ValueError for a table of another name, or one that must have a line a row and has not.
@@ -227,26 +227,26 @@ class Store:
         return to_mv(self.units(MEDIAN_BEATS, rows))
 
     @cached_property
-    def records(self) -> pd.DataFrame:
+    def records(self) -> "pd.DataFrame":
         """One line a row: ids, age, sex, source, lead names, fold, quality flags."""
         return self.table("records")
 
     @cached_property
-    def beats(self) -> pd.DataFrame:
+    def beats(self) -> "pd.DataFrame":
         """One line a beat: its times, waves, class, cluster and features."""
         return self.table("beats")
 
     @cached_property
-    def features(self) -> pd.DataFrame:
+    def features(self) -> "pd.DataFrame":
         """Record features, one line a row; NaN where not measurable."""
         return self.table("features")
 
     @cached_property
-    def labels(self) -> pd.DataFrame:
+    def labels(self) -> "pd.DataFrame":
         """One line a statement and row: label set, label, likelihood."""
         return self.table("labels")
 
-    def targets(self, label_set: str) -> pd.DataFrame:
+    def targets(self, label_set: str) -> "pd.DataFrame":
         """Whether each row (line) has each label (column, in alphabetical order) of a set such as "superclass".
 
         Any statement counts, whatever its likelihood. A line that is all false is a row without a label in the set.
@@ -265,21 +265,21 @@ class Store:
         return pd.DataFrame(table, columns=names)
 
     @cached_property
-    def waves(self) -> pd.DataFrame:
+    def waves(self) -> "pd.DataFrame":
         """Reference P, QRS and T waves, times from the record's start."""
         return self.table("waves")
 
     @cached_property
-    def reference_beats(self) -> pd.DataFrame:
+    def reference_beats(self) -> "pd.DataFrame":
         """Reference beats, times from the record's start, symbols as the source has them."""
         return self.table("reference_beats")
 
     @cached_property
-    def rejects(self) -> pd.DataFrame:
+    def rejects(self) -> "pd.DataFrame":
         """Records set aside: file relative to the source, reason, message."""
         return self.table("rejects")
 
-    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """A table of all shards, rows numbered through the store; with `columns`, only these are read."""
         return self._content.table(name, columns)
 

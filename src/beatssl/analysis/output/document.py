@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -17,6 +17,7 @@ from beatssl.beats.global_beats import GlobalBeats
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.features.intervals import measure
 from beatssl.results import to_json
+from beatssl.signals.waves import WAVE_CLASSES
 
 SCHEMA = "analysis.schema.json"
 _TIME_DIGITS, _SHARE_DIGITS = 4, 3  # a tenth of a millisecond
@@ -40,19 +41,20 @@ def document(a: Analysis, waves: bool, embeddings: bool) -> dict[str, Any]:
         "rhythm": to_json(a.rhythm),
         "intervals": to_json(a.intervals),
         "leads": to_json(a.lead_measures),
-        "diagnoses": to_json(a.diagnoses) | {
+        "diagnoses": to_json(replace(a.diagnoses, statements=())) | {
             "statements": [to_json(one) | {"above_threshold": one.above} for one in a.diagnoses.statements]
         },
         "quality": {"score": round(a.quality.score, 3), "leads": [_quality(lead) for lead in a.quality.leads]},
         "beats": _lines(_beat_columns(a.beats)),
         "waves": _lines(_wave_columns(a)) if waves else None,
         "embeddings": to_json(a.embeddings) if embeddings else None,
+        "similar": to_json(a.similar),
         "provenance": to_json(a.provenance),
     }  # fmt: skip
     return out
 
 
-def beat_frame(a: Analysis) -> pd.DataFrame:
+def beat_frame(a: Analysis) -> "pd.DataFrame":
     """A line a beat; NaN where a boundary was not found."""
     beats = a.beats
     columns: dict[str, Any] = {"time_s": beats.time_s, "rr_s": beats.rr_s, "class": list(beats.labels)}
@@ -80,13 +82,14 @@ def _beat_columns(beats: Beats) -> dict[str, Sequence[Any]]:
 
 
 def _wave_columns(a: Analysis) -> dict[str, Sequence[Any]]:
-    table = a.waves.to_frame()
-    columns: dict[str, Sequence[Any]] = {name: table[name].tolist() for name in ("lead", "wave")}
-    columns |= {
-        name: _rounded(table[name].to_numpy(np.float64), _TIME_DIGITS) for name in ("onset_s", "peak_s", "offset_s")
+    waves = a.waves
+    columns: dict[str, Sequence[Any]] = {
+        "lead": [waves.leads[lead] for lead in waves.lead.tolist()],
+        "wave": [WAVE_CLASSES[wave] for wave in waves.wave.tolist()],
     }
+    columns |= {name: _rounded(getattr(waves, name), _TIME_DIGITS) for name in ("onset_s", "peak_s", "offset_s")}
     sure = ("onset_confidence", "offset_confidence")
-    return columns | {name: _rounded(table[name].to_numpy(np.float64), _SHARE_DIGITS) for name in sure}
+    return columns | {name: _rounded(getattr(waves, name), _SHARE_DIGITS) for name in sure}
 
 
 def _quality(lead: LeadQuality) -> dict[str, Any]:

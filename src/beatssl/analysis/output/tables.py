@@ -59,14 +59,14 @@ def record_line(a: Analysis) -> dict[str, object]:
     return line | {"quality": a.quality.score, "flags": " ".join(flag.name for flag in a.flags)}
 
 
-def wave_lines(a: Analysis) -> pd.DataFrame:
+def wave_lines(a: Analysis) -> "pd.DataFrame":
     """A line a wave of every lead."""
     table = a.waves.to_frame()
     table.insert(0, "record_id", a.record.id)
     return table
 
 
-def interval_lines(a: Analysis) -> pd.DataFrame:
+def interval_lines(a: Analysis) -> "pd.DataFrame":
     """A line a measure: value (NaN where not determinable), spread and count."""
     found = [a.intervals[name] for name in DEFINITIONS]
     return pd.DataFrame(
@@ -83,8 +83,8 @@ def interval_lines(a: Analysis) -> pd.DataFrame:
 def write_tables(
     folder: Path,
     lines: Sequence[Mapping[str, Any]],
-    waves: Sequence[pd.DataFrame],
-    intervals: Sequence[pd.DataFrame],
+    waves: "Sequence[pd.DataFrame]",
+    intervals: "Sequence[pd.DataFrame]",
     rejects: Sequence[Reject],
 ) -> None:
     """The four tables of some records."""

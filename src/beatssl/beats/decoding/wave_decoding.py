@@ -1,8 +1,10 @@
 """From the probability of each wave at each sample to waves with onset, peak, offset and how sure each boundary is."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from beatssl.beats.decoding.smoothing import smoothed
@@ -18,11 +20,29 @@ SILENT_MV = 0.01
 _SILENT_S = 1.0
 
 
+class Waves(NamedTuple):
+    """Waves in order of lead and time; NaN as `decode_waves` says."""
+
+    lead: Int64[np.ndarray, " wave"]
+    """Index."""
+    kind: Int64[np.ndarray, " wave"]
+    """Place in `WAVE_CLASSES`."""
+    onset_s: Float64[np.ndarray, " wave"]
+    peak_s: Float64[np.ndarray, " wave"]
+    offset_s: Float64[np.ndarray, " wave"]
+    onset_confidence: Float64[np.ndarray, " wave"]
+    offset_confidence: Float64[np.ndarray, " wave"]
+
+    def where(self, which: Bool[np.ndarray, " wave"] | slice) -> "Waves":
+        """Some of them."""
+        return Waves(*(column[which] for column in self))
+
+
 def decode_waves(
     probability: Float32[np.ndarray, "lead 4 time"],
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
@@ -45,6 +65,19 @@ def decode_waves(
     Raises:
         ValueError: signal and probabilities differ in leads or samples.
     """
+    waves = find_waves(probability, fs_hz, ecg_mv)
+    return pd.DataFrame(
+        {"lead": waves.lead, "wave": np.array(WAVE_CLASSES)[waves.kind].astype(object)}
+        | {name: getattr(waves, name) for name in Waves._fields[2:]}
+    )
+
+
+def find_waves(
+    probability: Float32[np.ndarray, "lead 4 time"],
+    fs_hz: float,
+    ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
+) -> Waves:
+    """As `decode_waves`, as plain arrays."""
     if ecg_mv is not None and (ecg_mv.shape[0], ecg_mv.shape[1]) != (probability.shape[0], probability.shape[2]):
         raise ValueError(
             f"signal of shape {ecg_mv.shape} for probabilities of shape {probability.shape}; pass the same leads and "
@@ -62,16 +95,14 @@ def decode_waves(
     sure_offset = _at(p, waves, np.maximum(offset - reach, middle)) - _at(p, waves, offset + reach)
     onset, offset = smoothed(waves, onset, offset, sure_onset, sure_offset, fs_hz)
     peak = np.full(len(onset), np.nan) if ecg_mv is None else _peaks(ecg_mv, waves)
-    return pd.DataFrame(
-        {
-            "lead": waves.line,
-            "wave": np.array(WAVE_CLASSES)[waves.kind].astype(object),
-            "onset_s": onset / fs_hz,
-            "peak_s": peak / fs_hz,
-            "offset_s": offset / fs_hz,
-            "onset_confidence": np.clip(sure_onset, 0, 1),
-            "offset_confidence": np.clip(sure_offset, 0, 1),
-        }
+    return Waves(
+        lead=waves.line,
+        kind=waves.kind,
+        onset_s=onset / fs_hz,
+        peak_s=peak / fs_hz,
+        offset_s=offset / fs_hz,
+        onset_confidence=np.clip(sure_onset, 0, 1),
+        offset_confidence=np.clip(sure_offset, 0, 1),
     )
 
 

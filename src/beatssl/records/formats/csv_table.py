@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pandas.tseries.api import guess_datetime_format
 
 from beatssl.records.formats.csv_preamble import Said, is_number, read_preamble, table_start
 from beatssl.records.formats.options import FileOptions
@@ -191,7 +190,7 @@ def _columns(body: list[str], separator: str, decimal: str, said: Said, where: s
     return _titled(table, own if header == 0 and len(own) == len(titles) else titles, where, options)
 
 
-def _untitled(table: pd.DataFrame, said: Said, where: str, leads: tuple[str, ...]) -> _Leads:
+def _untitled(table: "pd.DataFrame", said: Said, where: str, leads: tuple[str, ...]) -> _Leads:
     names = leads or ((said.lead,) if said.lead else ())
     if not names:
         raise RecordError("unreadable", f"{where}: has no row of lead names; pass lead_names=")
@@ -228,7 +227,7 @@ def _of_one_value_a_line(names: list[str], where: str) -> str:
     )
 
 
-def _titled(table: pd.DataFrame, titles: list[str], where: str, options: FileOptions) -> _Leads:
+def _titled(table: "pd.DataFrame", titles: list[str], where: str, options: FileOptions) -> _Leads:
     if table.shape[1] > 4 * _MOST_LEADS:
         raise RecordError("unreadable", f"{where}: has {table.shape[1]:,} columns; expected one a lead")
     leads = options.lead_names
@@ -276,7 +275,7 @@ def _seconds(column: "pd.Series[float]") -> Float[np.ndarray, " time"]:
         hours, minutes, seconds = (pd.to_numeric(parts[i], errors="coerce").to_numpy(np.float64) for i in range(3))
         return 3600 * hours + 60 * minutes + seconds
     if _DATE.match(first):
-        form = "ISO8601" if re.match(r"\d{4}-", first) else guess_datetime_format(first)
+        form = "ISO8601" if re.match(r"\d{4}-", first) else pd.tseries.api.guess_datetime_format(first)
         try:
             dates = pd.to_datetime(texts, errors="coerce", format=form, utc=True) if form else None
         except (ValueError, OverflowError):
@@ -286,7 +285,7 @@ def _seconds(column: "pd.Series[float]") -> Float[np.ndarray, " time"]:
     return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
 
 
-def _title_of_times(table: pd.DataFrame, titles: list[str], i: int) -> str:
+def _title_of_times(table: "pd.DataFrame", titles: list[str], i: int) -> str:
     return titles[i] if pd.api.types.is_numeric_dtype(table.iloc[:, i]) else "seconds"
 
 
@@ -309,7 +308,7 @@ def _is_flag(column: "pd.Series[float]") -> bool:
     return len(values) <= 1 or values <= {0, 1}
 
 
-def _numbers(table: pd.DataFrame, where: str) -> Float[np.ndarray, "time column"]:
+def _numbers(table: "pd.DataFrame", where: str) -> Float[np.ndarray, "time column"]:
     try:
         values = table.to_numpy(np.float64)
     except ValueError:

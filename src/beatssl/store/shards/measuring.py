@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from beatssl.beats.rate_doubt import doubt_of_rate, widths_from
 from beatssl.beats.rate_likelihood import Widths
 from beatssl.beats.rules.fiducials import Fiducials, find_fiducials
 from beatssl.beats.windows import Beats, median_beats
-from beatssl.features import measure_beats, measure_records
+from beatssl.features import measure_beats, measure_records, record_columns
 from beatssl.features.ragged import row_median
 from beatssl.records.record import IDENTITY, METADATA, Record
 from beatssl.signals.leads import LEADS
@@ -31,9 +31,9 @@ class Measured:
 
     ecg: Int16[np.ndarray, "row lead time"]
     median_beats: Int16[np.ndarray, "row lead window"]
-    records: pd.DataFrame
-    beats: pd.DataFrame
-    features: pd.DataFrame
+    records: "pd.DataFrame"
+    beats: "pd.DataFrame"
+    features: "pd.DataFrame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,16 @@ def measure(pieces: list[Piece], config: PrepareConfig) -> Measured:
     )
 
 
-def row_features(pieces: list[Piece], config: PrepareConfig) -> pd.DataFrame:
-    """The features of the rows of all pieces alone, those that `measure` gives."""
-    return measure_records(*_find(pieces, config).arguments).reset_index(drop=True).astype(np.float32)
+def row_features(
+    pieces: list[Piece], config: PrepareConfig, names: Sequence[str]
+) -> Float32[np.ndarray, "row feature"]:
+    """Some features of the rows of all pieces alone, those that `measure` gives; NaN for a name that is none."""
+    found = record_columns(*_find(pieces, config).arguments)
+    out = np.full((sum(piece.rows for piece in pieces), len(names)), np.nan, np.float32)
+    for column, name in enumerate(names):
+        if name in found:
+            out[:, column] = found[name]
+    return out
 
 
 def _find(pieces: list[Piece], config: PrepareConfig) -> _Found:
@@ -153,7 +160,7 @@ def _record_table(
     ecg: Int16[np.ndarray, "row lead time"],
     flags_of_rows: dict[str, Bool[np.ndarray, " row"]],
     config: PrepareConfig,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     of = [piece.of for piece in pieces for _ in range(piece.rows)]
     segment = np.concatenate([piece.first + np.arange(piece.rows) for piece in pieces])
     lengths = np.array([item.ecg_mv.shape[1] for item in of])
@@ -194,7 +201,7 @@ def _rates_doubted(
     )
 
 
-def _own_columns(of: list[Conditioned], index: pd.Index) -> pd.DataFrame:
+def _own_columns(of: list[Conditioned], index: "pd.Index") -> "pd.DataFrame":
     """Those of the user's own table, the same for every record."""
     titles = list(of[0].record.own) if of else []
     return pd.DataFrame({title: [item.record.own[title] for item in of] for title in titles}, index=index)
@@ -219,9 +226,9 @@ def _beat_table(
     beats: Beats,
     fiducials: Fiducials,
     probability: Float32[np.ndarray, "beat 4"],
-    beat_features: pd.DataFrame,
+    beat_features: "pd.DataFrame",
     config: PrepareConfig,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     segment: Int64[np.ndarray, " row"] = np.concatenate([piece.first + np.arange(piece.rows) for piece in pieces])
     ids = np.array([piece.of.record.id for piece in pieces for _ in range(piece.rows)], dtype=object)
     start_s = segment * (config.row_samples / config.fs_hz)

@@ -41,7 +41,7 @@ _TYPES: dict[str, pa.DataType] = {
 }  # fmt: skip
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Parquet, Zstandard, no index. The bytes depend on the rows and the version of pyarrow alone."""
     inferred = pa.Schema.from_pandas(table, preserve_index=False)
     schema = pa.schema([(field.name, _TYPES.get(field.name, field.type)) for field in inferred])
@@ -51,7 +51,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     pq.write_table(arrow, path, compression="zstd", compression_level=3, use_dictionary=texts, write_statistics=False)
 
 
-def label_table(records: Sequence[Record], rows: Sequence[int]) -> pd.DataFrame:
+def label_table(records: Sequence[Record], rows: Sequence[int]) -> "pd.DataFrame":
     """Labels of all records, once for each of a record's `rows`; rows are numbered in the order of the records."""
     first = np.cumsum([0, *rows])
     lines = [
@@ -64,7 +64,7 @@ def label_table(records: Sequence[Record], rows: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns).astype({"row": np.int32, "likelihood": np.float32})
 
 
-def wave_table(records: Sequence[Record]) -> pd.DataFrame:
+def wave_table(records: Sequence[Record]) -> "pd.DataFrame":
     """Reference P, QRS and T waves of all records, times from the record's start."""
     marked = [(record.id, record.waves) for record in records if record.waves is not None]
     columns: dict[str, Any] = {
@@ -77,7 +77,7 @@ def wave_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def reference_beat_table(records: Sequence[Record]) -> pd.DataFrame:
+def reference_beat_table(records: Sequence[Record]) -> "pd.DataFrame":
     """Reference beats of all records, times from the record's start."""
     marked = [(record.id, record.beats) for record in records if record.beats is not None]
     columns: dict[str, Any] = {
@@ -88,6 +88,6 @@ def reference_beat_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def reject_table(rejects: Sequence[Reject]) -> pd.DataFrame:
+def reject_table(rejects: Sequence[Reject]) -> "pd.DataFrame":
     """Records set aside, with the reason."""
     return pd.DataFrame([asdict(reject) for reject in rejects], columns=["file", "record_id", "reason", "message"])

@@ -3,11 +3,10 @@
 Source: scp_statements.csv of PTB-XL 1.0.3 (Wagner et al., Scientific Data 2020; CC BY 4.0).
 """
 
+import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-import pandas as pd
 
 KINDS = ("diagnostic", "form", "rhythm")
 
@@ -29,14 +28,10 @@ def statements() -> dict[str, Statement]:
     """All, by code."""
     path = files("beatssl.store.vocabularies") / "ptbxl_statements.csv"
     with path.open(encoding="utf-8") as file:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        lines = list(csv.DictReader(file))
     return {
-        str(line["code"]): Statement(
-            str(line["code"]),
-            str(line["name"]),
-            frozenset(str(line["kinds"]).split()),
-            str(line["superclass"]),
-            str(line["subclass"]),
+        line["code"]: Statement(
+            line["code"], line["name"], frozenset(line["kinds"].split()), line["superclass"], line["subclass"]
         )
-        for line in table.to_dict("records")
+        for line in lines
     }
