@@ -266,7 +266,8 @@ def _notes(sheet: _Sheet, a: Analysis, y: float) -> None:
     notes = [
         f"beatssl {a.provenance.beatssl}; weights: {made_by}",
         f"Statements: calibrated probabilities (p), trained on {a.diagnoses.trained_on}; share of the training records "
-        "that have one; AUROC on the test fold with twelve leads. Spread: interquartile range over beats.",
+        "that have one; AUROC on the test fold with twelve leads.",
+        "Spread: interquartile range over beats.",
         *(f"Note: {flag.message}" for flag in a.flags),
         *(f"Source: {note}" for note in a.provenance.notes),
     ]

@@ -70,9 +70,13 @@ def lead_lines(a: Analysis) -> list[tuple[str, list[tuple[str, str]]]]:
         for name in OF_LEADS.values():
             one = own[name]
             spread = one.reason if one.value is None else "" if one.spread is None else f"{one.spread:.2f}"
-            cells.append(("–" if one.value is None else f"{one.value:+.2f}".replace("-", "−"), spread))
+            cells.append(("–" if one.value is None else _signed(one.value), spread))
         out.append((lead, cells))
     return out
+
+
+def _signed(mv: float) -> str:
+    return f"{mv:+.2f}".replace("-", "−") if round(mv, 2) else "0.00"
 
 
 def sets_of(found: Sequence[Diagnosis]) -> list[tuple[str, list[Diagnosis]]]:
