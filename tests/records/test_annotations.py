@@ -42,7 +42,7 @@ def test_cut_short_or_missing(data_root: Path, tmp_path: Path) -> None:
 
 
 def _waves(symbols: str) -> list[tuple[str, float, float, float]]:
-    marks = Annotations(np.arange(len(symbols), dtype=np.int64) * 10, tuple(symbols))
+    marks = Annotations(np.arange(len(symbols), dtype=np.int64) * 10, tuple(symbols), ("",) * len(symbols))
     return [wave[1:] for wave in waves_of(marks)]
 
 
@@ -69,7 +69,7 @@ def test_grammar(symbols: str, waves: list[tuple[str, float, float, float]]) -> 
 
 
 def test_marks_in_seconds() -> None:
-    marks = wave_marks(waves_of(Annotations(np.array([100, 110, 125]), ("(", "N", ")")), "II"), 250.0)
+    marks = wave_marks(waves_of(Annotations(np.array([100, 110, 125]), ("(", "N", ")"), ("",) * 3), "II"), 250.0)
     assert (marks.lead, marks.wave) == (("II",), ("QRS",))
     assert (marks.onset_s[0], marks.peak_s[0], marks.offset_s[0]) == (0.4, 0.44, 0.5)
     assert wave_marks([], 250.0).onset_s.shape == (0,)

@@ -23,6 +23,7 @@ WHOLE_S = 15.0
 
 _WINDOW_S, _MARGIN_S = 10.0, 5.0
 _MOST_WINDOWS = 30
+_WINDOWS_AT_ONCE = 32
 _BEAT_BINS = 4
 
 TEXTS = {code: one.name for code, one in statements().items()} | {
@@ -90,6 +91,27 @@ def diagnose(classifier: EcgClassifier, record: Recorded) -> Diagnoses:
     return Diagnoses(tuple(statements), "", basis, missing, len(log_odds))
 
 
+@torch.inference_mode()
+def window_probabilities(
+    classifier: EcgClassifier, record: Recorded, middle_s: Float64[np.ndarray, " window"]
+) -> list[Float64[np.ndarray, " label"] | None]:
+    """Calibrated probabilities of every label for ten seconds about each time; None where no lead is measured."""
+    takes, last_s = classifier.preparation, record.duration_s - _WINDOW_S
+    temperatures = classifier.temperatures.double().cpu().numpy()
+    out: list[Float64[np.ndarray, " label"] | None] = [None] * len(middle_s)
+    for first in range(0, len(middle_s), _WINDOWS_AT_ONCE):
+        windows = {
+            first + k: _window(takes, record, float(np.clip(at - _WINDOW_S / 2, 0, last_s)))
+            for k, at in enumerate(middle_s[first : first + _WINDOWS_AT_ONCE])
+        }
+        windows = {k: window for k, window in windows.items() if np.isfinite(window).any()}
+        if windows:
+            found = classifier(*classifier.on_device(np.stack(list(windows.values())))).double().cpu().numpy()
+            for k, log_odds in zip(windows, found, strict=True):
+                out[k] = 1 / (1 + np.exp(-log_odds / temperatures))
+    return out
+
+
 def no_diagnoses(classifier: EcgClassifier, leads: Sequence[str], reason: str) -> Diagnoses:
     """None, and why."""
     missing = tuple(name for name in LEADS if name not in leads)
@@ -126,19 +148,24 @@ def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
 
 def _windows(takes: Preparation, record: Recorded) -> Iterator[Float32[np.ndarray, "12 time"]]:
     """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
-    duration_s, fs_hz = record.duration_s, record.fs_hz
+    duration_s = record.duration_s
     if duration_s <= WHOLE_S:
         yield record.prepared(takes)
         return
     count = min(_MOST_WINDOWS, int(duration_s / _WINDOW_S))
     for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
-        first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
-        part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * fs_hz)]
-        ready = takes.apply(part, record.leads, fs_hz, record.already_filtered)
-        begin = round((start_s - first / fs_hz) * takes.fs_hz)
-        window = ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
+        window = _window(takes, record, start_s)
         if np.isfinite(window).any():
             yield window
+
+
+def _window(takes: Preparation, record: Recorded, start_s: float) -> Float32[np.ndarray, "12 time"]:
+    """Ten seconds from `start_s`, prepared with a margin."""
+    first = round(max(start_s - _MARGIN_S, 0) * record.fs_hz)
+    part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * record.fs_hz)]
+    ready = takes.apply(part, record.leads, record.fs_hz, record.already_filtered)
+    begin = round((start_s - first / record.fs_hz) * takes.fs_hz)
+    return ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
 
 
 def _trained_on(provenance: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
 from beatssl.analysis.result import Analysis, ModelUsed, Provenance, RecordInfo
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.analysis.rhythms.episodes import rhythms_of
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.inference.classifier import EcgClassifier
@@ -111,6 +112,7 @@ class EcgModel:
         ready = Recorded(usable_mv, usable, fs_hz, filtered, parts[0].opening_mv)
         reason = "" if len(beats) else "no heartbeat was found"
         diagnoses = no_diagnoses(self.classifier, usable, reason) if reason else diagnose(self.classifier, ready)
+        rhythms = rhythms_of(self.classifier, ready, beats, diagnoses, quality)
         intervals = measured_intervals(measures, beats.time_s, beats.rr_s, record.duration_s, usable)
         if embeddings is None:
             embeddings = record.duration_s <= EMBEDDED_S
@@ -121,7 +123,7 @@ class EcgModel:
                 float(fs_hz), float(record.duration_s), record.age_years, record.sex,
             ),
             beats=beats,
-            rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels),
+            rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels, rhythms),
             intervals=intervals,
             lead_measures=lead_measurements(np.concatenate([part.amplitude_mv for part in parts]), usable),
             waves=joined_waves([part.waves for part in parts]),
