@@ -98,7 +98,7 @@ def check(config: CheckConfig) -> Any:
                 f"{config.store} is no folder; --what {config.what} takes that of the data set's files"
             )
         of: Any = config.store
-        asked = {"files": _files_in(config.store)}
+        asked = {"data": _files_in(config.store)}
     else:
         of = store = Store(config.store)
         stated = ("config", "versions", "inputs", "counts")

@@ -6,6 +6,7 @@ import pytest
 from beatssl.analysis.model import EcgModel, load
 from beatssl.analysis.rhythms.episodes import MARGIN, STRETCH_S, WHOLE_S, episodes_of
 from beatssl.analysis.rhythms.truth import AF, RHYTHMS, SINUS
+from beatssl.beats.peaks import find_r_peaks
 from beatssl.records.record import Record
 from beatssl.records.synthetic import synthetic_record
 
@@ -46,23 +47,18 @@ def model() -> EcgModel:
 
 
 def irregular(record: Record, seconds: float, seed: int = 0) -> Record:
-    """Beats of the record at random intervals, their P waves cut off: what atrial fibrillation looks like."""
+    """A beat of the record, its P wave cut off, at random intervals: what atrial fibrillation looks like."""
     rng, fs = np.random.default_rng(seed), record.fs_hz
-    beat = record.ecg_mv[:, : round(0.8 * fs)].copy()
-    from beatssl.beats.peaks import find_r_peaks
-
     r = round(find_r_peaks(record.ecg_mv, fs)[1] * fs)
     beat = record.ecg_mv[:, r - round(0.06 * fs) : r + round(0.42 * fs)]
     beat = beat * np.hanning(beat.shape[1])[None] ** 0.25
     out = rng.normal(0, 0.005, (len(record.leads), round(seconds * fs))).astype(np.float32)
-    at = 0.3
-    while at + 0.6 < seconds:
-        start = round(at * fs)
+    at_s = 0.3
+    while at_s + 0.6 < seconds:
+        start = round(at_s * fs)
         out[:, start : start + beat.shape[1]] += beat
-        at += rng.uniform(0.5, 1.3)
-    return (
-        record.replace(ecg_mv=out, beats=None, waves=None) if hasattr(record, "waves") else record.replace(ecg_mv=out)
-    )
+        at_s += rng.uniform(0.5, 1.3)
+    return record.replace(ecg_mv=out)
 
 
 def test_a_synthetic_record_is_in_sinus_rhythm(model: EcgModel) -> None:
