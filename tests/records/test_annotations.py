@@ -20,6 +20,7 @@ def test_equal_to_wfdb(data_root: Path, name: str, extension: str) -> None:
     theirs = wfdb.rdann(str(data_root / name), extension)
     np.testing.assert_array_equal(ours.sample, theirs.sample)
     assert ours.symbol == tuple(theirs.symbol)
+    assert ours.text == tuple(text.strip("\0") for text in theirs.aux_note)
 
 
 def test_long_and_backward_intervals_and_texts(tmp_path: Path) -> None:
@@ -28,6 +29,7 @@ def test_long_and_backward_intervals_and_texts(tmp_path: Path) -> None:
     ours = read_annotations(tmp_path, "r", "atr")
     assert ours.sample.tolist() == samples.tolist()
     assert ours.symbol == ("N", "+", "V", '"')
+    assert ours.text == tuple(notes)
 
 
 def test_cut_short_or_missing(data_root: Path, tmp_path: Path) -> None:

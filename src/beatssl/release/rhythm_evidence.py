@@ -52,7 +52,8 @@ def _drawn(store: Store, folds: tuple[int, ...], most: Mapping[str, int], seed: 
     rhythm = rhythm_by_statements(statements)
     group = np.full(len(store), "", object)
     for name in ("SR", "STACH", "SBRAD", "SARRH", "AFIB"):
-        group[(statements[name].to_numpy()) & (group == "") & np.isin(rhythm, (SINUS, AF))] = name
+        stated = statements[name].to_numpy(bool) if name in statements else np.zeros(len(store), bool)
+        group[stated & (group == "") & np.isin(rhythm, (SINUS, AF))] = name
     rng = np.random.default_rng(seed)
     rows: list[Int64[np.ndarray, " row"]] = []
     weights: list[Float64[np.ndarray, " row"]] = []

@@ -100,6 +100,7 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
         (
             ("normal / AF / other / noise: F1; mean of the first three", _f1("this_mix")),
             ("the same at the challenge's prevalence (its winners: .83 on its hidden records)", _f1("challenge_mix")),
+            ("the same, a single ectopic beat making a record other", _f1("by_beat_classes")),
         ),
     ),
     (

@@ -21,7 +21,7 @@ from beatssl.records.synthetic import synthetic_record
 def result(name: str, p: float = 0.9, **more: object) -> dict[str, object]:
     rest = (1 - p) / (len(RHYTHMS) - 1)
     rhythm = {one: p if one == name else rest for one in RHYTHMS}
-    return {"rhythm": rhythm, "quality": 0.9, "rate": 70.0, "ectopic": 0} | more
+    return {"rhythm": rhythm, "quality": 0.9, "rate": 70.0, "ectopic": 0, "statements": {}} | more
 
 
 def test_what_a_result_is_called() -> None:
@@ -31,7 +31,9 @@ def test_what_a_result_is_called() -> None:
     assert called_as(result(OTHER), config) == "other"
     assert called_as(result(SINUS, rate=110.0), config) == "other"
     assert called_as(result(SINUS, rate=None), config) == "other"
-    assert called_as(result(SINUS, ectopic=1), config) == "other"
+    assert called_as(result(SINUS, statements={"PVC": 0.9}), config) == "other"
+    assert called_as(result(SINUS, statements={"LVH": 0.9}, ectopic=1), config) == "normal"
+    assert called_as(result(SINUS, ectopic=1), config, by_beats=True) == "other"
     assert called_as(result(AF, quality=0.1), config) == "noise"
     assert called_as(result(SINUS) | {"rhythm": {}}, config) == "noise"
 

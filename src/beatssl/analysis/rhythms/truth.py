@@ -22,5 +22,5 @@ def rhythm_by_statements(statements: pd.DataFrame) -> np.ndarray:
     """Rhythm of each line of a table of statements (`Store.targets("scp")`); "" where no statement says one."""
     out = np.full(len(statements), "", object)
     for name, stated in STATED.items():
-        out[statements[list(stated)].to_numpy().any(axis=1)] = name
+        out[statements.reindex(columns=list(stated), fill_value=False).to_numpy(bool).any(axis=1)] = name
     return out
