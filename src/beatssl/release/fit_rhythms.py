@@ -20,6 +20,7 @@ from beatssl.analysis.rhythms.truth import AF, RHYTHMS
 from beatssl.files import write_json
 from beatssl.metrics.classification import auroc
 from beatssl.release.rhythm_evidence import evidence_table
+from beatssl.results import to_json
 from beatssl.store.store import Store
 
 _MOST = {"SR": 600, "STACH": 150, "SBRAD": 150, "SARRH": 200, "AFIB": 500}
@@ -99,7 +100,7 @@ def fit_rhythms(config: FitRhythmsConfig) -> FittedRhythms:
         "figures": {name: value for name, value in asdict(made).items() if name != "out"},
         "with_statements": found[0][0].to_json(), "beats_alone": found[1][0].to_json(),
     }  # fmt: skip
-    write_json(config.out, content)
+    write_json(config.out, to_json(content))
     return made
 
 

@@ -74,7 +74,8 @@ def _drawn(store: Store, folds: tuple[int, ...], most: Mapping[str, int], seed: 
 
 def _lines(model: EcgModel, store: Store, drawn: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
     record = store_record(store, drawn["record_id"])
-    rng = np.random.default_rng([seed, int(drawn["record_id"])])
+    number = int("".join(filter(str.isdigit, drawn["record_id"])) or 0)
+    rng = np.random.default_rng([seed, number])
     sets = list(LEAD_SETS)
     few = sets[rng.choice(len(sets), p=list(LEAD_SETS.values()))]
     for leads in (record.leads, few):

@@ -27,7 +27,8 @@ def test_values_of_muse_and_aecg(tmp_path: Path) -> None:
 
 def test_the_rate_comes_from_the_rr_interval_where_it_is_alone(tmp_path: Path) -> None:
     file = tmp_path / "one.xml"
-    file.write_text("<CardiologyXML><RestingECGMeasurements><RRInterval>800</RRInterval></RestingECGMeasurements></CardiologyXML>")  # fmt: skip
+    values = "<RestingECGMeasurements><RRInterval>800</RRInterval></RestingECGMeasurements>"
+    file.write_text(f"<CardiologyXML>{values}</CardiologyXML>")
     assert printed_values(file)["rate_bpm"] == 75
 
 

@@ -49,8 +49,8 @@ def test_a_store_without_the_fold_is_refused(folded: Store, tmp_path: Path) -> N
 
 def test_the_model_is_fitted_from_kept_evidence(folded: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The evidence of the first run is that of the second, and the weights are of the shape that the package reads."""
-    names = ["SR", "AFIB", "PACE", "BIGU"]
-    store = stated(folded, [names[k % 4] for k in range(len(folded))])
+    names, of_fold = ["SR", "AFIB", "PACE", "BIGU"], folded.records.groupby("fold").cumcount()
+    store = stated(folded, [names[k % 4] for k in of_fold])
     monkeypatch.setattr("beatssl.release.fit_rhythms.Store", lambda _: store)
     config = FitRhythmsConfig(
         tmp_path, tmp_path / "kept", tmp_path / "rhythms.json", train_folds=(1, 2), valid_fold=3, most={"SR": 1},
