@@ -26,7 +26,8 @@ help:
 demo: $(BIN)/.installed
 	$(BIN)/beatssl demo --out demo
 
-# Every figure of docs/results.md. DATA holds ptb-xl, ludb, qtdb and mitdb as PhysioNet publishes them.
+# Every figure of docs/results.md. DATA holds ptb-xl, ludb, qtdb, mitdb, cinc2011 and cinc2017 as
+# PhysioNet publishes them, and clinical files that hold their machines' measurements.
 DATA ?= data
 SEGMENT := $(BIN)/beatssl segment stores/ludb200 --updates 400
 figures: $(BIN)/.installed-dev
@@ -56,6 +57,11 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl --overwrite
 	$(BIN)/beatssl bench analyze --out results/bench-analyze.json --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what rhythm --out results/ptb-xl --overwrite
+	$(BIN)/beatssl check $(DATA)/mitdb --what rhythm-annotations --out results/mitdb --overwrite
+	$(BIN)/beatssl check $(DATA)/cinc2017 --what single-lead-rhythm --out results/cinc2017 --overwrite
+	$(BIN)/beatssl check $(DATA)/cinc2011 --what acceptability --out results/cinc2011 --overwrite
+	$(BIN)/beatssl check $(DATA)/clinical --what devices --out results/clinical --overwrite
 	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json --overwrite
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite

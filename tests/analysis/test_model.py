@@ -236,8 +236,15 @@ def nothing(a: Analysis) -> None:
     assert a.diagnoses.statements == ()
     assert a.diagnoses.reason == "no heartbeat was found"
     assert "no heartbeat" in str(a)
+    no_rhythm(a)
     assert a.quality.score < 0.3
     valid(a)
+
+
+def no_rhythm(a: Analysis) -> None:
+    assert (a.rhythm.classes, a.rhythm.episodes, a.rhythm.af_burden.value) == ((), (), None)
+    assert a.rhythm.classes_reason
+    assert f"kind not determinable, because {a.rhythm.classes_reason}" in str(a)
 
 
 @pytest.mark.parametrize("kind", ["white", "walk", "mains"])
@@ -256,6 +263,7 @@ def test_noise_has_no_beats(model, kind, leads) -> None:
     assert a.diagnoses.statements == ()
     assert all(one.value is None for one in a.intervals.values())
     assert a.quality.score < 0.4
+    no_rhythm(a)
 
 
 def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
@@ -265,6 +273,7 @@ def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
     assert len(a.beats) <= 2
     assert {"no_beats", "poor_quality"} & {flag.name for flag in a.flags}
     assert a.intervals[global_name("pr_interval_ms")].value is None
+    no_rhythm(a)
 
 
 def test_one_beat_in_ten_seconds_is_found(model, record, analysis) -> None:
@@ -274,6 +283,7 @@ def test_one_beat_in_ten_seconds_is_found(model, record, analysis) -> None:
     a = model.analyze(ecg_mv, leads=LEADS, fs_hz=500)
     assert a.beats.time_s.tolist() == [pytest.approx(4.4, abs=0.03)]
     assert a.rhythm.rate_bpm.value is None
+    no_rhythm(a)
     assert a.intervals[global_name("qtc_bazett_ms")].reason.endswith("it takes an RR interval (1 beat found)")
     valid(a)
 
@@ -289,6 +299,7 @@ def test_leads_whose_wires_are_off_are_left_out(model, record, analysis) -> None
     assert not {"V1", "V2", "V3"} & {a.waves.leads[at] for at in a.waves.lead}
     assert a.rhythm.rate_bpm.value == pytest.approx(analysis.rhythm.rate_bpm.value, abs=0.5)
     assert a.quality.score < analysis.quality.score
+    assert a.rhythm.classes[0].probability > 0.5
     valid(a)
 
 

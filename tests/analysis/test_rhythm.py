@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from beatssl.analysis.result import Rhythms, not_determinable
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
+
+NO_RHYTHM = Rhythms((), "not asked", (), (), not_determinable("%", "not asked"))
 
 
 def rhythm(time_s: np.ndarray, labels: str | None = None, rr_s: np.ndarray | None = None):
     names = tuple(labels or "N" * len(time_s))
     probability = np.array([[one == kind for kind in "NSVF"] for one in names], np.float32).reshape(-1, 4)
-    return rhythm_of(time_s, np.diff(time_s, prepend=np.nan) if rr_s is None else rr_s, probability, names)
+    return rhythm_of(time_s, np.diff(time_s, prepend=np.nan) if rr_s is None else rr_s, probability, names, NO_RHYTHM)
 
 
 def test_a_steady_rhythm() -> None:

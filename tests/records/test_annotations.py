@@ -20,6 +20,7 @@ def test_equal_to_wfdb(data_root: Path, name: str, extension: str) -> None:
     theirs = wfdb.rdann(str(data_root / name), extension)
     np.testing.assert_array_equal(ours.sample, theirs.sample)
     assert ours.symbol == tuple(theirs.symbol)
+    assert ours.text == tuple(text.strip("\0") for text in theirs.aux_note)
 
 
 def test_long_and_backward_intervals_and_texts(tmp_path: Path) -> None:
@@ -28,6 +29,7 @@ def test_long_and_backward_intervals_and_texts(tmp_path: Path) -> None:
     ours = read_annotations(tmp_path, "r", "atr")
     assert ours.sample.tolist() == samples.tolist()
     assert ours.symbol == ("N", "+", "V", '"')
+    assert ours.text == tuple(notes)
 
 
 def test_cut_short_or_missing(data_root: Path, tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_cut_short_or_missing(data_root: Path, tmp_path: Path) -> None:
 
 
 def _waves(symbols: str) -> list[tuple[str, float, float, float]]:
-    marks = Annotations(np.arange(len(symbols), dtype=np.int64) * 10, tuple(symbols))
+    marks = Annotations(np.arange(len(symbols), dtype=np.int64) * 10, tuple(symbols), ("",) * len(symbols))
     return [wave[1:] for wave in waves_of(marks)]
 
 
@@ -69,7 +71,7 @@ def test_grammar(symbols: str, waves: list[tuple[str, float, float, float]]) -> 
 
 
 def test_marks_in_seconds() -> None:
-    marks = wave_marks(waves_of(Annotations(np.array([100, 110, 125]), ("(", "N", ")")), "II"), 250.0)
+    marks = wave_marks(waves_of(Annotations(np.array([100, 110, 125]), ("(", "N", ")"), ("",) * 3), "II"), 250.0)
     assert (marks.lead, marks.wave) == (("II",), ("QRS",))
     assert (marks.onset_s[0], marks.peak_s[0], marks.offset_s[0]) == (0.4, 0.44, 0.5)
     assert wave_marks([], 250.0).onset_s.shape == (0,)

@@ -122,6 +122,24 @@ def without_leads(classifier: EcgClassifier, record: Recorded) -> WithoutLeads |
     return WithoutLeads(tuple(LEADS[at] for at in there.tolist()), tuple(classifier.labels), change)
 
 
+@torch.inference_mode()
+def window_probabilities(
+    classifier: EcgClassifier, record: Recorded, middle_s: Float64[np.ndarray, " window"]
+) -> list[Float64[np.ndarray, " label"] | None]:
+    """Calibrated probabilities of every label for ten seconds about each time; None where no lead is measured."""
+    last_s = record.duration_s - _WINDOW_S
+    out: list[Float64[np.ndarray, " label"] | None] = [None] * len(middle_s)
+    for first in range(0, len(middle_s), _BATCH_WINDOWS):
+        windows = {
+            first + k: _window(classifier.preparation, record, float(np.clip(at - _WINDOW_S / 2, 0, last_s)))
+            for k, at in enumerate(middle_s[first : first + _BATCH_WINDOWS])
+        }
+        windows = {k: window for k, window in windows.items() if np.isfinite(window).any()}
+        for k, log_odds in zip(windows, _log_odds(classifier, list(windows.values())), strict=True):
+            out[k] = _calibrated(classifier, log_odds)
+    return out
+
+
 def no_diagnoses(classifier: EcgClassifier, leads: Sequence[str], reason: str) -> Diagnoses:
     """None, and why."""
     missing = tuple(name for name in LEADS if name not in leads)
@@ -178,19 +196,24 @@ def _windows(
     takes: Preparation, record: Recorded, most: int = _MOST_WINDOWS
 ) -> Iterator[Float32[np.ndarray, "12 time"]]:
     """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
-    duration_s, fs_hz = record.duration_s, record.fs_hz
+    duration_s = record.duration_s
     if duration_s <= WHOLE_S:
         yield record.prepared(takes)
         return
     count = min(most, int(duration_s / _WINDOW_S))
     for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
-        first = round(max(start_s - _MARGIN_S, 0) * fs_hz)
-        part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * fs_hz)]
-        ready = takes.apply(part, record.leads, fs_hz, record.already_filtered)
-        begin = round((start_s - first / fs_hz) * takes.fs_hz)
-        window = ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
+        window = _window(takes, record, start_s)
         if np.isfinite(window).any():
             yield window
+
+
+def _window(takes: Preparation, record: Recorded, start_s: float) -> Float32[np.ndarray, "12 time"]:
+    """Ten seconds from `start_s`, prepared with a margin."""
+    first = round(max(start_s - _MARGIN_S, 0) * record.fs_hz)
+    part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * record.fs_hz)]
+    ready = takes.apply(part, record.leads, record.fs_hz, record.already_filtered)
+    begin = round((start_s - first / record.fs_hz) * takes.fs_hz)
+    return ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
 
 
 def _trained_on(provenance: Mapping[str, Any]) -> str:

@@ -26,8 +26,10 @@ from beatssl.analysis.result import (
     Provenance,
     Quality,
     RecordInfo,
+    Rhythms,
 )
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.analysis.rhythms.episodes import rhythms_of
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.inference.classifier import EcgClassifier
@@ -138,7 +140,8 @@ class EcgModel:
             diagnoses = diagnosed.get(number) or no_diagnoses(self.classifier, one.usable, "no heartbeat was found")
             wanted = one.record.duration_s <= EMBEDDED_S if embeddings is None else embeddings
             embedded = embed_record(self.encoder, recorded, one.beats.time_s) if wanted else None
-            analysis = self._analysis(one, diagnoses, embedded, already_filtered)
+            rhythms = rhythms_of(self._fast_classifier, recorded, one.beats, diagnoses, one.quality)
+            analysis = self._analysis(one, diagnoses, embedded, rhythms, already_filtered)
             if without_leads and diagnoses.statements:
                 analysis = replace(analysis, without_leads=of_fewer_leads(self._fast_classifier, recorded))
             out.append(analysis)
@@ -155,7 +158,9 @@ class EcgModel:
                 parts[number] = [part for piece in one.stretches for part in examine(self._fast_segmenter, [piece])]
         return [_Found.of(one, parts[number]) for number, one in enumerate(begun)]
 
-    def _analysis(self, one: "_Found", diagnoses: Diagnoses, embedded: Embeddings | None, filtered: bool) -> Analysis:
+    def _analysis(
+        self, one: "_Found", diagnoses: Diagnoses, embedded: Embeddings | None, rhythms: Rhythms, filtered: bool
+    ) -> Analysis:
         record, beats, usable = one.record, one.beats, one.usable
         return Analysis(
             record=RecordInfo(
@@ -163,7 +168,7 @@ class EcgModel:
                 float(record.fs_hz), float(record.duration_s), record.age_years, record.sex,
             ),
             beats=beats,
-            rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels),
+            rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels, rhythms),
             intervals=measured_intervals(one.measures, beats.time_s, beats.rr_s, record.duration_s, usable),
             lead_measures=lead_measurements(np.concatenate([part.amplitude_mv for part in one.parts]), usable),
             waves=joined_waves([part.waves for part in one.parts]),

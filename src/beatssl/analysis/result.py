@@ -159,6 +159,44 @@ class RhythmClass:
 
 
 @dataclass(frozen=True, slots=True)
+class RhythmEpisode:
+    """A stretch of one rhythm."""
+
+    start_s: float
+    stop_s: float
+    name: str
+    probability: float
+    """Mean over the episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class RhythmStretch:
+    """About 30 s of a record, or the whole of one up to a minute."""
+
+    start_s: float
+    stop_s: float
+    probability: tuple[float, ...]
+    """Of each rhythm, in the order of `Rhythm.classes`; empty: too few beats, or too poor a signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythms:
+    """Which rhythm, by `analysis.rhythms`."""
+
+    classes: tuple[RhythmClass, ...]
+    """Sinus, atrial fibrillation or flutter, paced, other: they sum to 1; of a record over a minute the mean over its
+    stretches of 30 s. Empty where there are none."""
+    reason: str
+    """Why there are no classes; "" where there are."""
+    episodes: tuple[RhythmEpisode, ...]
+    """In order of time; what lies between them has no rhythm: too few beats, or too poor a signal."""
+    stretches: tuple[RhythmStretch, ...]
+    """What the episodes are made of."""
+    af_burden: Measurement
+    """Share of the time in atrial fibrillation or flutter, of records over a minute."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rhythm:
     """Rate, regularity and what interrupts them."""
 
@@ -177,8 +215,12 @@ class Rhythm:
     """Beats of class S, V and F."""
     pauses: tuple[Pause, ...]
     runs: tuple[EctopicRun, ...]
-    classes: tuple[RhythmClass, ...] = ()
-    """Probabilities of rhythms; empty: no classifier of rhythms is bundled."""
+    classes: tuple[RhythmClass, ...]
+    """See `Rhythms`, as what follows."""
+    classes_reason: str
+    episodes: tuple[RhythmEpisode, ...]
+    stretches: tuple[RhythmStretch, ...]
+    af_burden: Measurement
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from beatssl.analysis.result import EctopicRun, Measurement, Pause, Rhythm, not_determinable
+from beatssl.analysis.result import EctopicRun, Measurement, Pause, Rhythm, Rhythms, not_determinable
 from beatssl.beats.windows import Beats as BeatWindows
 from beatssl.features import rhythm as features
 
@@ -25,10 +25,11 @@ def rhythm_of(
     rr_s: Float64[np.ndarray, " beat"],
     class_probability: Float32[np.ndarray, "beat 4"],
     labels: tuple[str, ...],
+    rhythms: Rhythms,
 ) -> Rhythm:
-    """Rhythm of the beats of one record; `rr_s` is NaN where an interval is unknown."""
+    """Rhythm of the beats of one record; `rr_s` is NaN where an interval is unknown; `rhythms` names it."""
     known = rr_s[np.isfinite(rr_s)]
-    found = _features(time_s, rr_s, class_probability)
+    found = row_features(time_s, rr_s, class_probability)
     longest, shortest = _over_four(rr_s) if len(known) else (np.nan, np.nan)
 
     def measured(name: str, unit: str, value: float) -> Measurement:
@@ -57,6 +58,11 @@ def rhythm_of(
             Pause(float(at - rr), float(rr)) for at, rr in zip(time_s, rr_s, strict=True) if rr >= PAUSE_S
         ),
         runs=_runs(time_s, rr_s, labels),
+        classes=rhythms.classes,
+        classes_reason=rhythms.reason,
+        episodes=rhythms.episodes,
+        stretches=rhythms.stretches,
+        af_burden=rhythms.af_burden,
     )  # fmt: skip
 
 
@@ -72,7 +78,7 @@ def known_intervals(
     return rr_s
 
 
-def _features(
+def row_features(
     time_s: Float64[np.ndarray, " beat"], rr_s: Float64[np.ndarray, " beat"], probability: Float32[np.ndarray, "beat 4"]
 ) -> dict[str, float]:
     """The features' own measures of rhythm, the whole record as one row."""

@@ -13,7 +13,7 @@ from beatssl.inference.device_name import Device
 
 What = Literal[
     "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
-    "electrodes", "sampling-rates",
+    "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
@@ -24,6 +24,12 @@ _OPTIONS = {
     "delineation": ("source",),
 }
 """Options of single checks."""
+
+_OF_ANALYSES = ("rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices")
+"""Checks of `analyze`, record after record: stopped, they go on after the last finished one."""
+
+_OF_FILES = _OF_ANALYSES[1:]
+"""Checks of a data set's files rather than of a store."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -40,10 +46,18 @@ class CheckConfig:
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
     - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
     - sampling-rates: rates stated wrongly on purpose that heart rate, QRS and QT give away, and false alarms (any).
+    - rhythm: rhythms by `analyze`, atrial fibrillation among them, and their calibration (PTB-XL).
+
+    Of the files of a data set rather than of a store, as it was published:
+
+    - rhythm-annotations: rhythm over time by `analyze` against the annotated one (MIT-BIH).
+    - single-lead-rhythm: normal, atrial fibrillation, other or noise by `analyze` (CinC 2017).
+    - acceptability: signal quality by `analyze` (CinC 2011).
+    - devices: rate, intervals and axes by `analyze` against what the recording machines printed (clinical files).
     """
 
     store: tyro.conf.Positional[Path]
-    """Folder of a prepared store."""
+    """Folder of a prepared store, or of the data set's files."""
     what: What
     """Which figures to measure."""
     out: Path | None = None
@@ -74,14 +88,35 @@ def check(config: CheckConfig) -> Any:
     from beatssl.store.outputs import check_file
     from beatssl.store.store import Store
 
-    module = import_module(f"beatssl.checks.{config.what.replace('-', '_')}")
-    measure: Callable[..., Any] = getattr(module, f"check_{config.what.replace('-', '_')}")
-    store = Store(config.store)
+    name = config.what.replace("-", "_")
+    within = "checks.analyses" if config.what in _OF_ANALYSES else "checks"
+    measure: Callable[..., Any] = getattr(import_module(f"beatssl.{within}.{name}"), f"check_{name}")
     options = {name: getattr(config, name) for name in _OPTIONS.get(config.what, ())}
-    made_by = {key: store.manifest[key] for key in ("config", "versions", "inputs", "counts") if key in store.manifest}
-    asked = {"store": made_by} | ({"options": to_json(options)} if options else {})
+    if config.what in _OF_FILES:
+        if not config.store.is_dir():
+            raise FileNotFoundError(
+                f"{config.store} is no folder; --what {config.what} takes that of the data set's files"
+            )
+        of: Any = config.store
+        asked = {"data": _files_in(config.store)}
+    else:
+        of = store = Store(config.store)
+        stated = ("config", "versions", "inputs", "counts")
+        asked = {"store": {key: store.manifest[key] for key in stated if key in store.manifest}}
+    asked |= {"options": to_json(options)} if options else {}
     file = (config.out or config.store) / f"check-{config.what}.json"
     check_file(file, config.overwrite, asked)
-    figures = measure(store, **options)
+    if config.what not in _OF_ANALYSES:
+        figures = measure(of, **options)
+    else:
+        kept = file.with_suffix(".jsonl")
+        figures = measure(of, kept)
+        kept.unlink(missing_ok=True)
     write_json(file, to_json(figures) | asked)
     return figures
+
+
+def _files_in(folder: Path) -> dict[str, int]:
+    """How many files a folder holds, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return {"count": len(sizes), "bytes": sum(sizes)}

@@ -83,24 +83,34 @@ def chances(
     return 1 / (1 + np.exp(-np.clip(scores / temperatures, -_MOST_ODDS, _MOST_ODDS)))
 
 
-def expected_calibration_error(labels: Bool[np.ndarray, " record"], chance: Float64[np.ndarray, " record"]) -> float:
+def expected_calibration_error(
+    labels: Bool[np.ndarray, " record"],
+    chance: Float64[np.ndarray, " record"],
+    weights: Float64[np.ndarray, " record"] | None = None,
+) -> float:
     """Σ_b n_b/n · |mean probability − share of positives| over bins of probability (Naeini et al., AAAI 2015).
 
-    NaN where there is no record.
+    `weights`: how many records each stands for (None: one). NaN where there is no record.
     """
-    bins = reliability(labels, chance)
+    bins = reliability(labels, chance, weights)
     count = np.array(bins.records, np.float64)
     apart = np.abs(np.array(bins.probability) - np.array(bins.positive_share))
     return float((count * apart).sum() / count.sum()) if count.sum() else float("nan")
 
 
-def reliability(labels: Bool[np.ndarray, " record"], chance: Float64[np.ndarray, " record"]) -> ReliabilityBins:
-    """Mean probability, share of positives and number of records in `BINS` bins of equal width, empty ones left out."""
+def reliability(
+    labels: Bool[np.ndarray, " record"],
+    chance: Float64[np.ndarray, " record"],
+    weights: Float64[np.ndarray, " record"] | None = None,
+) -> ReliabilityBins:
+    """Mean probability, share of positives and number of records in `BINS` bins of equal width, empty ones left out;
+    `weights`: how many records each stands for."""
     place = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
-    count = np.bincount(place, minlength=BINS).astype(np.float64)
+    each = np.ones(len(chance)) if weights is None else weights
+    count = np.bincount(place, weights=each, minlength=BINS)
     full = count > 0
-    mean = np.bincount(place, weights=chance, minlength=BINS)[full] / count[full]
-    share = np.bincount(place, weights=labels.astype(np.float64), minlength=BINS)[full] / count[full]
+    mean = np.bincount(place, weights=each * chance, minlength=BINS)[full] / count[full]
+    share = np.bincount(place, weights=each * labels, minlength=BINS)[full] / count[full]
     return ReliabilityBins(tuple(mean.tolist()), tuple(share.tolist()), tuple(count[full].tolist()))
 
 

@@ -30,10 +30,11 @@ _WAVES = {"p": "P", "t": "T", "u": "U"} | dict.fromkeys(BEATS, "QRS")
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """Marks in order of time: sample number at the annotation file's rate, and symbol."""
+    """Marks in order of time: sample number at the annotation file's rate, symbol, text ("(AFIB"; often "")."""
 
     sample: Int64[np.ndarray, " mark"]
     symbol: tuple[str, ...]
+    text: tuple[str, ...]
 
 
 def read_annotations(root: Path, name: str, extension: str) -> Annotations:
@@ -43,6 +44,7 @@ def read_annotations(root: Path, name: str, extension: str) -> Annotations:
     words = np.frombuffer(content, "<u2", count=len(content) // 2).tolist()
     samples: list[int] = []
     symbols: list[str] = []
+    texts: list[str] = []
     now, at = 0, 0
     try:
         while word := words[at]:  # a zero word ends the file
@@ -52,17 +54,20 @@ def read_annotations(root: Path, name: str, extension: str) -> Annotations:
                 interval = words[at] << 16 | words[at + 1]
                 now += interval - (1 << 32 if interval >> 31 else 0)
                 at += 2
-            elif code == _AUX:  # a text of `value` bytes, padded to whole words
+            elif code == _AUX:  # a text of `value` bytes for the mark before, padded to whole words
+                if texts:
+                    texts[-1] = content[2 * at : 2 * at + value].decode("latin-1").strip("\0")
                 at += (value + 1) // 2
             elif code not in (_NUM, _SUB, _CHN):
                 now += value
                 samples.append(now)
                 symbols.append(_SYMBOLS[code] if code < len(_SYMBOLS) else "")
+                texts.append("")
     except IndexError:
         raise RecordError(
             "truncated", f"{name}.{extension}: ends without the mark of its end; fetch it again"
         ) from None
-    return Annotations(np.array(samples, np.int64), tuple(symbols))
+    return Annotations(np.array(samples, np.int64), tuple(symbols), tuple(texts))
 
 
 class Wave(NamedTuple):

@@ -10,7 +10,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports.analyze_rows import ANALYZE_ROWS
+from beatssl.reports import analysis_rows
+from beatssl.reports.speed_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -47,7 +48,7 @@ def tables(config: TablesConfig) -> Path:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
-    for file, data, command, rows in _SOURCES:
+    for file, data, command, rows in _SOURCES + analysis_rows.SOURCES:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     return "\n".join(lines)

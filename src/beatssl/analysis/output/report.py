@@ -79,6 +79,10 @@ def _rhythm(a: Analysis) -> str:
     rhythm = a.rhythm
     parts = [rhythm.regularity or "regularity not determinable"]
     parts += [f"{one.name} {one.probability:.0%}" for one in rhythm.classes]
+    if rhythm.classes_reason:
+        parts.append(f"kind not determinable, because {rhythm.classes_reason}")
+    if rhythm.af_burden.value:
+        parts.append(f"atrial fibrillation or flutter {rhythm.af_burden.value:.0f} % of the time")
     if rhythm.pauses:
         longest = max(rhythm.pauses, key=lambda pause: pause.duration_s)
         count = len(rhythm.pauses)

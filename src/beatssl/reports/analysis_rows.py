@@ -1,0 +1,127 @@
+"""Rows of the table of figures for the checks of `analyze`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+AF = "atrial fibrillation or flutter"
+
+
+def _interval(value: float, ends: tuple[float, float]) -> str:
+    return f"{value:.3f} ({ends[0]:.3f}–{ends[1]:.3f})"
+
+
+def _detection(name: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        each = (f"{leads} {_interval(one[name]['auroc'], one[name]['auroc_ci95'])}" for leads, one in _by_leads(f))
+        return "; ".join(each)
+
+    return show
+
+
+def _by_leads(f: Json) -> list[tuple[str, Json]]:
+    return list(f["by_leads"].items())
+
+
+def _of_rhythms(figure: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        return "; ".join(
+            f"{leads} " + " / ".join(f"{rhythm[figure]:.3f}" for rhythm in one["by_rhythm"].values())
+            for leads, one in _by_leads(f)
+        )
+
+    return show
+
+
+def _brier(f: Json) -> str:
+    return "; ".join(f"{leads} {one['brier']:.3f}" for leads, one in _by_leads(f))
+
+
+def _by_time(name: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        one = f["by_time"][name]
+        return f"{one['sensitivity']:.3f} / {one['ppv']:.3f} ({one['hours']:.1f} h)"
+
+    return show
+
+
+def _stretches(f: Json) -> str:
+    return f"{f['af_stretch_auroc']:.3f} / {f['paced_stretch_auroc']:.3f} ({f['stretches']:,} stretches)"
+
+
+def _f1(mix: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        one = f[mix]
+        each = " / ".join(f"{one[name]:.3f}" for name in ("normal", "af", "other", "noise"))
+        return f"{each}; {one['mean_of_three']:.3f}"
+
+    return show
+
+
+def _acceptable(f: Json) -> str:
+    return f"{_interval(f['auroc'], f['auroc_ci95'])} ({f['records']} records)"
+
+
+def _flagged(f: Json) -> str:
+    return f"{f['flagged_unacceptable']:.1%} / {f['flagged_acceptable']:.1%}"
+
+
+def _measures(*names: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        found = [f["by_measure"][name] for name in names]
+        return " / ".join(f"{one['median_absolute_difference']:.1f} ({one['compared']})" for one in found)
+
+    return show
+
+
+SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...]], ...] = (
+    (
+        "ptb-xl/check-rhythm.json", "PTB-XL, fold 9", "check STORE --what rhythm",
+        (
+            ("AFIB against the rest by the rhythm's probability: AUROC", _detection("af_by_rhythm")),
+            ("AFIB against the rest by the statement's probability: AUROC", _detection("af_by_statement")),
+            ("sinus / AF or flutter / paced / other: AUROC", _of_rhythms("auroc")),
+            ("sinus / AF or flutter / paced / other: expected calibration error", _of_rhythms("ece")),
+            ("Brier score of the four rhythms", _brier),
+        ),
+    ),
+    (
+        "mitdb/check-rhythm-annotations.json", "MIT-BIH, 48 records of half an hour",
+        "check FOLDER --what rhythm-annotations",
+        (
+            ("AF or flutter by time: sensitivity / PPV", _by_time(AF)),
+            ("paced by time: sensitivity / PPV", _by_time("paced")),
+            ("stretches of 30 s, AF or flutter / paced against the rest: AUROC", _stretches),
+        ),
+    ),
+    (
+        "cinc2017/check-single-lead-rhythm.json", "CinC 2017, 1,200 records of one lead",
+        "check FOLDER --what single-lead-rhythm",
+        (
+            ("normal / AF / other / noise: F1; mean of the first three", _f1("this_mix")),
+            ("the same at the challenge's prevalence (its winners: .83 on its hidden records)", _f1("challenge_mix")),
+            ("the same, a single ectopic beat making a record other", _f1("by_beat_classes")),
+        ),
+    ),
+    (
+        "cinc2011/check-acceptability.json", "CinC 2011", "check FOLDER --what acceptability",
+        (
+            ("quality score, acceptable against not: AUROC", _acceptable),
+            ("flagged or refused of the unacceptable / of the acceptable", _flagged),
+        ),
+    ),
+    (
+        "clinical/check-devices.json", "clinical files, against the recording machine", "check FOLDER --what devices",
+        (
+            (
+                "rate (1/min) / PR / QRS / QT / QTc (ms): median absolute difference (files)",
+                _measures("rate_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms"),
+            ),
+            (
+                "P / QRS / T axis (°): median absolute difference (files)",
+                _measures("p_axis_deg", "qrs_axis_deg", "t_axis_deg"),
+            ),
+        ),
+    ),
+)  # fmt: skip
+"""File of the figures, data, command, and the rows it gives."""
