@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from beatssl.analysis.analyze import analyze as analyze
     from beatssl.analysis.config import AnalyzeConfig as AnalyzeConfig
     from beatssl.analysis.config import InspectConfig as InspectConfig
-    from beatssl.analysis.embed import Embeddings as Embeddings
-    from beatssl.analysis.embed import embed as embed
     from beatssl.analysis.inspect_files import inspect_files as inspect_files
     from beatssl.analysis.model import EcgModel as EcgModel
     from beatssl.analysis.model import load as load
     from beatssl.analysis.output.document import analysis_schema as analysis_schema
     from beatssl.analysis.result import Analysis as Analysis
+    from beatssl.analysis.stores.embed import Embeddings as Embeddings
+    from beatssl.analysis.stores.embed import embed as embed
     from beatssl.beats.peaks import find_r_peaks as find_r_peaks
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
@@ -96,8 +96,8 @@ _HOME = {
     "EcgClassifier": "inference.classifier",
     "EcgRegressor": "inference.regressor",
     "EcgSegmenter": "inference.segmenter",
-    "embed": "analysis.embed",
-    "Embeddings": "analysis.embed",
+    "embed": "analysis.stores.embed",
+    "Embeddings": "analysis.stores.embed",
     "FileOptions": "records.formats.options",
     "find_r_peaks": "beats.peaks",
     "finetune": "training.diagnosis.finetune",

@@ -33,7 +33,7 @@ def test_every_figure_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_tool_that_is_missing_says_so() -> None:
     found = _timed("nothing", "nothing", "no_such_package", lambda *_: None, [synthetic_record(0)])
     assert found.record_ms is None
-    assert found.note == "not measured: No module named 'no_such_package'"
+    assert found.note == "No module named 'no_such_package'"
 
 
 def test_records_of_a_folder_are_copied_under_names_of_their_own(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _timed(
         try:
             tool = importlib.import_module(module)
         except ImportError as error:
-            return ToolTime(name, gives, None, f"not measured: {error}")
+            return ToolTime(name, gives, None, str(error))
         run(tool, records[0].ecg_mv[:1], records[0].fs_hz)  # imports and caches are no work on a record
         times: list[float] = []
         for record in records:

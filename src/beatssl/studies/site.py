@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from beatssl.analysis.records import record_log_odds
+from beatssl.analysis.stores.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.store.labels import Labels, labels_of
 from beatssl.store.splits import patients

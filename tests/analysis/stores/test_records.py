@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl.analysis.records import record_log_odds
+from beatssl.analysis.stores.records import record_log_odds
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
