@@ -62,7 +62,7 @@ def test_the_evidence_of_kept_parts_is_not_made_again(
 
 def made_evidence(seed: int, rhythms: tuple[str, ...] = RHYTHMS) -> pd.DataFrame:
     """Evidence that tells the rhythms apart: its k-th number is high in the k-th rhythm."""
-    rng, names = np.random.default_rng(seed), np.array(rhythms * 40)
+    rng, names = np.random.default_rng(seed), np.array(rhythms * 300)
     x = rng.normal(size=(len(names), len(OF_BEATS + STATEMENTS)))
     for k, name in enumerate(RHYTHMS):
         x[names == name, k] += 3
