@@ -83,11 +83,15 @@ class _Side:
 def fit_rhythms(config: FitRhythmsConfig) -> FittedRhythms:
     """Fit both regressions on the training folds, scale their scores on the validation fold, write the weights.
 
-    Raises StoreError where there is no store.
+    Raises StoreError where there is no store, ValueError where a rhythm has no record on one of the two sides.
     """
     folds = (*config.train_folds, config.valid_fold)
     table = evidence_table(Store(config.store), folds, config.most, config.records, config.seed, config.kept)
     train, valid = table[table["fold"] != config.valid_fold], table[table["fold"] == config.valid_fold]
+    if missing := sorted(set(RHYTHMS) - set(train["rhythm"]) | set(RHYTHMS) - set(valid["rhythm"])):
+        raise ValueError(
+            f"{config.store}: no record of {', '.join(missing)} to train or to validate; take more records"
+        )
     found: list[tuple[Regression, FittedRegression]] = []
     for features in (OF_BEATS + STATEMENTS, OF_BEATS):
         seen, held_out = _side(train, features), _side(valid, features)

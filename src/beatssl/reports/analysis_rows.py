@@ -1,13 +1,13 @@
 """Rows of the table of figures for the checks of `analyze`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Json = Mapping[str, Any]
 AF = "atrial fibrillation or flutter"
 
 
-def _interval(value: float, ends: tuple[float, float]) -> str:
+def _interval(value: float, ends: Sequence[float]) -> str:
     return f"{value:.3f} ({ends[0]:.3f}–{ends[1]:.3f})"
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl.analysis.rhythms.evidence import OF_BEATS, STATEMENTS
 from beatssl.analysis.rhythms.model import Regression
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS, rhythm_by_statements
 from beatssl.checks.analyses.rhythm import RhythmCheckConfig, check_rhythm
 from beatssl.files import read_json
 from beatssl.release.fit_rhythms import FitRhythmsConfig, fit_rhythms
+from beatssl.release.rhythm_evidence import evidence_table
 from beatssl.store.store import Store
 
 
@@ -47,22 +49,46 @@ def test_a_store_without_the_fold_is_refused(folded: Store, tmp_path: Path) -> N
         check_rhythm(folded, tmp_path / "kept.jsonl")
 
 
-def test_the_model_is_fitted_from_kept_evidence(folded: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The evidence of the first run is that of the second, and the weights are of the shape that the package reads."""
-    names, of_fold = ["SR", "AFIB", "PACE", "BIGU"], folded.records.groupby("fold").cumcount()
-    store = stated(folded, [names[k % 4] for k in of_fold])
-    monkeypatch.setattr("beatssl.release.fit_rhythms.Store", lambda _: store)
-    config = FitRhythmsConfig(
-        tmp_path, tmp_path / "kept", tmp_path / "rhythms.json", train_folds=(1, 2), valid_fold=3, most={"SR": 1},
-        inverse_penalties=(0.1,),
-    )  # fmt: skip
-    made = fit_rhythms(config)
-    written = read_json(made.out)
+def test_the_evidence_of_kept_parts_is_not_made_again(
+    folded: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stated(folded, ["SR", "AFIB"] * (len(folded) // 2))
+    made = evidence_table(store, (1, 2), {"SR": 1}, 2, 0, tmp_path / "kept")
+    assert set(made["rhythm"]) <= {SINUS, AF}
+    assert {"record_id", "fold", "leads", "weight", *OF_BEATS, *STATEMENTS} == set(made.columns) - {"rhythm"}
     monkeypatch.setattr("beatssl.release.rhythm_evidence.load", None)
-    assert fit_rhythms(config) == made
-    assert read_json(made.out) == written
-    one = Regression.from_json(written["with_statements"])
-    p = one.probability(np.zeros((1, len(one.features))))
-    assert p.shape == (1, len(RHYTHMS))
-    assert p.sum() == pytest.approx(1)
-    assert written["config"]["valid_fold"] == 3
+    pd.testing.assert_frame_equal(evidence_table(store, (1, 2), {"SR": 1}, 2, 0, tmp_path / "kept"), made)
+
+
+def made_evidence(seed: int, rhythms: tuple[str, ...] = RHYTHMS) -> pd.DataFrame:
+    """Evidence that tells the rhythms apart: its k-th number is high in the k-th rhythm."""
+    rng, names = np.random.default_rng(seed), np.array(rhythms * 300)
+    x = rng.normal(size=(len(names), len(OF_BEATS + STATEMENTS)))
+    for k, name in enumerate(RHYTHMS):
+        x[names == name, k] += 3
+    x[rng.random(x.shape) < 0.1] = np.nan
+    table = pd.DataFrame(x, columns=list(OF_BEATS + STATEMENTS))
+    return table.assign(rhythm=names, fold=rng.integers(1, 9, len(names)), weight=1.0, record_id=np.arange(len(names)))
+
+
+def test_the_model_is_fitted_and_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beatssl.release.fit_rhythms.Store", lambda path: path)
+    monkeypatch.setattr("beatssl.release.fit_rhythms.evidence_table", lambda *_: made_evidence(0))
+    config = FitRhythmsConfig(tmp_path, tmp_path / "kept", tmp_path / "rhythms.json", inverse_penalties=(0.01, 1.0))
+    made = fit_rhythms(config)
+    assert made.with_statements.valid_af_auroc > 0.95
+    written = read_json(made.out)
+    assert written["config"]["valid_fold"] == 8
+    other = made_evidence(1)
+    p = Regression.from_json(written["with_statements"]).probability(other[list(OF_BEATS + STATEMENTS)].to_numpy())
+    assert p.shape == (len(other), len(RHYTHMS))
+    right = np.array(RHYTHMS)[p.argmax(axis=1)] == other["rhythm"]
+    assert right.mean() > 0.7
+    assert p.max(axis=1).mean() == pytest.approx(right.mean(), abs=0.07)
+
+
+def test_a_rhythm_without_records_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beatssl.release.fit_rhythms.Store", lambda path: path)
+    monkeypatch.setattr("beatssl.release.fit_rhythms.evidence_table", lambda *_: made_evidence(0, (SINUS, AF, OTHER)))
+    with pytest.raises(ValueError, match="no record of paced"):
+        fit_rhythms(FitRhythmsConfig(tmp_path, tmp_path / "kept", tmp_path / "rhythms.json"))
