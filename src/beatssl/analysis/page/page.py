@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import numpy as np
@@ -44,20 +44,34 @@ def page(a: Analysis, path: Path | None = None) -> str:
     """
     if a.signal is None:
         raise ValueError("this analysis was kept without its signal; analyze the record again to make its page")
-    long = a.record.duration_s > LONG_S
-    found = [one for one in events(a) if long or one.kind != "rate"]
-    signal = signal_data(a.signal, [one.start_s for one in _weighted(found)])
+    content = _content(a)
+    signal = signal_data(a.signal, [one.start_s for one in _weighted(content["events"])])
     script = "\n".join(asset(name) for name in SCRIPTS)
     text = environment().get_template("page.html.jinja").render(
-        a=a, use=a.use, tables=tables, figures=figures, signal=signal, clock=tables.clock, csp=csp(script),
-        style=Markup(asset("page.css")), script=Markup(script), data=Markup(_data(a, signal)),
-        events=found, long=long, overview=figures.overview_svg(a) if long and len(a.beats) else None,
-        beats=_beats(median_beats(a)), without=_without(a), kept=_kept(a, signal), band=BAND_HZ,
-        quality=[(lead, figures.quality_svg(lead, _QUALITY_BINS)) for lead in a.quality.leads],
+        content, use=a.use, signal=signal, csp=csp(script), style=Markup(asset("page.css")), script=Markup(script),
+        data=Markup(_data(a, signal)), kept=_kept(a, signal), band=BAND_HZ,
     )  # fmt: skip
     if path is not None:
         write_bytes(path, text.encode("utf-8", "replace"))
     return text
+
+
+def panels(a: Analysis, block: Literal["summary", "panels"]) -> str:
+    """A part of the page as HTML without script: what stands above the ECG, or all that stands below it."""
+    template = environment().get_template("page.html.jinja")
+    return "".join(template.blocks[block](template.new_context(_content(a))))
+
+
+def _content(a: Analysis) -> dict[str, Any]:
+    """What the template shows of an analysis but for its signal."""
+    long = a.record.duration_s > LONG_S
+    return {
+        "a": a, "tables": tables, "figures": figures, "clock": tables.clock, "long": long,
+        "events": [one for one in events(a) if long or one.kind != "rate"],
+        "overview": figures.overview_svg(a) if long and len(a.beats) else None,
+        "beats": _beats(median_beats(a)), "without": _without(a),
+        "quality": [(lead, figures.quality_svg(lead, _QUALITY_BINS)) for lead in a.quality.leads],
+    }  # fmt: skip
 
 
 @lru_cache(maxsize=1)
