@@ -131,7 +131,7 @@ def _envelope(
     duration_s = recorded_mv.shape[1] / fs_hz
     wanted = next((s for s in _BINS_S if duration_s / s * 2 * len(leads) <= ENVELOPE_BYTES), _BINS_S[-1])
     each = max(1, round(wanted * fs_hz))
-    pairs = [_extremes(mv, each) for mv in _chunks(recorded_mv, there, fs_hz, each)]
+    pairs = [_extremes(mv, each) for mv in filtered_chunks(recorded_mv, there, fs_hz, each)]
     low, high = (np.concatenate([pair[at] for pair in pairs], axis=1) for at in (0, 1))
     top = np.concatenate([np.abs(low), np.abs(high)])
     top = top[np.isfinite(top)]
@@ -144,7 +144,7 @@ def _envelope(
     }
 
 
-def _chunks(recorded_mv: Signal, there: list[int], fs_hz: float, each: int) -> Iterator[Signal]:
+def filtered_chunks(recorded_mv: Signal, there: list[int], fs_hz: float, each: int) -> Iterator[Signal]:
     """The filtered record in pieces of whole bins."""
     bins = max(1, int(_CHUNK_S * fs_hz / each))
     for first in range(0, recorded_mv.shape[1], bins * each):
