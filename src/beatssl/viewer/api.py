@@ -20,7 +20,7 @@ from beatssl.analysis.parts import wfdb_name
 from beatssl.analysis.result import USE, Analysis
 from beatssl.records.formats.options import FileOptions
 from beatssl.viewer.corrections import Corrections
-from beatssl.viewer.edits import Edits, edited, ticks
+from beatssl.viewer.edits import Edits, edited, ends_of, ticks
 from beatssl.viewer.folder import Folder
 from beatssl.viewer.pyramid import ranges_mv
 from beatssl.viewer.refusal import Refused
@@ -28,7 +28,11 @@ from beatssl.viewer.shelf import Shelf
 from beatssl.viewer.uploads import save_upload, title_of
 from beatssl.viewer.worker import Job
 
-KINDS = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
 OWN = ("viewer.html", "viewer.css", "api.js", "tiles.js", "marks.js", "labels.js", "pane.js", "viewer.js")
 OF_PAGE = ("ecg.js", "caliper.js", "page.css")
 """Taken from `analysis.page`: the drawing and the style are the same."""
@@ -72,6 +76,8 @@ class Api:
         entry = self.shelf.get(record_id)
         if entry.state in ("waiting", "working"):
             return {"state": entry.state, "title": entry.title}
+        if (refused := entry.refused) is not None:
+            return {"state": "refused", "title": entry.title, "reason": refused.reason, "message": refused.message}
         entry, opened, a = self.shelf.ready(record_id)
         return {
             "state": "ready", "title": entry.title, "use": a.use, "signal": opened.pyramid.about(),
@@ -99,8 +105,8 @@ class Api:
             raise Refused(404, "no-lead", f"the record has no lead number {lead}")
         name, found = opened.pyramid.leads[lead], a.waves
         own = found.lead == (found.leads.index(name) if name in found.leads else -1)
-        columns = [found.wave[own].astype(np.int64), ticks(found.onset_s[own]), ticks(found.offset_s[own])]
-        return Response(np.stack(columns, axis=1).astype("<f8").tobytes(), media_type="application/octet-stream")
+        columns = np.stack([found.wave, *ends_of(found)], axis=1)[own]
+        return Response(columns.astype("<f8").tobytes(), media_type="application/octet-stream")
 
     def panels(self, record_id: str) -> dict[str, str]:
         """The page's summary and tables as HTML without script."""
@@ -164,7 +170,12 @@ def make_app(api: Api) -> FastAPI:
         message = f"the viewer failed ({type(error).__name__}); its terminal says where"
         return JSONResponse({"reason": "internal", "message": message}, 500)
 
-    for kind, answer in ((Refused, refuse), (RequestValidationError, invalid), (HTTPException, http), (Exception, internal)):
+    for kind, answer in (
+        (Refused, refuse),
+        (RequestValidationError, invalid),
+        (HTTPException, http),
+        (Exception, internal),
+    ):
         app.add_exception_handler(kind, answer)
     app.get("/")(lambda: _asset("viewer.html"))
     app.get("/static/{name}")(_asset)
@@ -183,7 +194,9 @@ def make_app(api: Api) -> FastAPI:
 def _asset(name: str) -> Response:
     if name not in OWN + OF_PAGE:
         raise Refused(404, "request", "there is nothing at this address")
-    text = asset(name) if name in OF_PAGE else files("beatssl.viewer").joinpath("page", name).read_text(encoding="utf-8")
+    text = (
+        asset(name) if name in OF_PAGE else files("beatssl.viewer").joinpath("page", name).read_text(encoding="utf-8")
+    )
     return Response(text.replace("{{ use }}", USE), media_type=KINDS[Path(name).suffix])
 
 
@@ -208,4 +221,3 @@ def _annotations(a: Analysis, folder: Path) -> bytes:
         for path in sorted(folder.iterdir()):
             archive.write(path, path.name)
     return out.getvalue()
-

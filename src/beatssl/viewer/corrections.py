@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Corrections:
         if beats is not None and _same_beats(a, beats):
             labels = ["" if symbol == "Q" else symbol for symbol in beats.symbol]
         if waves is not None:
-            merged = _merged(a.waves, waves, a.record.fs_hz)
+            merged = _merged(a, waves)
             changed = len(merged) != len(a.waves) or bool(np.isnan(merged.onset_confidence).any())
             if changed or labels != list(a.beats.labels):
                 a = with_marks(a, merged, labels)
@@ -76,7 +77,9 @@ class Corrections:
                 raise Refused(422, "corrections", f"this record cannot be saved: {error}") from None
             except OSError as error:
                 why = (error.strerror or type(error).__name__).lower()
-                raise Refused(500, "corrections", f"nothing can be written to the folder of corrections ({why})") from None
+                raise Refused(
+                    500, "corrections", f"nothing can be written to the folder of corrections ({why})"
+                ) from None
         return name
 
     def labels(self) -> dict[str, dict[str, bool]]:
@@ -118,30 +121,33 @@ def _name(record_id: str, sha256: str) -> str:
 
 def _same_beats(a: Analysis, beats: BeatMarks) -> bool:
     there = np.round(a.beats.time_s * a.record.fs_hz)
-    return len(there) == len(beats.time_s) and bool(np.all(np.abs(there - np.round(beats.time_s * a.record.fs_hz)) <= 1))
+    return len(there) == len(beats.time_s) and bool(
+        np.all(np.abs(there - np.round(beats.time_s * a.record.fs_hz)) <= 1)
+    )
 
 
-def _merged(found: WavesOfLeads, saved: WaveMarks, fs_hz: float) -> WavesOfLeads:
+def _merged(a: Analysis, saved: WaveMarks) -> WavesOfLeads:
     """The saved waves; those that the models found just so keep their exact times and their confidence."""
+    found = a.waves
+    last = round(a.record.duration_s * a.record.fs_hz) - 1
+
+    def keys(lead: Any, wave: Any, onset_s: Any, offset_s: Any) -> list[tuple[int, ...]]:
+        ends = [
+            np.nan_to_num(np.clip(np.round(times * a.record.fs_hz), 0, last), nan=-1) for times in (onset_s, offset_s)
+        ]
+        return [tuple(key) for key in np.stack([lead, wave, *ends], axis=1).astype(int).tolist()]
+
     numbers = {lead: number for number, lead in enumerate(found.leads)}
     kinds = {name: number for number, name in enumerate(WAVE_CLASSES)}
-    by_sample = {
-        key: row
-        for row, key in enumerate(
-            zip(found.lead.tolist(), found.wave.tolist(), *(np.round(times * fs_hz).tolist() for times in
-                (found.onset_s, found.offset_s)), strict=True)
-        )
-    }  # fmt: skip
+    by_key = {key: row for row, key in enumerate(keys(found.lead, found.wave, found.onset_s, found.offset_s))}
     lead = np.array([numbers[name] for name in saved.lead], np.int8)
     wave = np.array([kinds[name] for name in saved.wave], np.int8)
-    times = {name: getattr(saved, name).copy() for name in ("onset_s", "peak_s", "offset_s")}
-    confidence = {name: np.full(len(lead), np.nan, np.float32) for name in ("onset_confidence", "offset_confidence")}
-    ends = (np.round(times[name] * fs_hz).tolist() for name in ("onset_s", "offset_s"))
-    for at, key in enumerate(zip(lead.tolist(), wave.tolist(), *ends, strict=True)):
-        if (row := by_sample.get(key)) is not None:
-            for column in (times, confidence):
-                for name, values in column.items():
-                    values[at] = getattr(found, name)[row]
-    order = np.lexsort((times["onset_s"], lead))
-    columns = {"lead": lead, "wave": wave, **times, **confidence}
+    columns = {name: getattr(saved, name).copy() for name in ("onset_s", "peak_s", "offset_s")}
+    columns |= {name: np.full(len(lead), np.nan, np.float32) for name in ("onset_confidence", "offset_confidence")}
+    for at, key in enumerate(keys(lead, wave, saved.onset_s, saved.offset_s)):
+        if (row := by_key.get(key)) is not None:
+            for name, values in columns.items():
+                values[at] = getattr(found, name)[row]
+    order = np.lexsort((columns["onset_s"], lead))
+    columns |= {"lead": lead, "wave": wave}
     return WavesOfLeads(found.leads, **{name: values[order] for name, values in columns.items()})

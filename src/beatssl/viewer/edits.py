@@ -64,8 +64,13 @@ class Edits(_Strict):
 
 
 def ticks(times_s: Any) -> Any:
-    """Seconds as whole tenths of a millisecond; −1 where a boundary was not found."""
-    return np.round(np.nan_to_num(np.asarray(times_s, np.float64) * TICKS_PER_S, nan=-1)).astype(np.int64)
+    """Seconds as whole tenths of a millisecond."""
+    return np.round(np.asarray(times_s, np.float64) * TICKS_PER_S).astype(np.int64)
+
+
+def ends_of(waves: WavesOfLeads) -> tuple[Any, Any]:
+    """Onsets and offsets in ticks; where one was not found, as at the record's ends, the peak stands for it."""
+    return tuple(ticks(np.where(np.isnan(end), waves.peak_s, end)) for end in (waves.onset_s, waves.offset_s))
 
 
 def edited(a: Analysis, edits: Edits) -> Analysis:
@@ -129,7 +134,7 @@ def _waves(a: Analysis, edits: Sequence[WaveEdit]) -> WavesOfLeads:
     waves, record = a.waves, a.signal
     assert record is not None
     numbers = {lead: number for number, lead in enumerate(waves.leads)}
-    onsets = ticks(waves.onset_s)
+    onsets = ends_of(waves)[0]
     kept = {(int(lead), int(kind), int(at)): row
             for row, (lead, kind, at) in enumerate(zip(waves.lead, waves.wave, onsets, strict=True))}  # fmt: skip
     added: dict[tuple[int, int, int], tuple[float, float]] = {}
@@ -174,11 +179,13 @@ def _joined(waves: WavesOfLeads, old: Any, new: Sequence[tuple[int, int, float, 
 def _checked(waves: WavesOfLeads) -> WavesOfLeads:
     """The waves. Raises Refused where one that a person set overlaps another of its lead."""
     by_person = np.isnan(waves.onset_confidence)
-    ends = ticks(waves.offset_s)[:-1]
-    over = (waves.lead[1:] == waves.lead[:-1]) & (ticks(waves.onset_s)[1:] < ends) & (by_person[1:] | by_person[:-1])
+    onsets, offsets = ends_of(waves)
+    over = (waves.lead[1:] == waves.lead[:-1]) & (onsets[1:] < offsets[:-1]) & (by_person[1:] | by_person[:-1])
     if over.any():
         at = int(np.flatnonzero(over)[0])
         raise Refused(
-            422, "edit", f"two waves of lead {waves.leads[waves.lead[at]][:40]} overlap at {waves.onset_s[at + 1]:.3f} s"
+            422,
+            "edit",
+            f"two waves of lead {waves.leads[waves.lead[at]][:40]} overlap at {waves.onset_s[at + 1]:.3f} s",
         )
     return waves

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from beatssl.records.annotations import Wave, read_annotations, wave_marks, waves_of
+from beatssl.records.annotations import BEATS, Wave, read_annotations, wave_marks, waves_of
 from beatssl.records.record import BeatMarks, WaveMarks
 
 BEATS_ENDING = "beats"
@@ -42,5 +42,6 @@ def saved_marks(
     beats = None
     if (folder / f"{base}.{BEATS_ENDING}").is_file():
         found = read_annotations(root, name, BEATS_ENDING)
-        beats = BeatMarks(found.sample / fs_hz - cut_s, found.symbol)
+        own = [at for at, symbol in enumerate(found.symbol) if symbol in BEATS]
+        beats = BeatMarks(found.sample[own] / fs_hz - cut_s, tuple(found.symbol[at] for at in own))
     return (wave_marks(shifted, fs_hz) if marked else None), beats
