@@ -78,7 +78,7 @@ class Running:
 
     @property
     def scratch_files(self) -> list[Path]:
-        return list(self.viewer.scratch.rglob("*"))
+        return list(self.viewer.scratch.iterdir())
 
 
 @contextmanager
@@ -92,6 +92,12 @@ def running(config: ServeConfig, run: Any = None) -> Iterator[Running]:
         server.should_exit = True
         thread.join(timeout=20)
     assert not viewer.scratch.exists()
+
+
+@pytest.fixture(scope="session", name="running")
+def fixture_of_running() -> Callable[..., Any]:
+    """`with running(config, run) as found:` a viewer; see `running`."""
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ def shots(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(viewer: Any, open_page: Open) -> Iterator[Page]:
-    yield open_page(viewer.viewer.address, viewport={"width": 1500, "height": 1000})
+def page(viewer: Any, open_page: Open) -> Page:
+    return open_page(viewer.viewer.address, viewport={"width": 1500, "height": 1000})
 
 
 def choose(page: Page, name: str) -> None:
@@ -112,7 +113,7 @@ def test_a_wave_is_added_by_dragging_over_the_baseline_and_by_keys_moved(page: P
     page.wait_for_function("viewer.panes[0].view.cells.length === 12")
     waves = state(page, "pane.view.waves.II")
     gap = next(
-        (one["offsetS"], two["onsetS"]) for one, two in zip(waves, waves[1:], strict=False)
+        (one["offsetS"], two["onsetS"]) for one, two in pairwise(waves)
         if two["onsetS"] - one["offsetS"] > 0.12
     )  # fmt: skip
     drag(page, "II", gap[0] + 0.04, gap[0] + 0.09)
@@ -131,7 +132,8 @@ def test_a_dropped_file_with_a_hostile_name_and_leads_is_text(page: Page, csv_fi
     record = synthetic_record(5)
     leads = (NASTY.replace("/", ""), *record.leads[1:])
     path = csv_file("plain.csv", 5, leads=leads)
-    page.locator("#choose").set_input_files({"name": f"{NASTY}.csv".replace("/", ""), "mimeType": "text/html", "buffer": path.read_bytes()})  # fmt: skip
+    name = f"{NASTY}.csv".replace("/", "")
+    page.locator("#choose").set_input_files({"name": name, "mimeType": "text/html", "buffer": path.read_bytes()})
     expect(page.locator(".pane .name")).to_contain_text("<script>window.hurt=1", timeout=60000)
     page.locator(".pane[data-ready=true]").wait_for()
     expect(page.locator(".panels")).to_contain_text("Signal quality")
@@ -182,10 +184,8 @@ def test_without_the_token_nothing_is_shown(viewer: Any, open_page: Any) -> None
 def place(page: Page, lead: str, time_s: float) -> tuple[float, float]:
     box = page.locator(".pane canvas").bounding_box()
     assert box is not None
-    point = state(
-        page,
-        f"(() => {{ const cell = pane.view.cells.find((one) => one.lead === '{lead}'); return pane.view.point(cell, {time_s}, 0); }})()",
-    )
+    cell = f"pane.view.cells.find((one) => one.lead === '{lead}')"
+    point = state(page, f"pane.view.point({cell}, {time_s}, 0)")
     return box["x"] + point["x"], box["y"] + point["y"]
 
 

@@ -26,7 +26,7 @@ from beatssl.viewer.pyramid import ranges_mv
 from beatssl.viewer.refusal import Refused
 from beatssl.viewer.shelf import Shelf
 from beatssl.viewer.uploads import save_upload, title_of
-from beatssl.viewer.worker import Job
+from beatssl.viewer.worker import Job, remove
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -56,7 +56,7 @@ class Api:
         """Take a file as the request's body, its name percent-encoded in a header."""
         title = title_of(request.headers.get("x-file-name", ""))
         path, folder = await save_upload(request.stream(), title, self.scratch)
-        return {"id": self.shelf.add(title, Job(path, None, folder, self.options), folder).id}
+        return self._added(title, Job(path, None, folder, self.options))
 
     def listing(self) -> dict[str, Any]:
         """The files of the folder."""
@@ -67,7 +67,14 @@ class Api:
         source = self.folder.source(file_id)
         assert self.folder.path is not None
         own = Path(mkdtemp(dir=self.scratch))
-        return {"id": self.shelf.add(source.id, Job(self.folder.path, source, own, self.options), own).id}
+        return self._added(source.id, Job(self.folder.path, source, own, self.options))
+
+    def _added(self, title: str, job: Job) -> dict[str, str]:
+        try:
+            return {"id": self.shelf.add(title, job).id}
+        except Refused:
+            remove(job.scratch)
+            raise
 
     # ------------------------------------------------------------------------------------------------ showing
 
@@ -152,7 +159,7 @@ class Api:
 
 def make_app(api: Api) -> FastAPI:
     """The routes. What goes wrong is answered as JSON {reason, message}, never with a traceback or a path."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
 
     def refuse(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refused)

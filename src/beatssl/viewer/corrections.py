@@ -114,7 +114,7 @@ class Corrections:
 
 
 def _name(record_id: str, sha256: str) -> str:
-    """A name of a WFDB record: the last part of the record's id, cleaned, and twelve digits of its content's SHA-256."""
+    """A name of a WFDB record: the last part of the record's id, cleaned, and 12 digits of its content's SHA-256."""
     clean = re.sub(r"[^A-Za-z0-9_-]", "_", PurePosixPath(record_id).name)[:40]
     return f"{clean or 'ecg'}-{sha256[:12]}"
 

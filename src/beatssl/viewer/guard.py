@@ -110,7 +110,7 @@ class Guard:
 
 def too_large(limit: int) -> Refused:
     """The refusal of a body."""
-    return Refused(413, "too-large", f"more than {limit:,} bytes; serve takes larger files with a higher max_mb=")
+    return Refused(413, "too-large", f"more than {limit:,} bytes; serve takes larger files with --max-mb")
 
 
 async def _answer(refused: Refused, send: Send) -> None:

@@ -21,7 +21,6 @@ STEP_MV = 0.001
 MISSING = -32768
 
 Samples = Int16[np.ndarray, "lead time"]
-Bins = Int16[np.ndarray, "lead bin 2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,13 @@ def pyramid(record: Record) -> Pyramid:
     return Pyramid(tuple(names[at] for at in there), record.fs_hz, tuple(levels))
 
 
-def coarser(low: Samples, high: Samples) -> tuple[Samples, Samples]:
+def coarser(low: Samples, high: Samples) -> tuple[Int16[np.ndarray, "lead quarter"], Int16[np.ndarray, "lead quarter"]]:
     """Lowest and highest values of bins that are four times as long; MISSING where nothing was measured."""
     short = -low.shape[1] % FACTOR
     padded = [np.pad(one, ((0, 0), (0, short)), constant_values=MISSING) for one in (low, high)]
-    low, high = (one.reshape(len(one), -1, FACTOR) for one in padded)
-    lowest = np.where(low == MISSING, np.int16(32767), low).min(axis=2)
-    highest = high.max(axis=2)
+    lows, highs = (one.reshape(len(one), -1, FACTOR) for one in padded)
+    lowest = np.where(lows == MISSING, np.int16(32767), lows).min(axis=2)
+    highest = highs.max(axis=2)
     return np.where(highest == MISSING, np.int16(MISSING), lowest), highest
 
 

@@ -3,7 +3,7 @@
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,8 @@ def serve(config: ServeConfig) -> str:
     with served(config) as viewer:
         import uvicorn
 
-        print(f"The viewer answers at\n  {viewer.address}\nCorrections go to {config.corrections}. Stop it with Ctrl-C. {USE}", flush=True)  # fmt: skip
+        print(f"The viewer answers at\n  {viewer.address}")
+        print(f"Corrections go to {config.corrections}. Stop it with Ctrl-C. {USE}", flush=True)
         server = uvicorn.Server(settings(viewer))
         server.run(sockets=[viewer.socket])
     return f"the viewer was stopped; corrections are in {config.corrections}"
@@ -60,7 +61,7 @@ def settings(viewer: Served) -> Any:
 
 
 @contextmanager
-def served(config: ServeConfig, run: Callable[[Job], Opened] | None = None) -> Iterator[Served]:
+def served(config: ServeConfig, run: Callable[[Job], Opened] | None = None) -> Generator[Served]:
     """The application and a bound socket; at its end the worker is stopped and all temporary files are removed.
 
     `run` stands in for the process that analyses.

@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from beatssl.analysis.result import Analysis
@@ -46,12 +45,12 @@ class Shelf:
         self._run, self._corrected, self._kept = run, corrected, kept
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._lock = threading.Lock()
-        self._jobs: queue.Queue[tuple[Entry, Job, Path | None] | None] = queue.Queue(WAITING)
+        self._jobs: queue.Queue[tuple[Entry, Job] | None] = queue.Queue(WAITING)
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="beatssl viewer", daemon=True)
         self._thread.start()
 
-    def add(self, title: str, job: Job, temporary: Path | None) -> Entry:
+    def add(self, title: str, job: Job) -> Entry:
         """Put a record in the queue; its folder of temporary files is removed as soon as it has been read.
 
         Raises Refused where too many wait.
@@ -62,7 +61,7 @@ class Shelf:
             while len(self._entries) > LISTED:
                 self._entries.popitem(last=False)
         try:
-            self._jobs.put_nowait((entry, job, temporary))
+            self._jobs.put_nowait((entry, job))
         except queue.Full:
             with self._lock:
                 self._entries.pop(entry.id, None)
@@ -96,8 +95,8 @@ class Shelf:
                 waiting = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            if waiting is not None and waiting[2] is not None:
-                remove(waiting[2])
+            if waiting is not None:
+                remove(waiting[1].scratch)
         self._jobs.put(None)
 
     def join(self) -> None:
@@ -106,7 +105,7 @@ class Shelf:
 
     def _work(self) -> None:
         while (waiting := self._jobs.get()) is not None:
-            entry, job, temporary = waiting
+            entry, job = waiting
             entry.state = "working"
             try:
                 self._open(entry, job)
@@ -116,8 +115,7 @@ class Shelf:
                 entry.refused = Refused(500, "internal", f"the record could not be opened ({type(error).__name__})")
                 entry.state = "refused"
             finally:
-                if temporary is not None:
-                    remove(temporary)
+                remove(job.scratch)
             self._drop_old()
 
     def _open(self, entry: Entry, job: Job) -> None:

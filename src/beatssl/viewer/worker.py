@@ -53,7 +53,7 @@ class Job:
     place: Path
     source: Source | None
     scratch: Path
-    """Folder for temporary files, removed by whoever made the job."""
+    """Folder for temporary files, the dropped one among them; removed as soon as the record was read."""
     options: FileOptions
 
 
@@ -87,7 +87,8 @@ class Worker:
             found = pipe.recv()
         except (EOFError, OSError):
             self.close()
-            raise Refused(422, "crashed", "the file stopped the process that read it; it needs too much memory, or is damaged") from None  # fmt: skip
+            why = "the file stopped the process that read it; it needs too much memory, or is damaged"
+            raise Refused(422, "crashed", why) from None
         if isinstance(found, Refused):
             raise found
         return found
@@ -153,7 +154,7 @@ def _answer(model: EcgModel, models: Models, job: Job) -> Opened | Refused:
         analysis = model.analyze(record, embeddings=False, without_leads=True)
         return Opened(analysis, pyramid(record), sha256_of(record))
     except Refused as refused:
-        return refused
+        return Refused(refused.status, refused.reason, said(refused.message, job))
     except RecordError as error:
         return Refused(422, error.reason, said(str(error), job))
     except MemoryError:
@@ -175,7 +176,7 @@ def _read(job: Job, models: Models) -> Record:
         found = reader.sources(job.place)
         if len(found) > 1:
             raise Refused(
-                422, "several", f"it holds {len(found):,} records; unpack it, and show the folder with serve's folder="
+                422, "several", f"it holds {len(found):,} records; unpack it, and pass its folder with folder="
             )
         if not found:
             raise RecordError("no-ecg", "it holds no ECG")
@@ -221,9 +222,9 @@ def _limit(models: Models, model: EcgModel) -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_FSIZE, (models.max_bytes * UNPACKED,) * 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (models.max_bytes * UNPACKED, models.max_bytes * UNPACKED))
         if model.device.type == "cpu":
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES,) * 2)
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def remove(folder: Path) -> None:
