@@ -110,13 +110,14 @@ def test_a_wave_is_added_by_dragging_over_the_baseline_and_by_keys_moved(page: P
     choose(page, "ward/ecg0.csv")
     page.locator(".layout-choice").select_option("12x1")
     page.locator(".correct").click()
+    page.locator(".zoom-in").click()
     page.wait_for_function("viewer.panes[0].view.cells.length === 12")
     waves = state(page, "pane.view.waves.II")
     gap = next(
         (one["offsetS"], two["onsetS"]) for one, two in pairwise(waves)
-        if two["onsetS"] - one["offsetS"] > 0.12
+        if two["onsetS"] - one["offsetS"] > 0.15
     )  # fmt: skip
-    drag(page, "II", gap[0] + 0.04, gap[0] + 0.09)
+    drag(page, "II", gap[0] + 0.05, gap[0] + 0.12)
     assert len(state(page, "pane.view.waves.II")) == len(waves) + 1
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
