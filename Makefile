@@ -1,5 +1,6 @@
 # `make demo` and `make test` each start from a bare machine: they need make, python3 (3.11 or later, with venv) and a
-# package index, nothing else. What they install goes into .venv, at the versions in constraints.txt.
+# package index, nothing else. What they install goes into .venv, at the versions in constraints.txt; root gets Debian's
+# chromium for the tests of pages, too.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo figures encoders labels statements test lint types imports pytest format clean
+.PHONY: help demo figures encoders labels statements test lint types imports pytest browser format clean
 
 help:
 	@echo "make demo    prepare a synthetic cohort, pretrain an encoder on it, draw both: demo/index.html"
@@ -112,8 +113,14 @@ types: $(BIN)/.installed-dev
 imports: $(BIN)/.installed-dev
 	$(BIN)/lint-imports
 
-pytest: $(BIN)/.installed-dev
+pytest: $(BIN)/.installed-dev browser
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+
+# The browser that tests of pages drive. Who is not root, or has no apt-get, goes on without it: those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+	  chromium fonts-dejavu-core >/dev/null; } || echo "No chromium: tests that need a browser are skipped."
 
 format: $(BIN)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -46,8 +46,8 @@ def data_root() -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium; `make test` installs it where it may. Tests that need it are skipped without it."""
-    found = shutil.which("chromium")
+    """Debian's chromium or Chrome; `make test` installs the first where it may. Tests that need it skip without."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         pytest.skip("no browser: install Debian's package chromium (make test does so for root)")
     with sync_playwright() as playwright:
@@ -60,8 +60,8 @@ def chromium() -> Iterator[Browser]:
 def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """`open_page(address, **context)`: a page of a browser without history; `context` as Playwright's `new_context`.
 
-    The test fails in the end where any such page wrote an error or a warning to its console, or threw one; tests that
-    mean to cause some empty `open_page.errors` before they end.
+    The test fails in the end where any such page wrote an error to its console, or threw one; tests that mean to cause
+    some empty `open_page.errors` before they end.
     """
     opened = OpenPage(chromium)
     yield opened
@@ -80,7 +80,7 @@ class OpenPage:
     def __call__(self, address: str, **context: Any) -> Page:
         page = self.browser.new_context(**context).new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self.errors.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         page.goto(address)
         return page
 

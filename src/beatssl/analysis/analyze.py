@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from beatssl.analysis.config import AnalyzeConfig
+from beatssl.analysis.output.summary import COLUMNS, LEGEND, cells
 from beatssl.analysis.output.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
 from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, plan_of, read_part
 from beatssl.analysis.result import USE
@@ -22,11 +23,6 @@ from beatssl.store.shards.reading import Reject
 __all__ = ["INTERVALS", "RECORDS", "REFUSED", "WAVES", "AnalyzeResult", "analyze"]
 
 _FREE = ("dask", "keep_going", "workers")
-_COLUMNS = {
-    "record_id": "record", "duration_s": "s", "beats": "beats", "rate_bpm": "/min",
-    "pr_interval_global_ms": "PR", "qrs_duration_global_ms": "QRS", "qt_interval_global_ms": "QT",
-    "quality": "quality", "flags": "flags",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,9 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     """Analyse every record at `paths`; `EcgModel.analyze` says what is found.
 
     With `out`: records.parquet (a line a record), waves.parquet (a line a wave), intervals.parquet (a line a measure),
-    refused.parquet (what could not be used, and why), and in folders of their names the JSON, the tables of beats and
-    the annotations of each record. Stopped, even by a kill, the same command goes on after the last 50 records.
+    refused.parquet (what could not be used, and why), and in folders of their names the JSON, the tables of beats, the
+    annotations, pages and PDFs of each record; index.html lists the pages. Stopped, even by a kill,
+    the same command goes on after the last 50 records.
 
     Raises FileNotFoundError for a path that is not there and for a folder without any ECG, CheckpointError where there
     is no such model, or a store was prepared otherwise than it expects.
@@ -82,6 +79,10 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     parts = list(_made(jobs, config, alone))
     join_tables([part_folder(config.out, job.number) for job in jobs], config.out)
     shutil.rmtree(config.out / PARTS)
+    if kinds := tuple(name for name in ("html", "pdf") if getattr(config, name)):
+        from beatssl.analysis.page.index import write_index
+
+        write_index(config.out, kinds)
     return _result(config, parts, "")
 
 
@@ -129,16 +130,7 @@ def _shown(parts: Sequence[PartResult], as_json: bool, alone: bool) -> str:
     """What the terminal shows without `out`."""
     if as_json or alone:
         return "\n".join(text for part in parts for text in part.texts)
-    rows = [tuple(_COLUMNS.values())]
-    rows += [tuple(_cell(line.get(name)) for name in _COLUMNS) for part in parts for line in part.lines]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    rows = [tuple(COLUMNS.values()), *(cells(line) for part in parts for line in part.lines)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, f"Rate per minute, intervals in ms over the leads together, – not determinable. {USE}"])
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.2f}" if value < 1 else f"{value:.0f}"
-    return str(value)
+    return "\n".join([*lines, f"{LEGEND} {USE}"])

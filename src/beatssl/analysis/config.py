@@ -28,6 +28,10 @@ class AnalyzeConfig:
     """The whole result as JSON: of each record a file in `out`, without `out` a line on the terminal."""
     csv: bool = False
     """A table of the beats of each record in `out`."""
+    html: bool = False
+    """A page of each record in `out` that needs no network, and index.html with a line for each."""
+    pdf: bool = False
+    """A PDF of each record in `out`: two A4 sheets, the ECG to scale."""
     annotations: bool = False
     """WFDB annotations of waves and beats of each record in `out`."""
     segmenter: str = "default"
@@ -50,7 +54,7 @@ class AnalyzeConfig:
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("no paths given; pass ECG files, folders of them, or prepared stores")
-        for name in ("csv", "annotations"):
+        for name in ("csv", "html", "pdf", "annotations"):
             if getattr(self, name) and self.out is None:
                 raise ValueError(f"{name}=True writes a file for each record; pass a folder as out=")
 

@@ -7,8 +7,8 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.output.file_names import file_name
 from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
@@ -71,9 +72,9 @@ class PartResult:
 def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     """All records of the files, whose ids differ (see `sources_at`), then of the stores, 50 at most to a job."""
     jobs: list[Job] = []
-    if files := [located(path).absolute() for path in paths if not is_store(path)]:
+    if files := [located(path) for path in paths if not is_store(path)]:
         sources = tuple(sources_at(reader_of(options), files))
-        jobs += [Job(number, files[0], sources=some) for number, some in enumerate(_groups(sources))]
+        jobs += [Job(number, files[0].absolute(), sources=some) for number, some in enumerate(_groups(sources))]
     for path in filter(is_store, paths):
         ids = tuple(dict.fromkeys(Store(path).records["record_id"].astype(str)))
         jobs += [Job(len(jobs) + k, path.absolute(), record_ids=some) for k, some in enumerate(_groups(ids))]
@@ -170,36 +171,35 @@ def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:
     reader = reader_of(config.files)
+    analyze = partial(model.analyze, embeddings=False, without_leads=config.html or config.pdf)
     for source in job.sources:
-        yield read_record(reader, job.place, source, lambda record: model.analyze(record, embeddings=False))
+        yield read_record(reader, job.place, source, analyze)
     if job.record_ids:
         store = Store(job.place)
         check_store(model.segmenter, store)
         for record_id in job.record_ids:
             try:
-                yield model.analyze(store_record(store, record_id), embeddings=False, already_filtered=True)
+                yield analyze(store_record(store, record_id), already_filtered=True)
             except RecordError as error:
                 yield Reject(record_id, record_id, error.reason, str(error))
 
 
 def _write_record(a: Analysis, config: AnalyzeConfig, out: Path) -> None:
     if config.json:
-        write_bytes(out / "json" / f"{_file_name(a.record.id)}.json", _json(a))
+        write_bytes(out / "json" / f"{file_name(a.record.id)}.json", _json(a))
     if config.csv:
         text = a.to_frame().to_csv(index=False, float_format="%.4f")
-        write_bytes(out / "csv" / f"{_file_name(a.record.id)}.csv", text.encode())
+        write_bytes(out / "csv" / f"{file_name(a.record.id)}.csv", text.encode())
+    if config.html:
+        a.to_html(out / "html" / f"{file_name(a.record.id)}.html")
+    if config.pdf:
+        a.to_pdf(out / "pdf" / f"{file_name(a.record.id)}.pdf")
     if config.annotations:
         a.save_annotations(out / "annotations" / wfdb_name(a.record.id))
 
 
 def _json(a: Analysis) -> bytes:
     return (json.dumps(a.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
-
-
-def _file_name(record_id: str) -> PurePosixPath:
-    """A path below the folder of results for a record's id, which is a path or any text of a zip."""
-    parts = [re.sub(r'[\\:*?"<>|\x00-\x1f]', "_", part) for part in record_id.split("/")]
-    return PurePosixPath(*("_" if part.strip(". ") == "" else part for part in parts))
 
 
 def wfdb_name(record_id: str) -> str:

@@ -333,6 +333,12 @@ class Analysis:
 
         return picture(self, start_s)
 
+    def to_fhir(self) -> dict[str, Any]:
+        """Rate, intervals and axes as a FHIR R5 Observation, coded by LOINC; see `output.fhir`."""
+        from beatssl.analysis.output.fhir import observation
+
+        return observation(self)
+
     def save_annotations(self, path: Path | str, leads: Sequence[str] | None = None) -> tuple[Path, ...]:
         """Write the waves of every lead (or some) as WFDB annotations, and the beats; see `annotations`."""
         from beatssl.analysis.output.annotations import save_annotations
@@ -348,11 +354,11 @@ class Analysis:
 
         return page(self, None if path is None else Path(path))
 
-    def to_pdf(self, path: Path | str) -> None:
-        """Write an A4 sheet to scale (25 mm/s, 10 mm/mV) with intervals and diagnoses, and a second one of tables.
+    def to_pdf(self, path: Path | str, start_s: float = 0.0) -> None:
+        """Write an A4 sheet of ten seconds from `start_s` to scale (25 mm/s, 10 mm/mV), and a second one of tables.
 
-        Raises ValueError without the signal.
+        Raises ValueError without the signal, and for a start beyond the record.
         """
         from beatssl.analysis.page.pdf import write_pdf
 
-        write_pdf(self, Path(path))
+        write_pdf(self, Path(path), start_s)

@@ -47,10 +47,11 @@ class BeatTick:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """One line of paper: its leads with the seconds each shows, and where zero volts lies."""
 
-    cells: tuple[tuple[str, float, float], ...]  # lead, start_s, end_s
+    cells: tuple[tuple[str, float, float], ...]
+    """Lead, start and end in seconds."""
     top_mm: float
     zero_mm: float
     height_mm: float
@@ -87,7 +88,7 @@ def ecg_paper(
     if rhythm_lead not in LEADS:
         raise ValueError(f"rhythm_lead {rhythm_lead!r} is not a lead; choose one of {', '.join(LEADS)}")
     duration_s = ecg_mv.shape[1] / fs_hz
-    rows = _rows(ecg_mv, fs_hz, duration_s, rhythm_lead, _BARS_MM if reference else 0.0)
+    rows = paper_rows(ecg_mv, fs_hz, duration_s, rhythm_lead, _BARS_MM if reference else 0.0)
     width_mm = _LEFT_MM + duration_s * MM_PER_S + _RIGHT_MM
     height_mm = rows[-1].top_mm + rows[-1].height_mm + _BOTTOM_MM
     colours = WAVE_COLOURS if waves or reference else {}
@@ -110,9 +111,9 @@ def _on(lead: str, spans: Iterable[WaveSpan]) -> list[WaveSpan]:
     return [span for span in spans if span.lead in ("", lead)]
 
 
-def _rows(
-    ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: float, rhythm_lead: str, bars_mm: float
-) -> list[_Row]:
+def paper_rows(
+    ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: float, rhythm_lead: str, bars_mm: float = 0.0
+) -> list[Row]:
     """Three rows of four leads, each a quarter of the time, and the rhythm strip; as high as their signals need."""
     edges = np.linspace(0, duration_s, len(COLUMNS) + 1)
     cells = [
@@ -120,7 +121,7 @@ def _rows(
         for row in range(3)
     ]
     cells.append(((rhythm_lead, 0.0, duration_s),))
-    rows: list[_Row] = []
+    rows: list[Row] = []
     top_mm = _TOP_MM
     for line in cells:
         shown = np.concatenate([_between(ecg_mv[LEADS.index(lead)], fs_hz, a, b) for lead, a, b in line])
@@ -131,7 +132,7 @@ def _rows(
         height_mm = 5.0 * ceil((above_mm + below_mm) / 5)
         if len(line) == 1:
             top_mm += _TICKS_MM
-        rows.append(_Row(line, top_mm, top_mm + height_mm - float(below_mm), height_mm))
+        rows.append(Row(line, top_mm, top_mm + height_mm - float(below_mm), height_mm))
         top_mm += height_mm + _ROW_GAP_MM
     return rows
 
@@ -170,7 +171,7 @@ def _heading(title: str, note: str, width_mm: float, height_mm: float, colours: 
     )
 
 
-def _calibration(row: _Row) -> str:
+def _calibration(row: Row) -> str:
     """The pulse of 1 mV and 0.2 s that shows the gain."""
     return (
         f'<path d="M3.5 {row.zero_mm:g}h2.5v{-MM_PER_MV:g}h5v{MM_PER_MV:g}h2.5" fill="none" stroke="{_TRACE}" '
@@ -184,7 +185,7 @@ def _cell(
     lead: str,
     start_s: float,
     end_s: float,
-    row: _Row,
+    row: Row,
     waves: Iterable[WaveSpan],
 ) -> str:
     """One lead over its share of the time: name, trace, coloured waves, and a tick where it hands over."""
@@ -218,7 +219,7 @@ def _cell(
     )
 
 
-def _bars(spans: Iterable[WaveSpan], start_s: float, end_s: float, row: _Row) -> str:
+def _bars(spans: Iterable[WaveSpan], start_s: float, end_s: float, row: Row) -> str:
     """Waves as bars along the foot of a row, those of one wave as one path."""
     y_mm = row.top_mm + row.height_mm - _BARS_MM / 2
     drawn: dict[str, str] = dict.fromkeys(WAVE_COLOURS, "")
@@ -248,7 +249,7 @@ def _path(signal_mv: Float32[np.ndarray, " time"], fs_hz: float, start_s: float,
     return "".join(steps)
 
 
-def _beat_ticks(beats: Iterable[BeatTick], row: _Row, duration_s: float) -> str:
+def _beat_ticks(beats: Iterable[BeatTick], row: Row, duration_s: float) -> str:
     """A small triangle at each R peak, above the rhythm strip, with the letter of the beat's class."""
     out: list[str] = []
     for beat in beats:

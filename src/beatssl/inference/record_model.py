@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from beatssl.inference.boosted_trees import BoostedTrees
 from beatssl.inference.input_checks import Check
 from beatssl.inference.model_config import Contents, Provenance
 from beatssl.inference.model_folder import SavedModel
@@ -39,6 +40,8 @@ class HeadConfig:
     """Share of its input that is hidden from the head while it learns."""
     features: tuple[str, ...] = ()
     """Measured features that the head sees beside the embedding."""
+    trees: tuple[str, ...] = ()
+    """Labels that boosted trees on these features score too; the score is then the mean of both."""
 
 
 class FeatureScale(nn.Module):
@@ -82,6 +85,8 @@ class Head(nn.Module):
         super().__init__()
         self.scale = nn.BatchNorm1d(channels, eps=_LEAST_VARIANCE, affine=False)
         self.features = FeatureScale(len(config.features)) if config.features else None
+        self.trees = BoostedTrees(len(config.trees)) if config.trees else None
+        self.in_trees = [config.labels.index(name) for name in config.trees]
         self.dropout = nn.Dropout(config.dropout)
         self.scores = Projector(
             channels + 2 * len(config.features),
@@ -93,7 +98,17 @@ class Head(nn.Module):
     def forward(
         self, embedding: Float[Tensor, "record embedding"], features: Float[Tensor, "record feature"] | None = None
     ) -> Float[Tensor, "record label"]:
-        return self.scores(self.dropout(self.standardised(embedding, features)))
+        scores = self.scores(self.dropout(self.standardised(embedding, features)))
+        return scores if features is None else self.with_trees(scores, features)
+
+    def with_trees(
+        self, scores: Float[Tensor, "record label"], features: Float[Tensor, "record feature"]
+    ) -> Float[Tensor, "record label"]:
+        """The mean of the scores of `dropout` and `scores`, and of the trees', where a label has trees."""
+        if self.trees is None:
+            return scores
+        mean = (scores[:, self.in_trees] + self.trees(features.float()).to(scores)) / 2
+        return scores.index_copy(1, torch.tensor(self.in_trees, device=scores.device), mean)
 
     def standardised(
         self, embedding: Float[Tensor, "record embedding"], features: Float[Tensor, "record feature"] | None = None

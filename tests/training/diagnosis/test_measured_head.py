@@ -16,6 +16,7 @@ from beatssl.training.diagnosis.finetune import finetune
 from beatssl.training.diagnosis.frozen_inputs import EmbeddedInputs, features_with, leads_of_set
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20, "encoder": "random"}
+TREES = ("NORM", "MI")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def learnt(folded, tmp_path_factory):
     out = tmp_path_factory.mktemp("measured") / "run"
     config = FinetuneConfig(
         store=folded.path, out=out, train="head", head="mlp", hidden=8, features=True, lead_sets=("I,II", "V2"),
-        epochs=2, optim=OptimConfig(batch_size=8), run=RunConfig(device="cpu", save_every=1, log_every=1), **FOLDS,
+        trees=TREES, epochs=2, optim=OptimConfig(batch_size=8),
+        run=RunConfig(device="cpu", save_every=1, log_every=1), **FOLDS,
     )  # fmt: skip
     return out, finetune(config)
 
@@ -100,6 +102,33 @@ def test_the_model_gives_the_probabilities_of_the_table(folded, learnt):
     assert set(one) == set(model.labels)
 
 
+def test_trees_share_the_score_of_their_labels(learnt):
+    model = EcgClassifier.from_pretrained(learnt[0])
+    assert model.config.trees == TREES
+    embedding, features = torch.randn(300, model.encoder.embedding_size), torch.randn(300, len(model.config.features))
+    labels = np.stack([features[:, 0] > 0, features[:, 1] > 0], axis=1)
+    model.head.trees.fit(features.numpy(), labels, np.ones_like(labels), 0)  # the cohort is too small for a split
+    both, trees = model.head(embedding, features), model.head.trees(features)
+    alone = model.head.scores(model.head.standardised(embedding, features))
+    assert (trees != trees[:1]).any()
+    for number, name in enumerate(model.labels):
+        wanted = (alone[:, number] + trees[:, TREES.index(name)]) / 2 if name in TREES else alone[:, number]
+        torch.testing.assert_close(both[:, number], wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trees": ("MI", "XY")}, "'XY' is no label; pass some of "),
+        ({"trees": ("MI",), "labels": "column:age_years"}, "age_years are numbers: leave it out"),
+    ],
+)
+def test_trees_of_what_is_no_label(folded, tmp_path, changes, said):
+    config = FinetuneConfig(store=folded.path, out=tmp_path, train="head", features=True, **FOLDS, **changes)
+    with pytest.raises(ValueError, match=said):
+        finetune(config)
+
+
 def test_figures_are_given_for_each_lead_set(learnt):
     out, figures = learnt
     assert set(figures.by_leads) == {"I,II", "V2"}
@@ -111,6 +140,7 @@ def test_figures_are_given_for_each_lead_set(learnt):
     ("changes", "said"),
     [
         ({"features": True}, "features= and lead_sets= are for a head on a frozen encoder; add train='head'"),
+        ({"train": "head", "trees": ("MI",)}, "are grown on the measured features; add features=True"),
         ({"lead_sets": ("II",), "train": "head", "shown_leads": ("II",)}, "leave shown_leads= out"),
     ],
 )

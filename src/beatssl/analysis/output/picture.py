@@ -1,8 +1,9 @@
 """Ten seconds of an analysed record on ECG paper."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float32
 
 from beatssl.analysis.result import Analysis
 from beatssl.drawing.ecg_paper import BeatTick, WaveSpan, ecg_paper
@@ -20,10 +21,27 @@ BAND_HZ = (0.5, 80.0)
 """Of the signal as it is drawn."""
 
 
-def picture(a: Analysis, start_s: float) -> str:
-    """SVG of the twelve leads (limb leads derived where two are there), waves coloured, beats with their class.
+class Shown(NamedTuple):
+    """Ten seconds of a record as they are drawn; times from their start."""
 
-    Leads of no place among the twelve are not drawn; where there are only such, the first stands as II and the title
+    ecg_mv: Float32[np.ndarray, "12 time"]
+    fs_hz: float
+    waves: list[WaveSpan]
+    beats: list[BeatTick]
+    title: str
+    rhythm_lead: str
+
+
+def picture(a: Analysis, start_s: float) -> str:
+    """SVG of the twelve leads as `shown` gives them, waves coloured, beats with their class."""
+    found = shown(a, start_s)
+    return ecg_paper(found.ecg_mv, found.fs_hz, found.waves, found.beats, found.title, a.use, found.rhythm_lead)
+
+
+def shown(a: Analysis, start_s: float) -> Shown:
+    """Twelve leads (limb leads derived where two are there), filtered, with waves and beats.
+
+    Leads of no place among the twelve are left out; where there are only such, the first stands as II and the title
     names it. Raises ValueError for a start that lies beyond the record.
     """
     record = a.signal
@@ -48,7 +66,7 @@ def picture(a: Analysis, start_s: float) -> str:
     beats = [
         BeatTick(float(time_s - start_s), letter) for time_s, letter in zip(a.beats.time_s, letters, strict=True)
     ]  # fmt: skip
-    return ecg_paper(twelve, fs_hz, _spans(a, shown_as, start_s), beats, title, a.use, rhythm)
+    return Shown(twelve, fs_hz, _spans(a, shown_as, start_s), beats, title, rhythm)
 
 
 def _spans(a: Analysis, shown_as: dict[str, str], start_s: float) -> list[WaveSpan]:

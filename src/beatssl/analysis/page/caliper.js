@@ -4,8 +4,8 @@
 
    Mouse: drag on a lead. Touch: likewise once caliper.touch = true (until then a finger scrolls the page).
    Keys, with the canvas in focus: C places it (again C: on the next lead), arrows move one end by a quarter of a
-   millimetre (with Shift by five), Enter changes the end, Escape removes it. Without a caliper the arrows move the paper by
-   a second (with Shift by what is shown), Home and End go to its ends.
+   millimetre (with Shift by five), Enter changes the end, Escape removes it. Without a caliper the arrows move the paper
+   by a second (with Shift by what is shown), Home and End go to its ends.
    Reading: {lead, ms, perMinute, mv, text}; null where it is removed. The view shows it beside the caliper, too. */
 "use strict";
 
@@ -35,8 +35,8 @@ class Caliper {
     const [from, to] = this.marks.ends;
     const ms = Math.round(Math.abs(to.timeS - from.timeS) * 1000), mv = to.mv - from.mv;
     const perMinute = ms > 0 ? Math.round(60000 / ms) : null;
-    const parts = [`${ms} ms`, ...(perMinute && perMinute <= 400 ? [`${perMinute}/min`] : []), `${Caliper.signed(mv)} mV`];
-    return {lead: this.marks.lead, ms, perMinute, mv, text: parts.join("  ")};
+    const rate = perMinute && perMinute <= 400 ? `  ${perMinute}/min` : "";
+    return {lead: this.marks.lead, ms, perMinute, mv, text: `${ms} ms${rate}  ${Caliper.signed(mv)} mV`};
   }
 
   static signed(mv) {

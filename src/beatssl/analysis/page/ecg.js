@@ -20,7 +20,7 @@
 
    Any of these may be set with view.set({…}), which draws again in the next frame; view.render() draws at once.
    view.shownS: seconds that the paper shows from startS on (in "3x4" the columns follow each other in time).
-   view.at(x, y) -> {lead, timeS, mv, cell} or null, x and y in CSS pixels of the canvas; view.point(cell, timeS, mv) back.
+   view.at(x, y) -> {lead, timeS, mv, cell} or null, in CSS pixels of the canvas; view.point(cell, timeS, mv) back.
    view.cells: [{lead, startS, stopS, left, width, top, zero, height}] in device pixels, of the last drawing.
    Hooks:  onclick({lead, timeS, mv, beat, wave, event})  a click or tap on a lead; `beat` and `wave` there, or null
            overlays.push((context, view) => …)    after each drawing, to draw more on top (device pixels)
@@ -43,11 +43,11 @@ class EcgView {
     this.context = canvas.getContext("2d");
     Object.assign(this, {
       source: null, beats: [], waves: {}, layout: "3x4", speed: 25, gain: 10, startS: 0, hidden: new Set(),
-      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, mostRowsMm: null, cells: [], overlays: [], onclick: null, onmove: null,
+      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, mostRowsMm: null,
+      cells: [], overlays: [], onclick: null, onmove: null,
     });
     this.set(options);
-    this.observer = new ResizeObserver(() => this.draw());
-    this.observer.observe(canvas.parentElement);
+    new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
     canvas.addEventListener("click", (event) => this.clicked(event));
   }
 
@@ -79,16 +79,14 @@ class EcgView {
     const known = EcgView.twelve.filter(has);
     const others = this.source.leads.filter((lead) => has(lead) && !EcgView.twelve.includes(lead));
     const columns = EcgView.columns[this.layout];
-    if (!columns || known.length < 3) return {rows: [...known, ...others].map((lead) => [lead]), rhythm: null};
+    if (!columns || known.length < 6) return {rows: [...known, ...others].map((lead) => [lead]), rhythm: null};
     const height = 12 / columns;
     const rows = Array.from({length: height}, (_, row) =>
       Array.from({length: columns}, (_, column) => EcgView.twelve[column * height + row]));
     return {rows: rows.filter((row) => row.some(has)), rhythm: has("II") ? "II" : known[0]};
   }
 
-  get columnCount() {
-    return Math.max(1, ...this.rows.rows.map((row) => row.length));
-  }
+  get columnCount() { return Math.max(1, ...this.rows.rows.map((row) => row.length)); }
 
   /* Seconds of all columns together: what 250 mm hold, or the record where it is shorter. */
   get shownS() {
@@ -118,7 +116,8 @@ class EcgView {
       leads.forEach((lead, column) => cells.push({
         lead, startS: this.startS + column * each, stopS: this.startS + (column + 1) * each,
         leftMm: EcgView.leftMm + column * each * this.speed, widthMm: each * this.speed,
-        topMm: top, heightMm: height, zeroMm: top + (height < wanted ? 5 * Math.round(height * 0.12) : zero), first: column === 0,
+        topMm: top, heightMm: height, first: column === 0,
+        zeroMm: top + (height < wanted ? 5 * Math.round(height * 0.12) : zero),
         strip: leads.length === 1 && (row === strips.length - 1 || row === 0),
       }));
       top += height;
@@ -135,10 +134,8 @@ class EcgView {
     this.mm = fixed || Math.max(Math.ceil(this.leastMm * ratio), Math.min(fits, Math.floor(this.mostMm * ratio)));
     this.ratio = ratio;
     const width = Math.round(sheet.widthMm * this.mm), height = Math.round(sheet.heightMm * this.mm);
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-    }
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
     this.canvas.style.width = `${width / ratio}px`;
     this.canvas.style.height = `${height / ratio}px`;
   }
@@ -196,8 +193,7 @@ class EcgView {
   }
 
   render(fixed) {
-    cancelAnimationFrame(this.pending);
-    this.pending = 0;
+    this.pending = cancelAnimationFrame(this.pending);
     if (!this.source) return;
     const sheet = this.measure();
     this.resize(sheet, fixed);
@@ -268,7 +264,8 @@ class EcgView {
   /* The trace in runs of one colour: waves where they are shown, the rest in ink. */
   drawTrace(cell, part) {
     const waves = this.showWaves && this.speed >= 5 ? this.waves[cell.lead] || [] : [];
-    const near = EcgView.between(waves, "onsetS", cell.startS - 2, cell.stopS).filter((wave) => wave.offsetS > cell.startS);
+    const near = EcgView.between(waves, "onsetS", cell.startS - 2, cell.stopS)
+      .filter((wave) => wave.offsetS > cell.startS);
     let at = cell.startS;
     for (const wave of near) {
       this.stroke(cell, part, at, wave.onsetS, "trace");
@@ -299,11 +296,9 @@ class EcgView {
   linePath(values, first, last, left, perSample, zero, perMv) {
     let down = false;
     for (let at = first; at <= last; at++) {
-      const value = values[at];
-      if (Number.isNaN(value)) { down = false; continue; }
-      const x = left + at * perSample, y = zero - value * perMv;
-      if (down) this.context.lineTo(x, y); else this.context.moveTo(x, y);
-      down = true;
+      const known = !Number.isNaN(values[at]);
+      if (known) this.context[down ? "lineTo" : "moveTo"](left + at * perSample, zero - values[at] * perMv);
+      down = known;
     }
   }
 
@@ -328,7 +323,7 @@ class EcgView {
     for (let at = first; at <= last; at++) {
       let low = part.min[at], high = part.max[at];
       if (Number.isNaN(low)) { before = null; continue; }
-      if (before) { low = Math.min(low, before[1]); high = Math.max(high, before[0]); }
+      if (before) [low, high] = [Math.min(low, before[1]), Math.max(high, before[0])];
       before = [part.min[at], part.max[at]];
       const x = left + (at + 0.5) * perSample;
       this.context.moveTo(x, zero - high * perMv);
@@ -336,24 +331,28 @@ class EcgView {
     }
   }
 
-  /* Ticks and letters above the strips; where there is no room for letters, those of ectopic beats only. */
+  /* Ticks and letters above the strips; where there is less room only those of ectopic beats, then their ticks. */
   drawBeats() {
     const {context, mm} = this;
     for (const cell of this.cells.filter((one) => one.strip)) {
       const near = EcgView.between(this.beats, "timeS", cell.startS, cell.stopS);
-      const tight = near.length > 1 && cell.width / near.length < 4 * mm;
+      const each = cell.width / Math.max(1, near.length) / mm;
+      let last = -1;
       for (const beat of near) {
+        const ectopic = beat.label && beat.label !== "N";
         const x = Math.round(cell.left + (beat.timeS - cell.startS) * this.speed * mm);
-        const colour = beat.label || "ink";
+        if (each < 1 && (!ectopic || x === last)) continue;
+        last = x;
+        const colour = beat.label || "ink", beside = x > cell.left + 6 * mm;
         context.fillStyle = this.colour(colour);
-        if (beat.label && beat.label !== "N" && x > cell.left + 6 * mm) {
+        if (ectopic && each > 2 && beside) {
           context.globalAlpha = 0.12;
           context.fillRect(x - 2 * mm, cell.top, 4 * mm, cell.height);
           context.globalAlpha = 1;
         }
         context.fillRect(x, cell.top, Math.max(1, Math.round(mm / 3)), Math.round(1.5 * mm));
-        if (x > cell.left + 6 * mm && (!tight || (beat.label && beat.label !== "N"))) {
-          this.text(beat.label, x + mm * 0.8, cell.top + 2.6 * mm, 2.6, colour, beat.label === "N" ? "" : "bold");
+        if (beside && (each > 4 || (ectopic && each > 2))) {
+          this.text(beat.label, x + mm * 0.8, cell.top + 2.6 * mm, 2.6, colour, ectopic ? "bold" : "");
         }
       }
     }
@@ -366,9 +365,8 @@ class EcgView {
     const step = [0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200].find((s) => s * this.speed >= 24) || 14400;
     const strip = this.cells.filter((cell) => cell.startS === this.startS).at(-1);
     const note = `${+this.speed.toFixed(2)} mm/s   ${+this.gain.toFixed(2)} mm/mV`;
-    const whole = this.cells.some((cell) => cell.strip);
     this.text(note, canvas.width - mm, below, 3, "ink", "", "right");
-    if (!strip || !whole) return;
+    if (!strip || !this.cells.some((cell) => cell.strip)) return;
     const stopS = this.startS + this.shownS - 42 / this.speed;
     for (let timeS = Math.ceil(this.startS / step - 1e-9) * step; timeS < stopS; timeS += step) {
       const x = Math.round(strip.left + (timeS - this.startS) * this.speed * mm);
@@ -392,9 +390,9 @@ class EcgView {
 
   static clock(seconds) {
     if (seconds < 60) return `${+seconds.toFixed(1)} s`;
-    const whole = Math.floor(seconds), rest = String(whole % 60).padStart(2, "0");
-    const minutes = Math.floor(whole / 60) % 60;
-    return whole < 3600 ? `${minutes}:${rest}` : `${Math.floor(whole / 3600)}:${String(minutes).padStart(2, "0")}:${rest}`;
+    const whole = Math.floor(seconds), two = (number) => String(number).padStart(2, "0");
+    const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60, rest = two(whole % 60);
+    return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
   }
 }
 

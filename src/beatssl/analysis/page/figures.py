@@ -51,6 +51,7 @@ def _beats_svg(
     high, low = max(float(values.max()), 0.4), min(float(values.min()), -0.3)
     zero = 5 * np.ceil((high * _MM_MV + 1) / 5)
     height = zero + 5 * np.ceil((1 - low * _MM_MV) / 5)
+    kind = " all" if len(medians) > 1 else ""
     x = (beats.time_s - beats.time_s[0]) * _MM_S
     width = 5 * np.ceil(x[-1] / 5)
     parts = [_grid(width, height)]
@@ -60,7 +61,7 @@ def _beats_svg(
             f'<rect class="span {name}" x="{left:.2f}" width="{(offset_s - onset_s) * _MM_S:.2f}" height="{height:g}"/>'
         )
     parts += [f'<path class="single" d="{_path(x[::_THIN], zero - one[::_THIN] * _MM_MV)}"/>' for one in single]
-    parts += [f'<path class="median" d="{_path(x, zero - one * _MM_MV)}"/>' for one in medians]
+    parts += [f'<path class="median{kind}" d="{_path(x, zero - one * _MM_MV)}"/>' for one in medians]
     return _figure(width, height, parts, label)
 
 

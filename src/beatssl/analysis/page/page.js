@@ -58,17 +58,18 @@ class EmbeddedSource {
     const found = [];
     let at = startS;
     for (const part of this.parts) {
-      const values = this.valuesOfEnd(part);
-      if (part.startS >= stopS || values.endS <= startS) continue;
-      if (part.startS > at) found.push(this.between(lead, at, part.startS, pixels * (part.startS - at) / (stopS - startS)));
+      const {endS} = this.withEnd(part);
+      if (part.startS >= stopS || endS <= startS) continue;
+      const share = (untilS) => pixels * (untilS - at) / (stopS - startS);
+      if (part.startS > at) found.push(this.between(lead, at, part.startS, share(part.startS)));
       found.push({values: this.valuesOf(part, lead), startS: part.startS, stepS: 1 / this.fsHz});
-      at = Math.max(at, values.endS);
+      at = Math.max(at, endS);
     }
     if (at < stopS - 1 / this.fsHz) found.push(this.between(lead, at, stopS, pixels * (stopS - at) / (stopS - startS)));
     return found.filter(Boolean);
   }
 
-  valuesOfEnd(part) {
+  withEnd(part) {
     if (part.endS === undefined) {
       const text = Object.values(part.samples)[0] || "";
       const bytes = text.length / 4 * 3 - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0);
@@ -139,7 +140,8 @@ class Page {
 
   theme() {
     const root = document.documentElement;
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    const asked = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const dark = (root.dataset.theme || asked) === "dark";
     root.dataset.theme = dark ? "light" : "dark";
     this.find("theme").setAttribute("aria-pressed", String(!dark));
     this.view.draw();
@@ -179,7 +181,7 @@ class Page {
   print() {
     const {view} = this;
     addEventListener("beforeprint", () => {
-      view.mostRowsMm = 128;
+      view.mostRowsMm = 120;
       view.render(12);
     });
     addEventListener("afterprint", () => {

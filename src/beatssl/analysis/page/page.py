@@ -89,14 +89,15 @@ def asset(name: str) -> str:
     return files("beatssl.analysis.page").joinpath(name).read_text(encoding="utf-8")
 
 
-def csp(script: str) -> str:
+def csp(script: str = "") -> str:
     """A content security policy under which nothing loads or runs but the page's own style and this script."""
 
     def hashed(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
+    scripts = hashed(script) if script else "'none'"
     return (
-        f"default-src 'none'; script-src {hashed(script)}; style-src {hashed(asset('page.css'))}; img-src data:; "
+        f"default-src 'none'; script-src {scripts}; style-src {hashed(asset('page.css'))}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -176,15 +177,10 @@ def _without(a: Analysis) -> dict[str, Any] | None:
     return {
         "leads": found.leads,
         "lines": [
-            (one, [(_hundredths(change), _size(change)) for change in found.change[:, at].tolist()])
+            (one, [(tables.hundredths(change), _size(change)) for change in found.change[:, at].tolist()])
             for one, at in zip(shown, columns, strict=True)
         ],
     }  # fmt: skip
-
-
-def _hundredths(change: float) -> str:
-    whole = round(100 * change)
-    return f"{whole:+d}".replace("-", "−") if whole else "0"
 
 
 def _size(change: float) -> str:

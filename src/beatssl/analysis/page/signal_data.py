@@ -29,6 +29,8 @@ _BINS_S = (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 _MISSING_16, _MISSING_8 = -32768, -128
 
 Signal = Float32[np.ndarray, "lead time"]
+Part = Float32[np.ndarray, "kept part"]
+Bins = Float32[np.ndarray, "kept bin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def signal_data(record: Record, places_s: Sequence[float]) -> SignalData:
     return SignalData(tuple(leads), derived, stretches, hz, step_s, content)
 
 
-def _with_limb_leads(mv: Signal, leads: Sequence[str]) -> tuple[Signal, list[str]]:
+def _with_limb_leads(mv: Signal, leads: Sequence[str]) -> tuple[Part, list[str]]:
     """The leads, and after them the limb leads that two of them give."""
     twelve = to_twelve(mv, leads)
     derived = [name for name in LEADS[:6] if name not in leads and np.isfinite(twelve[LEADS.index(name)]).any()]
@@ -100,10 +102,10 @@ def _stretches(record: Record, leads: int, places_s: Sequence[float]) -> tuple[S
     kept = [(0.0, min(OPENING_S, record.duration_s, room_s))]
     room_s -= kept[0][1]
     for place_s in places_s:
-        if room_s < BEFORE_S + AFTER_S:
-            break
         start_s = float(np.floor(max(place_s - BEFORE_S, 0.0)))
-        stop_s = min(start_s + BEFORE_S + AFTER_S, record.duration_s)
+        stop_s = min(float(np.ceil(place_s + AFTER_S)), record.duration_s)
+        if stop_s - start_s > room_s:
+            break
         if not any(low <= start_s and stop_s <= high for low, high in kept):
             kept.append((start_s, stop_s))
             room_s -= stop_s - start_s
@@ -116,7 +118,7 @@ def _stretches(record: Record, leads: int, places_s: Sequence[float]) -> tuple[S
     return tuple(Stretch(*one) for one in joined)
 
 
-def _filtered(recorded_mv: Signal, there: list[int], fs_hz: float, stretch: Stretch) -> Signal:
+def _filtered(recorded_mv: Signal, there: list[int], fs_hz: float, stretch: Stretch) -> Part:
     """A stretch of the leads that are there, filtered with a margin about it."""
     first = round(max(stretch.start_s - MARGIN_S, 0.0) * fs_hz)
     begin, count = round(stretch.start_s * fs_hz) - first, round((stretch.stop_s - stretch.start_s) * fs_hz)
@@ -144,7 +146,7 @@ def _envelope(
     }
 
 
-def filtered_chunks(recorded_mv: Signal, there: list[int], fs_hz: float, each: int) -> Iterator[Signal]:
+def filtered_chunks(recorded_mv: Signal, there: list[int], fs_hz: float, each: int) -> Iterator[Part]:
     """The filtered record in pieces of whole bins."""
     bins = max(1, int(_CHUNK_S * fs_hz / each))
     for first in range(0, recorded_mv.shape[1], bins * each):
@@ -152,7 +154,7 @@ def filtered_chunks(recorded_mv: Signal, there: list[int], fs_hz: float, each: i
         yield _filtered(recorded_mv, there, fs_hz, Stretch(first / fs_hz, last / fs_hz))
 
 
-def _extremes(mv: Signal, each: int) -> tuple[Signal, Signal]:
+def _extremes(mv: Part, each: int) -> tuple[Bins, Bins]:
     missing = np.isnan(mv)
     short = -mv.shape[1] % each
     pad = ((0, 0), (0, short))
@@ -165,7 +167,7 @@ def _extremes(mv: Signal, each: int) -> tuple[Signal, Signal]:
     )
 
 
-def _ranges(leads: Sequence[str], parts: Sequence[tuple[float, Signal]]) -> dict[str, list[float]]:
+def _ranges(leads: Sequence[str], parts: Sequence[tuple[float, np.ndarray]]) -> dict[str, list[float]]:
     """Of each lead, what all but a thousandth of its samples lie between."""
     out: dict[str, list[float]] = {}
     for at, lead in enumerate(leads):

@@ -70,9 +70,13 @@ def lead_lines(a: Analysis) -> list[tuple[str, list[tuple[str, str]]]]:
         for name in OF_LEADS.values():
             one = own[name]
             spread = one.reason if one.value is None else "" if one.spread is None else f"{one.spread:.2f}"
-            cells.append(("–" if one.value is None else f"{one.value:+.2f}".replace("-", "−"), spread))
+            cells.append(("–" if one.value is None else _signed(one.value), spread))
         out.append((lead, cells))
     return out
+
+
+def _signed(mv: float) -> str:
+    return f"{mv:+.2f}".replace("-", "−") if round(mv, 2) else "0.00"
 
 
 def sets_of(found: Sequence[Diagnosis]) -> list[tuple[str, list[Diagnosis]]]:
@@ -90,10 +94,21 @@ def sets_of(found: Sequence[Diagnosis]) -> list[tuple[str, list[Diagnosis]]]:
     return [(title, sorted(some, key=lambda one: -one.probability)) for title, some in grouped.items() if some]
 
 
-def top_statements(a: Analysis) -> list[Diagnosis]:
-    """Those that reach their threshold, the likeliest first, and the next likeliest up to `LEAST_TOP`."""
+def top_statements(a: Analysis, least: int = LEAST_TOP) -> list[Diagnosis]:
+    """Those that reach their threshold, the likeliest first, and the next likeliest until there are `least`."""
     ranked = sorted(a.diagnoses.statements, key=lambda one: (not one.above, -one.probability))
-    return ranked[: max(LEAST_TOP, sum(one.above for one in ranked))]
+    return ranked[: max(least, sum(one.above for one in ranked))]
+
+
+def probability_text(value: float) -> str:
+    """Two digits; nothing is rounded to 0 or to 1."""
+    return "<0.01" if value < 0.005 else ">0.99" if value >= 0.995 else f"{value:.2f}"
+
+
+def hundredths(change: float) -> str:
+    """A change of a probability."""
+    whole = round(100 * change)
+    return f"{whole:+d}".replace("-", "−") if whole else "0"
 
 
 def rhythm_text(a: Analysis) -> str:

@@ -110,6 +110,8 @@ class FinetuneConfig(DiagnosisConfig):
     """Share of its input that is hidden from the head."""
     features: bool = False
     """The head sees the measured features of a record beside its embedding; with train="head"."""
+    trees: tuple[str, ...] = ()
+    """Labels that boosted trees on the features score too (NORM MI STTC CD HYP); the log odds are the mean of both."""
     lead_sets: tuple[str, ...] = ()
     """Leads such as I,II that records have on other devices: half of the training records are shown with one of these
     sets alone, and figures are given for each; with train="head"."""
@@ -134,6 +136,8 @@ class FinetuneConfig(DiagnosisConfig):
                              "leave views out, or train='all'")  # fmt: skip
         if self.train == "all" and (self.features or self.lead_sets):
             raise ValueError("features= and lead_sets= are for a head on a frozen encoder; add train='head'")
+        if self.trees and not self.features:
+            raise ValueError(f"trees={self.trees} are grown on the measured features; add features=True")
         if self.lead_sets and self.shown_leads:
             raise ValueError("lead_sets= gives figures for each set already; leave shown_leads= out")
 

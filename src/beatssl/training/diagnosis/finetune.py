@@ -16,6 +16,7 @@ from beatssl.inference.embedding import shown_leads
 from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.inference.row_signals import RowSignals
 from beatssl.results import read_result
+from beatssl.store.labels import Cohort, Rows
 from beatssl.store.own_data.sides import parts_of
 from beatssl.store.quantities import Quantities
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES, FinetuneConfig
@@ -48,6 +49,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
     if parts_of(config.split):
         raise ValueError(f"split={config.split!r} is for probe; fine-tune with 'folds', 'column:NAME' or 'random'")
     question = ask(config)
+    _check_trees(config.trees, question.group)
     accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))
     frozen: tuple[Frozen, ...] = ()
     if config.train == "head" or config.from_probe:
@@ -61,7 +63,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
         model, learnt = make(
             config, question, learnable(question.group, used, config.balance), signals, frozen, accelerator
         )
-        answers.append(_answer(config, question, model, learnt, out, accelerator))
+        answers.append(_answer(config, question, model, learnt, frozen, out, accelerator))
     figures = conclude(config, question, answers) if accelerator.is_main_process else None
     accelerator.wait_for_everyone()
     kind = RegressionFigures if isinstance(question.group, Quantities) else DiagnosisFigures
@@ -144,13 +146,21 @@ def _head_alone(
     model.head.standardise_as(*spread(frozen[0].embedding[labels.used]))
     if model.head.features is not None and frozen[0].features is not None:
         model.head.features.fit(frozen[0].features[labels.used])
+    if model.head.trees is not None:
+        _grow_trees(model, labels, frozen, config.seed)
     inputs = EmbeddedInputs.of(frozen, model.head)
     learning = nn.Sequential(model.head.dropout, model.head.scores)
     return model, _Learnt(learning, ((learning, 1.0),), inputs, labels)
 
 
 def _answer(
-    config: FinetuneConfig, question: Question, model: RecordModel, learnt: _Learnt, out: Path, accelerator: Accelerator
+    config: FinetuneConfig,
+    question: Question,
+    model: RecordModel,
+    learnt: _Learnt,
+    frozen: tuple[Frozen, ...],
+    out: Path,
+    accelerator: Accelerator,
 ) -> Answer:
     """Train, and score the validation and the test fold."""
     labels, optim = learnt.labels, config.optimization()
@@ -181,21 +191,58 @@ def _answer(
     labels.end(model)
     held_out = group.valid | group.test
     scores: Float64[np.ndarray, "row label"] = np.full(group.known.shape, np.nan)
-    scores[held_out] = task.score(task.model, held_out, precise=True)
+    scores[held_out] = _with_trees(model, task.score(task.model, held_out, precise=True), frozen[:1], held_out)
     of_sets: dict[str, Float64[np.ndarray, "row label"]] = {}
     for number, name in enumerate(config.lead_sets, start=1):
         assert isinstance(learnt.inputs, EmbeddedInputs)
         task.inputs = EmbeddedInputs(learnt.inputs.values[number : number + 1])
         of_sets[name] = scores.copy()
-        of_sets[name][group.test] = task.score(task.model, group.test, precise=True)
+        found = task.score(task.model, group.test, precise=True)
+        of_sets[name][group.test] = _with_trees(model, found, frozen[number:], group.test)
     chosen = {**(trained.best or {}), "evaluations": trained.evaluations}
     return Answer(scores, model.cpu().eval(), chosen, of_sets)
+
+
+def _check_trees(trees: tuple[str, ...], group: Rows) -> None:
+    if trees and not isinstance(group, Cohort):
+        raise ValueError(f"trees= are for labels of yes or no; {', '.join(group.names)} are numbers: leave it out")
+    if strange := [name for name in trees if name not in group.names]:
+        raise ValueError(f"trees={trees}: {strange[0]!r} is no label; pass some of {', '.join(group.names)}")
+
+
+def _grow_trees(model: RecordModel, labels: Learnable, frozen: tuple[Frozen, ...], seed: int) -> None:
+    """Boosted trees on the features of the rows used, as they are and, where there are lead sets, once more with one
+    of them each, drawn at random."""
+    group, trees = labels.group, model.head.trees
+    assert trees is not None
+    assert isinstance(group, Cohort)
+    rows, at = np.flatnonzero(labels.used), model.head.in_trees
+    given = [one.features for one in frozen if one.features is not None]
+    values, truth, known = given[0][rows], group.labels[rows][:, at], group.known[rows][:, at]
+    if len(given) > 1:
+        drawn = np.random.default_rng(seed).integers(1, len(given), len(rows))
+        values = np.concatenate([values, np.stack([given[of][row] for of, row in zip(drawn, rows, strict=True)])])
+        truth, known = np.tile(truth, (2, 1)), np.tile(known, (2, 1))
+    trees.fit(values, truth, known, seed)
+
+
+def _with_trees(
+    model: RecordModel,
+    scores: Float64[np.ndarray, "some_row label"],
+    frozen: tuple[Frozen, ...],
+    rows: Bool[np.ndarray, " row"],
+) -> Float64[np.ndarray, "some_row label"]:
+    """The head's scores of some rows with those of its trees, if any."""
+    if model.head.trees is None or frozen[0].features is None:
+        return scores
+    features = torch.from_numpy(frozen[0].features[rows]).to(model.head.trees.start.device)
+    return model.head.with_trees(torch.from_numpy(scores).to(features.device), features).cpu().numpy()
 
 
 def _model(config: FinetuneConfig, question: Question, labels: Learnable, encoder: Any) -> RecordModel:
     """The encoder with a fresh head."""
     hidden = config.hidden if config.head == "mlp" else 0
     names = feature_names(config, question.store)
-    head = HeadConfig(question.group.names, hidden, config.dropout, names)
+    head = HeadConfig(question.group.names, hidden, config.dropout, names, config.trees)
     with seeded(seed_of(config.seed, WEIGHTS), torch.device("cpu")):
         return labels.model(encoder, head, question.store.preparation)
