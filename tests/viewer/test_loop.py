@@ -1,5 +1,6 @@
 """Active learning closes: what is corrected in the viewer is what `prepare`, `segment` and `probe` learn from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,14 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from beatssl import PrepareConfig, Store, prepare
+from beatssl import FinetuneConfig, PrepareConfig, ProbeConfig, SegmentConfig, Store, finetune, prepare, probe, segment
+from beatssl.analysis.model import load
+from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.records.files import FilesReader
 from beatssl.records.synthetic import synthetic_record
 from beatssl.store.own_data.label_file import read_label_file
+from beatssl.training.config import RunConfig
+from beatssl.training.segmentation.config import OPTIM, FitConfig
 from beatssl.training.segmentation.marks import classes_of
 from beatssl.viewer.corrections import Corrections
 from beatssl.viewer.edits import BeatEdit, Edits, WaveEdit, edited
@@ -21,8 +26,6 @@ from beatssl.viewer.worker import sha256_of
 
 @pytest.fixture(scope="module")
 def analysis() -> Any:
-    from beatssl.analysis.model import load
-
     return load(device="cpu").analyze(synthetic_record(0), embeddings=False)
 
 
@@ -130,3 +133,24 @@ def test_corrections_go_to_prepare_to_segment_and_to_the_labels_of_probe(analysi
     assert classes[lead, round((gone[1] + gone[2]) / 2 * 500)] != gone[0]
     labels = read_label_file(str(tmp_path / "labels.csv"))
     assert {(line.record, line.name, line.value) for line in labels.lines} == {(name, "AFIB", 1.0), (name, "NORM", 0.0)}
+
+
+def test_segment_probe_and_finetune_learn_from_a_folder_of_corrections(tmp_path: Path) -> None:
+    model, folder = load(device="cpu"), Corrections(tmp_path / "corrections")
+    for number in range(16):
+        a = model.analyze(synthetic_record(number), embeddings=False)
+        folder.save(a, sha256_of(a.signal), {"AF": number % 2 == 0})
+    prepare(PrepareConfig("files", tmp_path / "corrections" / "ecgs", out=tmp_path / "store", workers=1, clusters=3))
+    store = tmp_path / "store"
+    tiny = EncoderConfig(width=0.25, depth=0.1)
+    optim = replace(OPTIM, batch_size=5, precision="float32")
+    fit = FitConfig(decoder=DecoderConfig(width=0.25, kernel=5), updates=2, evaluate_every=2, optim=optim)
+    run = RunConfig(device="cpu")
+    segmented = SegmentConfig(
+        store, tmp_path / "segment", encoder="random", network=tiny, fit=fit, fold_count=3, only=(1,), run=run
+    )
+    assert segment(segmented).folds
+    learnt = {"store": store, "labels": f"{tmp_path / 'corrections' / 'labels.csv'}:AF", "split": "random:50,25,25"}
+    assert 0 <= probe(ProbeConfig(out=tmp_path / "probe", **learnt)).macro_auroc <= 1
+    tuned = finetune(FinetuneConfig(out=tmp_path / "finetune", epochs=1, least_updates=2, run=run, **learnt))
+    assert 0 <= tuned.macro_auroc <= 1
