@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,3 +124,11 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path.rename(path.with_name(name))
 
     return make
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Folder of screenshots: that of BEATSSL_SCREENSHOTS where it is set."""
+    folder = Path(os.environ.get("BEATSSL_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,7 +1,6 @@
 """The viewer in Debian's chromium: drop, scroll, zoom, correct, save, reload, download, compare, keys."""
 
 import json
-import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -15,14 +14,6 @@ from beatssl.records.synthetic import synthetic_record
 pytest.importorskip("fastapi")
 Open = Callable[..., Page]
 NASTY = "<script>window.hurt=1</script><img src=x onerror=window.hurt=1>"
-
-
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Folder of screenshots: that of BEATSSL_SCREENSHOTS where it is set."""
-    folder = Path(os.environ.get("BEATSSL_SCREENSHOTS", tmp_path / "screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture

@@ -92,7 +92,9 @@ def day(tmp_path_factory: pytest.TempPathFactory, running: Callable[..., Any]) -
         yield found
 
 
-def test_a_day_scrolls_and_zooms(day: Any, open_page: Callable[..., Page], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_scrolls_and_zooms(
+    day: Any, open_page: Callable[..., Page], shots: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = open_page(day.viewer.address, viewport={"width": 1500, "height": 1000})
     page.locator("#files button").click()
     expect(page.locator(".pane .name")).to_have_text("day.csv", timeout=60000)
@@ -118,5 +120,5 @@ def test_a_day_scrolls_and_zooms(day: Any, open_page: Callable[..., Page], capsy
         assert shown == pytest.approx(min(seconds, HOURS * 3600))
         assert median_ms < 150
     assert page.evaluate("viewer.panes[0].source.tiles.size") < 200
-    page.screenshot(path=Path(day.folder).parent / "day.png")
     expect(page.locator("#overview")).to_be_visible(timeout=60000)
+    page.screenshot(path=shots / "day.png", full_page=True)
