@@ -81,8 +81,6 @@ def served(config: ServeConfig, run: Callable[[Job], Opened] | None = None) -> G
     )  # fmt: skip
     worker = Worker(models)
     with _socket(config.port) as listening, tempfile.TemporaryDirectory(prefix="beatssl-") as scratch:
-        if run is None:
-            worker.start()
         shelf = Shelf(run or worker.run, lambda opened: corrections.load(opened.analysis, opened.sha256), config.kept)
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
@@ -90,6 +88,8 @@ def served(config: ServeConfig, run: Callable[[Job], Opened] | None = None) -> G
         hosts = (f"{HOST}:{port}", f"localhost:{port}")
         guarded = Guard(app, token, hosts, models.max_bytes)
         try:
+            if run is None:
+                worker.start()
             yield Served(f"http://{HOST}:{port}/#token={token}", token, port, guarded, listening, Path(scratch))
         finally:
             shelf.close()

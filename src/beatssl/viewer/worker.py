@@ -7,7 +7,8 @@ import signal
 import tempfile
 import traceback
 import zipfile
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -113,7 +114,8 @@ class Worker:
         self.close()
         self._pipe, theirs = self._context.Pipe()
         self._process = self._context.Process(target=_work, args=(theirs, self.models), daemon=True)
-        self._process.start()
+        with _without_interrupts():
+            self._process.start()
         theirs.close()
         if not self._pipe.poll(_START_S):
             self.close()
@@ -126,6 +128,19 @@ class Worker:
             self.close()
             raise error
         return self._pipe
+
+
+@contextmanager
+def _without_interrupts() -> Generator[None]:
+    """A process that is started here does not see Ctrl-C, which its parent answers."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, models: Models) -> None:
