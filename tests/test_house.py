@@ -15,7 +15,7 @@ import beatssl
 REPO = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCES = sorted((REPO / "src" / "beatssl").rglob("*.py"))
-INSTALLED_BY_MAKE = ("formats", "dask", "bench", "dev")
+INSTALLED_BY_MAKE = ("formats", "serve", "dask", "bench", "dev")
 
 
 def pins() -> dict[str, str]:

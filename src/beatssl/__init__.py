@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from beatssl.training.pretraining.pretrain import pretrain as pretrain
     from beatssl.training.segmentation.config import SegmentConfig as SegmentConfig
     from beatssl.training.segmentation.segment import segment as segment
+    from beatssl.viewer.config import ServeConfig as ServeConfig
+    from beatssl.viewer.serve import serve as serve
 
 _HOME = {
     "Analysis": "analysis.result",
@@ -121,6 +123,8 @@ _HOME = {
     "RecordError": "records.record",
     "segment": "training.segmentation.segment",
     "SegmentConfig": "training.segmentation.config",
+    "serve": "viewer.serve",
+    "ServeConfig": "viewer.config",
     "show_views": "reports.show_views",
     "ShowViewsConfig": "reports.show_views",
     "split_by_fold": "store.splits",
@@ -158,6 +162,7 @@ __all__ = [
     "Record",
     "RecordError",
     "SegmentConfig",
+    "ServeConfig",
     "ShowViewsConfig",
     "Store",
     "TablesConfig",
@@ -186,6 +191,7 @@ __all__ = [
     "read_all",
     "recalibrate",
     "segment",
+    "serve",
     "show_views",
     "split_by_fold",
     "tables",

@@ -272,6 +272,15 @@ VERBS: dict[str, Verb] = {
         "with --out finished parts of 50 records are kept, the same command does the others",
         ("pandas",),
     ),
+    "serve": Verb(
+        "a viewer in the browser: see records, correct their waves, beats and labels, and save that for training",
+        "beatssl.viewer.serve",
+        "serve",
+        "ServeConfig",
+        "beatssl serve --folder ward7 --corrections corrections",
+        show_line,
+        "what was saved is in the folder of corrections",
+    ),
     "draw": Verb(
         "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
         "beatssl.reports.draw",

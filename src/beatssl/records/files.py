@@ -13,6 +13,7 @@ from beatssl.records.clinical import HASHED_EXTENSIONS, Privacy, hashed_path, re
 from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_labels
 from beatssl.records.formats.formats import FORMATS, TABLES, format_of
 from beatssl.records.formats.options import FileOptions
+from beatssl.records.formats.saved_marks import saved_marks
 from beatssl.records.formats.tables import read_table, table_records
 from beatssl.records.privacy import default_salt
 from beatssl.records.reader import Source, inside
@@ -40,6 +41,7 @@ class FilesReader:
     shows them.
     Identifiers are hashed with `salt` (default: `privacy.default_salt()`) or, with `keep_identifiers`, kept on purpose.
     Of WFDB comments only age, sex and SNOMED codes are taken, and lead names that are free text become "lead 1", ….
+    Annotations of waves by lead and of beats with a WFDB record are its marks (`records.formats.saved_marks`).
     The id of a record is its path below the folder, so a path should name nobody; that of a clinical file is hashed
     unless it surely does not (see `read_clinical`). The folder `skip`, and every store that `prepare` has made, are no
     ECGs and are passed over; `not_read` lists all other files that are not read.
@@ -156,15 +158,23 @@ class FilesReader:
         if cut_first_s or cut_last_s:
             metadata["calibration_cut_s"] = round(cut_first_s + cut_last_s, 3)
         said = comment_fields(signals.comments)
+        names = canonical_leads(signals.leads)
+        waves, beats = saved_marks(folder, source.path.removesuffix(".hea"), names, fs_hz, cut_first_s)
+        leads = canonical_leads(without_free_text(signals.leads))
+        if waves is not None and leads != names:
+            shown = dict(zip(names, leads, strict=True))
+            waves = replace(waves, lead=tuple(shown[lead] for lead in waves.lead))
         return Record(
             ecg_mv=without_constant(ecg_mv),
-            leads=canonical_leads(without_free_text(signals.leads)),
+            leads=leads,
             fs_hz=fs_hz,
             id=source.id,
             source="files",
             age_years=age_of(said.get("age", "")),
             sex=sex_of(said.get("sex", "")),
             labels=snomed_labels(said.get("dx", "")),
+            waves=waves,
+            beats=beats,
             metadata=metadata,
         )
 

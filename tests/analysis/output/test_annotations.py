@@ -7,9 +7,10 @@ import pytest
 import wfdb
 
 from beatssl.analysis.model import load
-from beatssl.analysis.output.annotations import annotator_of, encoded
+from beatssl.analysis.output.annotations import encoded
 from beatssl.analysis.result import Analysis
 from beatssl.records.annotations import read_annotations, waves_of
+from beatssl.records.formats.saved_marks import annotator_of
 from beatssl.records.synthetic import synthetic_record
 
 

@@ -15,9 +15,7 @@ import numpy as np
 
 from beatssl.analysis.result import Analysis
 from beatssl.files import write_bytes
-
-BEATS = "beats"
-"""Ending of the file of beats."""
+from beatssl.records.formats.saved_marks import BEATS_ENDING, annotator_of
 
 _CODES = {"N": 1, "V": 5, "F": 6, "S": 9, "Q": 13, "t": 27, "p": 24, "(": 39, ")": 40}
 _NUM, _SKIP, _AUX, _NOTE = 60, 59, 63, 22
@@ -46,14 +44,9 @@ def save_annotations(a: Analysis, path: Path, leads: Sequence[str] | None = None
         written.append(out)
     samples = np.round(a.beats.time_s * a.record.fs_hz).astype(np.int64).tolist()
     beats = [(sample, label or "Q", 0) for sample, label in zip(samples, a.beats.labels, strict=True)]
-    out = path.with_name(f"{name}.{BEATS}")
+    out = path.with_name(f"{name}.{BEATS_ENDING}")
     write_bytes(out, encoded(beats, a.record.fs_hz))
     return (*written, out)
-
-
-def annotator_of(lead: str) -> str:
-    """The ending of a lead's file: its name in small letters and digits, as LUDB names them."""
-    return re.sub(r"[^a-z0-9]", "", lead.lower()) or "lead"
 
 
 def _wave_marks(a: Analysis, lead: int) -> list[Mark]:

@@ -1,0 +1,1 @@
+"""The viewer: a local web page that shows analysed records and takes corrections."""
