@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # NumPy's and PyTorch's own threads would fight with the worker processes for the same cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Pictures that browser tests take of the pages, to look at.
+export BEATSSL_SCREENSHOTS ?= $(CURDIR)/screenshots
 
 .PHONY: help demo figures encoders labels statements test lint types imports pytest browser format clean
 
@@ -134,7 +136,7 @@ format: $(BIN)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo screenshots .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old; name 3.11 or later with: make PYTHON=python3.11")'
