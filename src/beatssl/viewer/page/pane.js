@@ -42,7 +42,7 @@ class Pane {
   }
 
   stop() {
-    this.view.observer.disconnect();
+    this.view.onmove = null;
   }
 
   get unsaved() {
