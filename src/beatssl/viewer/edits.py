@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import BaseModel, ConfigDict, Field
 
-from beatssl.analysis.result import Analysis, Beats, Flag, WavesOfLeads
+from beatssl.analysis.result import Analysis, Beats, Flag, Rhythms, WavesOfLeads
 from beatssl.analysis.rhythm import rhythm_of
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.records.record import Record
@@ -89,14 +89,13 @@ def edited(a: Analysis, edits: Edits) -> Analysis:
 
 def with_marks(a: Analysis, waves: WavesOfLeads, labels: Sequence[str]) -> Analysis:
     """The analysis with a person's waves and classes of beats; rhythm follows them, a flag says so."""
-    beats = _with_labels(a.beats, labels)
+    beats, was = _with_labels(a.beats, labels), a.rhythm
+    rhythms = Rhythms(was.classes, was.classes_reason, was.episodes, was.stretches, was.af_burden)
     return replace(
         a,
         waves=waves,
         beats=beats,
-        rhythm=replace(
-            rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels), classes=a.rhythm.classes
-        ),
+        rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels, rhythms),
         flags=(*(flag for flag in a.flags if flag.name != CORRECTED), _FLAG),
     )
 

@@ -275,7 +275,9 @@ def _seconds(column: "pd.Series[float]") -> Float[np.ndarray, " time"]:
         hours, minutes, seconds = (pd.to_numeric(parts[i], errors="coerce").to_numpy(np.float64) for i in range(3))
         return 3600 * hours + 60 * minutes + seconds
     if _DATE.match(first):
-        form = "ISO8601" if re.match(r"\d{4}-", first) else pd.tseries.api.guess_datetime_format(first)
+        from pandas.tseries.api import guess_datetime_format
+
+        form = "ISO8601" if re.match(r"\d{4}-", first) else guess_datetime_format(first)
         try:
             dates = pd.to_datetime(texts, errors="coerce", format=form, utc=True) if form else None
         except (ValueError, OverflowError):
