@@ -25,6 +25,7 @@ def choose(page: Page, name: str) -> None:
     page.locator("#files button", has_text=name).click()
     expect(page.locator(".pane .name")).to_have_text(name, timeout=60000)
     page.locator(".pane[data-ready=true]").wait_for()
+    expect(page.locator(".panels")).to_contain_text("How this was made", timeout=60000)
     page.wait_for_function(
         "viewer.panes[viewer.active].source.tiles.size > 0 && !viewer.panes[viewer.active].source.running"
     )
@@ -106,7 +107,7 @@ def test_a_wave_is_added_by_dragging_over_the_baseline_and_by_keys_moved(page: P
     waves = state(page, "pane.view.waves.II")
     gap = next(
         (one["offsetS"], two["onsetS"]) for one, two in pairwise(waves)
-        if two["onsetS"] - one["offsetS"] > 0.15
+        if two["onsetS"] - one["offsetS"] > 0.15 and one["offsetS"] > 3
     )  # fmt: skip
     drag(page, "II", gap[0] + 0.05, gap[0] + 0.12)
     assert len(state(page, "pane.view.waves.II")) == len(waves) + 1
