@@ -15,10 +15,12 @@ from beatssl.analysis.analyze import analyze
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.page import tables
 from beatssl.analysis.page.events import MOST, events
+from beatssl.analysis.page.figures import overview_svg
 from beatssl.analysis.page.median_beats import median_beats
 from beatssl.analysis.page.page import inert
 from beatssl.analysis.page.signal_data import ENVELOPE_BYTES, STRETCH_BYTES, signal_data
-from beatssl.analysis.result import USE, Analysis
+from beatssl.analysis.result import USE, Analysis, RhythmEpisode
+from beatssl.analysis.rhythms.truth import RHYTHMS
 from beatssl.records.record import Record
 from beatssl.records.synthetic import synthetic_record
 from beatssl.records.synthetic.clinical_files import ecg_uv, edf
@@ -97,6 +99,17 @@ def test_events_are_what_interrupts_the_rhythm(day: Analysis) -> None:
     assert ectopic[0].start_s < 3600 * 2
     assert ectopic[-1].start_s > 3600 * 22
     assert sum(one.kind == "rate" for one in found) == 2
+
+
+def test_episodes_of_other_rhythms_are_events_and_shaded(day: Analysis) -> None:
+    names = (*RHYTHMS, RHYTHMS[0])
+    episodes = tuple(RhythmEpisode(600.0 * at, 600.0 * (at + 1), name, 0.9) for at, name in enumerate(names))
+    a = replace(day, rhythm=replace(day.rhythm, episodes=episodes))
+    found = [(one.start_s, one.text) for one in events(a) if one.kind == "rhythm"]
+    assert found[0] == (600.0, "atrial fibrillation or flutter for 10.0 min, probability 0.90")
+    assert [start_s for start_s, _ in found] == [600.0, 1200.0, 1800.0]  # sinus rhythm is none
+    drawn, _ = overview_svg(a)
+    assert [f'<rect class="rhythm{at}"' in drawn for at in range(4)] == [True] * 4
 
 
 def test_median_beats_and_loops_are_the_records_own(twelve: Analysis) -> None:

@@ -1,4 +1,4 @@
-"""What a reader of a long record wants to jump to: pauses, runs, ectopic beats, the highest and the lowest rate."""
+"""What a reader of a long record wants to jump to: rhythms, pauses, runs, ectopic beats, highest and lowest rate."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,13 @@ from typing import Literal
 import numpy as np
 
 from beatssl.analysis.result import Analysis
+from beatssl.analysis.rhythms.truth import RHYTHMS
 from beatssl.beats.classes.classifier import CLASSES
 
-Kind = Literal["pause", "run", "rate", "S", "V", "F"]
+Kind = Literal["rhythm", "pause", "run", "rate", "S", "V", "F"]
 
 MOST = 50
-"""Events of one kind that are listed: the longest pauses and runs, ectopic beats evenly spread."""
+"""Events of one kind that are listed: the longest episodes, pauses and runs, ectopic beats evenly spread."""
 
 _OVER = 4  # RR intervals that a rate is taken over, as in `analysis.rhythm`
 _NAMES = {"S": "supraventricular beat", "V": "ventricular beat", "F": "fusion beat"}
@@ -28,7 +29,7 @@ class Event:
 
 def events(a: Analysis) -> list[Event]:
     """The events of a record in order of time, `MOST` of a kind at most."""
-    found = _pauses(a) + _runs(a) + _rates(a)
+    found = _rhythms(a) + _pauses(a) + _runs(a) + _rates(a)
     inside = [(run.start_s, run.beats) for run in a.rhythm.runs]
     labels = np.array(a.beats.labels, object)
     confidence = a.beats.confidence
@@ -46,6 +47,19 @@ def events(a: Analysis) -> list[Event]:
             for one in chosen
         ]
     return sorted(found, key=lambda one: one.start_s)
+
+
+def _rhythms(a: Analysis) -> list[Event]:
+    """Episodes of another rhythm than sinus rhythm."""
+    others = [one for one in a.rhythm.episodes if one.name != RHYTHMS[0]]
+    longest = sorted(others, key=lambda one: one.start_s - one.stop_s)[:MOST]
+    return [
+        Event(
+            "rhythm", one.start_s,
+            f"{one.name} for {(one.stop_s - one.start_s) / 60:.1f} min, probability {one.probability:.2f}",
+        )
+        for one in longest
+    ]  # fmt: skip
 
 
 def _pauses(a: Analysis) -> list[Event]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from beatssl.analysis.page.median_beats import MedianBeats
 from beatssl.analysis.result import Analysis, Diagnosis, LeadQuality
+from beatssl.analysis.rhythms.truth import RHYTHMS
 
 _MM_S, _MM_MV = 50.0, 10.0  # of median beats
 _MOST_SINGLE = 10
@@ -117,13 +118,17 @@ def quality_svg(lead: LeadQuality, bins: int) -> Markup:
 
 
 def overview_svg(a: Analysis) -> tuple[Markup, tuple[float, float]]:
-    """Rate, ectopic beats, pauses and quality over the whole record; and the rates at the lower and upper end."""
+    """Rate, rhythms, ectopic beats, pauses and quality over the whole record; and the rates at both ends."""
     duration_s = a.record.duration_s
     rate = 60 / a.beats.rr_s
     known = np.isfinite(rate)
     low, high = _rate_ends(rate[known])
     x = a.beats.time_s / duration_s * _WIDE
     parts = [f'<rect class="paper" width="{_WIDE}" height="100"/>']
+    for one in a.rhythm.episodes:
+        left, right = (at / duration_s * _WIDE for at in (one.start_s, one.stop_s))
+        kind = f"rhythm{RHYTHMS.index(one.name)}"
+        parts.append(f'<rect class="{kind}" x="{left:.1f}" width="{right - left:.1f}" height="100"/>')
     for value in range(int(np.ceil(low / 20)) * 20, int(high) + 1, 20):
         y = 100 - (value - low) / (high - low) * 100
         parts.append(f'<path class="grid" d="M0 {y:.1f}H{_WIDE}"/>')
@@ -136,7 +141,7 @@ def overview_svg(a: Analysis) -> tuple[Markup, tuple[float, float]]:
     parts.append('<rect id="shown" class="shown" y="0" width="2" height="140"/>')
     return Markup(
         f'<svg id="overview" class="overview" viewBox="0 0 {_WIDE} 140" preserveAspectRatio="none" role="img" '
-        'aria-label="Heart rate, ectopic beats, pauses and signal quality over the whole record">'
+        'aria-label="Heart rate, rhythms, ectopic beats, pauses and signal quality over the whole record">'
         f"{''.join(parts)}</svg>"
     ), (low, high)
 
