@@ -92,7 +92,8 @@ def test_the_demo_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert path == tmp_path / "demo" / "index.html"
     assert text.count("ecg-paper") > 3
-    assert not re.search(r'(src|href)="(?!#)', text)
+    assert set(re.findall(r'(?:src|href)="(?!#)([^"]*)', text)) == {"analysis.html"}
+    assert 'src="http' not in (tmp_path / "demo" / "analysis.html").read_text(encoding="utf-8")
     assert "Found against true" in text
     assert list((tmp_path / "demo" / "pictures").glob("ecg-*.svg"))
     demo(DemoConfig(tmp_path / "demo", records=8, workers=1, epochs=0))

@@ -256,7 +256,7 @@ def test_a_folder_with_one_bad_file_of_a_hundred(many: Path, tmp_path: Path) -> 
 
 def test_a_dask_cluster_gives_the_same_tables(many: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
     try:
         address = cluster.scheduler_address
         analyze(AnalyzeConfig((many,), tmp_path / "there", files=SHORT, device="cpu", dask=address, keep_going=True))

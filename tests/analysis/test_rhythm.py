@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from beatssl.analysis.result import Rhythms, not_determinable
+from beatssl.analysis.measurement import not_determinable
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.analysis.rhythms.result import Rhythms
 
 NO_RHYTHM = Rhythms((), "not asked", (), (), not_determinable("%", "not asked"))
 

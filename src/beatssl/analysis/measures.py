@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from beatssl.analysis.examine import AMPLITUDES
-from beatssl.analysis.result import Measurement, not_determinable
+from beatssl.analysis.measurement import Measurement, not_determinable
 from beatssl.features.wave_intervals import DEFINITIONS, WaveMeasures, summary
 from beatssl.signals.leads import LEADS
 

@@ -17,19 +17,10 @@ from beatssl.analysis.diagnoses import without_leads as of_fewer_leads
 from beatssl.analysis.examine import COARSE, Examined, Stretch, examine, joined_waves
 from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
-from beatssl.analysis.result import (
-    Analysis,
-    Beats,
-    Diagnoses,
-    Embeddings,
-    ModelUsed,
-    Provenance,
-    Quality,
-    RecordInfo,
-    Rhythms,
-)
+from beatssl.analysis.result import Analysis, Beats, Diagnoses, Embeddings, ModelUsed, Provenance, Quality, RecordInfo
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
 from beatssl.analysis.rhythms.episodes import rhythms_of
+from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.inference.classifier import EcgClassifier

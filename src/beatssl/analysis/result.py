@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Float64, Int8
 
+from beatssl.analysis.measurement import Measurement
+from beatssl.analysis.rhythms.result import Rhythm
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.beats.global_beats import GlobalBeats
 from beatssl.records.record import Record
@@ -19,35 +21,6 @@ FORMAT_VERSION = 1
 
 USE = "Research, not for diagnosis."
 """Stands in every output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One measure: its median over beats and their interquartile range, or why there is none."""
-
-    value: float | None
-    unit: str
-    spread: float | None = None
-    """Interquartile range over the beats (of intervals within leads: over the beats of all leads)."""
-    count: int = 0
-    """Beats it was measured in; RR intervals for what is of the rhythm."""
-    reason: str = ""
-    """Why `value` is None: "not determinable, because …"."""
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return self.reason
-        digits = 2 if self.unit == "mV" else 0
-        spread = "" if self.spread is None else f" (spread {self.spread:.{digits}f})"
-        return f"{self.value:.{digits}f} {_UNITS.get(self.unit, self.unit)}{spread}"
-
-
-_UNITS = {"deg": "°", "1/min": "/min"}
-
-
-def not_determinable(unit: str, because: str, count: int = 0) -> Measurement:
-    """A measure without a value."""
-    return Measurement(None, unit, None, count, f"not determinable, because {because}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,97 +103,6 @@ class WavesOfLeads:
                 "offset_confidence": self.offset_confidence.astype(np.float64),
             }
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """An RR interval of two seconds or more."""
-
-    start_s: float
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class EctopicRun:
-    """Three or more ectopic beats of one kind in a row."""
-
-    start_s: float
-    beats: int
-    kind: Literal["S", "V"]
-    rate_bpm: float
-
-
-@dataclass(frozen=True, slots=True)
-class RhythmClass:
-    """A rhythm and its calibrated probability."""
-
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class RhythmEpisode:
-    """A stretch of one rhythm."""
-
-    start_s: float
-    stop_s: float
-    name: str
-    probability: float
-    """Mean over the episode."""
-
-
-@dataclass(frozen=True, slots=True)
-class RhythmStretch:
-    """About 30 s of a record, or the whole of one up to a minute."""
-
-    start_s: float
-    stop_s: float
-    probability: tuple[float, ...]
-    """Of each rhythm, in the order of `Rhythm.classes`; empty: too few beats, or too poor a signal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythms:
-    """Which rhythm, by `analysis.rhythms`."""
-
-    classes: tuple[RhythmClass, ...]
-    """Sinus, atrial fibrillation or flutter, paced, other: they sum to 1; of a record over a minute the mean over its
-    stretches of 30 s. Empty where there are none."""
-    reason: str
-    """Why there are no classes; "" where there are."""
-    episodes: tuple[RhythmEpisode, ...]
-    """In order of time; what lies between them has no rhythm: too few beats, or too poor a signal."""
-    stretches: tuple[RhythmStretch, ...]
-    """What the episodes are made of."""
-    af_burden: Measurement
-    """Share of the time in atrial fibrillation or flutter, of records over a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """Rate, regularity and what interrupts them."""
-
-    rate_bpm: Measurement
-    """60 over the median RR interval."""
-    rate_mean_bpm: Measurement
-    rate_min_bpm: Measurement
-    """Lowest rate over four RR intervals in a row (over all where there are fewer)."""
-    rate_max_bpm: Measurement
-    rr_sd_ms: Measurement
-    rr_rmssd_ms: Measurement
-    rr_irregularity: Measurement
-    """Median absolute difference of successive RR intervals over the median RR interval."""
-    regularity: Literal["regular", "slightly irregular", "irregular"] | None
-    ectopic_beats: Mapping[str, int]
-    """Beats of class S, V and F."""
-    pauses: tuple[Pause, ...]
-    runs: tuple[EctopicRun, ...]
-    classes: tuple[RhythmClass, ...]
-    """See `Rhythms`, as what follows."""
-    classes_reason: str
-    episodes: tuple[RhythmEpisode, ...]
-    stretches: tuple[RhythmStretch, ...]
-    af_burden: Measurement
 
 
 @dataclass(frozen=True, slots=True)

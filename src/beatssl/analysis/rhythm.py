@@ -5,7 +5,8 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from beatssl.analysis.result import EctopicRun, Measurement, Pause, Rhythm, Rhythms, not_determinable
+from beatssl.analysis.measurement import Measurement, not_determinable
+from beatssl.analysis.rhythms.result import EctopicRun, Pause, Rhythm, Rhythms
 from beatssl.beats.windows import Beats as BeatWindows
 from beatssl.features import rhythm as features
 

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import BaseModel, ConfigDict, Field
 
-from beatssl.analysis.result import Analysis, Beats, Flag, Rhythms, WavesOfLeads
+from beatssl.analysis.result import Analysis, Beats, Flag, WavesOfLeads
 from beatssl.analysis.rhythm import rhythm_of
+from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.records.record import Record
 from beatssl.signals.leads import canonical_leads

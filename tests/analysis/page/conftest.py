@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page
 
 import beatssl
-from beatssl.analysis.result import Analysis, Beats, Pause, RecordInfo, WavesOfLeads
+from beatssl.analysis.result import Analysis, Beats, RecordInfo, WavesOfLeads
+from beatssl.analysis.rhythms.result import Pause
 from beatssl.beats.global_beats import GlobalBeats
 from beatssl.records.record import Record
 from beatssl.records.synthetic import synthetic_record

@@ -19,7 +19,8 @@ from beatssl.analysis.page.figures import overview_svg
 from beatssl.analysis.page.median_beats import median_beats
 from beatssl.analysis.page.page import inert
 from beatssl.analysis.page.signal_data import ENVELOPE_BYTES, STRETCH_BYTES, signal_data
-from beatssl.analysis.result import USE, Analysis, RhythmEpisode
+from beatssl.analysis.result import USE, Analysis
+from beatssl.analysis.rhythms.result import RhythmEpisode
 from beatssl.analysis.rhythms.truth import RHYTHMS
 from beatssl.records.record import Record
 from beatssl.records.synthetic import synthetic_record

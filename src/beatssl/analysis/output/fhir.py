@@ -5,7 +5,8 @@ Its form is https://hl7.org/fhir/R5/observation.html, and its codes are those of
 
 from typing import Any
 
-from beatssl.analysis.result import USE, Analysis, Measurement
+from beatssl.analysis.measurement import Measurement
+from beatssl.analysis.result import USE, Analysis
 
 _LOINC = "http://loinc.org"
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from beatssl.analysis.result import Analysis, Measurement
+from beatssl.analysis.measurement import Measurement
+from beatssl.analysis.result import Analysis
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES
 

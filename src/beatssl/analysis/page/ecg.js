@@ -14,6 +14,7 @@
    layout  "3x4" (three rows of four columns), "6x2", both with a rhythm strip, "12x1" (a row for each lead, all leads),
            or {rows: [["I", "aVR", …], …], rhythm: "II" | null}
    speed   mm/s, any number above 0; gain: mm/mV
+   fixedMm     device pixels a millimetre, for print; null: as fits
    mostRowsMm  height that the rows together may take; null: what their leads' ranges need
    startS  the left end of the paper; show(startS) moves it
    hidden  Set of leads that are not drawn (12x1 closes up); showWaves, showBeats: booleans
@@ -43,7 +44,7 @@ class EcgView {
     this.context = canvas.getContext("2d");
     Object.assign(this, {
       source: null, beats: [], waves: {}, layout: "3x4", speed: 25, gain: 10, startS: 0, hidden: new Set(),
-      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, mostRowsMm: null,
+      showWaves: true, showBeats: true, leastMm: 2, mostMm: 6, mostRowsMm: null, fixedMm: null,
       cells: [], overlays: [], onclick: null, onmove: null,
     });
     this.set(options);
@@ -125,9 +126,9 @@ class EcgView {
     return {cells, widthMm: EcgView.leftMm + widthMm + EcgView.rightMm, heightMm: top + EcgView.bottomMm};
   }
 
-  /* The canvas in whole device pixels a millimetre; its CSS size follows from that. `fixed` device pixels for print. */
-  resize(sheet, fixed) {
-    const ratio = fixed ? fixed * 25.4 / 96 : window.devicePixelRatio || 1;
+  /* The canvas in whole device pixels a millimetre; its CSS size follows from that. */
+  resize(sheet) {
+    const fixed = this.fixedMm, ratio = fixed ? fixed * 25.4 / 96 : window.devicePixelRatio || 1;
     const wide = Math.max(this.canvas.parentElement.clientWidth, 1) * ratio;
     const full = EcgView.leftMm + EcgView.paperMm + EcgView.rightMm;
     const fits = Math.floor(wide / full);
@@ -192,11 +193,11 @@ class EcgView {
     return this.style.getPropertyValue(`--${name}`).trim() || "#888";
   }
 
-  render(fixed) {
+  render() {
     this.pending = cancelAnimationFrame(this.pending);
     if (!this.source) return;
     const sheet = this.measure();
-    this.resize(sheet, fixed);
+    this.resize(sheet);
     this.style = getComputedStyle(this.canvas);
     this.cells = sheet.cells.map((cell) => ({
       ...cell, left: Math.round(cell.leftMm * this.mm), width: Math.round(cell.widthMm * this.mm),

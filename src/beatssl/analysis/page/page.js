@@ -181,11 +181,11 @@ class Page {
   print() {
     const {view} = this;
     addEventListener("beforeprint", () => {
-      view.mostRowsMm = 120;
-      view.render(12);
+      Object.assign(view, {mostRowsMm: 120, fixedMm: 12});
+      view.render();
     });
     addEventListener("afterprint", () => {
-      view.mostRowsMm = null;
+      Object.assign(view, {mostRowsMm: null, fixedMm: null});
       view.render();
     });
   }

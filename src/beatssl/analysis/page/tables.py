@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from beatssl.analysis.result import Analysis, Diagnosis, Measurement
+from beatssl.analysis.measurement import Measurement
+from beatssl.analysis.result import Analysis, Diagnosis
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES
 from beatssl.store.vocabularies.statements import statements

@@ -7,21 +7,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from beatssl.analysis.diagnoses import Recorded, window_probabilities
+from beatssl.analysis.measurement import Measurement, not_determinable
 from beatssl.analysis.quality import record_score
-from beatssl.analysis.result import (
-    Beats,
-    Diagnoses,
-    LeadQuality,
-    Measurement,
-    Quality,
-    RhythmClass,
-    RhythmEpisode,
-    Rhythms,
-    RhythmStretch,
-    not_determinable,
-)
+from beatssl.analysis.result import Beats, Diagnoses, LeadQuality, Quality
 from beatssl.analysis.rhythms.evidence import LEAST_BEATS, beat_evidence, log_odds_of, statement_evidence
 from beatssl.analysis.rhythms.model import rhythm_probability
+from beatssl.analysis.rhythms.result import RhythmClass, RhythmEpisode, Rhythms, RhythmStretch
 from beatssl.analysis.rhythms.truth import AF, RHYTHMS
 from beatssl.inference.classifier import EcgClassifier
 
@@ -55,7 +46,7 @@ def rhythms_of(
     at = np.flatnonzero(enough & (good >= LEAST_QUALITY))
     if not len(at):
         return _none(_why(len(beats), enough, float(good.max(initial=0))))
-    some = np.array([one for k, one in enumerate(of_beats) if one is not None and k in set(at.tolist())])
+    some = np.array([of_beats[k] for k in at])
     statements = _statements(classifier, record, diagnoses, edges, at)
     probability = np.full((len(edges) - 1, len(RHYTHMS)), np.nan)
     probability[at] = _probabilities(some, statements)

@@ -18,7 +18,7 @@ STATED: Mapping[str, tuple[str, ...]] = {
 """The statements of each, the strongest last: what is paced stays paced, whatever the atria do."""
 
 
-def rhythm_by_statements(statements: pd.DataFrame) -> np.ndarray:
+def rhythm_by_statements(statements: "pd.DataFrame") -> np.ndarray:
     """Rhythm of each line of a table of statements (`Store.targets("scp")`); "" where no statement says one."""
     out = np.full(len(statements), "", object)
     for name, stated in STATED.items():
