@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from beatssl.analysis.model import EcgModel, load
+from beatssl.analysis.rhythms import episodes
 from beatssl.analysis.rhythms.episodes import MARGIN, STRETCH_S, WHOLE_S, episodes_of
 from beatssl.analysis.rhythms.truth import AF, RHYTHMS, SINUS
 from beatssl.beats.peaks import find_r_peaks
@@ -108,6 +109,22 @@ def test_a_long_record_has_stretches_episodes_and_a_burden(model: EcgModel) -> N
     assert rhythm.af_burden.value == pytest.approx(100 / 3, abs=10)
     mean = np.mean([one.probability for one in rhythm.stretches], axis=0)
     assert [one.probability for one in rhythm.classes] == pytest.approx(mean.tolist())
+
+
+def test_four_stretches_of_a_day_share_the_statements_of_ten_seconds(
+    model: EcgModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[np.ndarray] = []
+    plainly = episodes.window_probabilities
+    monkeypatch.setattr(episodes, "window_probabilities", lambda *a: asked.append(a[2]) or plainly(*a))
+    record = irregular(synthetic_record(0), 300)
+    each = model.analyze(record, embeddings=False).rhythm
+    monkeypatch.setattr(episodes, "LONG_S", 200.0)
+    shared = model.analyze(record, embeddings=False).rhythm
+    assert [len(middle_s) for middle_s in asked] == [10, 3]
+    assert asked[1] == pytest.approx([60, 180, 270])
+    assert len(shared.stretches) == len(each.stretches) == 10
+    assert [one.name for one in shared.episodes] == [one.name for one in each.episodes] == [AF]
 
 
 def test_noise_between_two_stretches_has_no_rhythm(model: EcgModel) -> None:

@@ -22,6 +22,9 @@ WHOLE_S = 61.0
 STRETCH_S = 30.0
 """About the length of a stretch of a longer record: what guidelines ask of an episode of atrial fibrillation."""
 
+LONG_S, IN_A_ROW = 3600.0, 4
+"""Of a longer record so many stretches in a row share the statements of ten seconds."""
+
 LEAST_QUALITY = 0.25
 """A stretch whose quality score is below this has no rhythm."""
 
@@ -35,8 +38,8 @@ def rhythms_of(
     """Probabilities of `RHYTHMS` for the record, and its episodes.
 
     A record up to a minute is one stretch, whose statements are those of `diagnoses`. A longer one is cut into
-    stretches of about 30 s, each with the statements of its middle ten seconds; the record has the mean of their
-    probabilities.
+    stretches of about 30 s, each with the statements of its middle ten seconds (over an hour: four in a row with those
+    of the middle of all four); the record has the mean of their probabilities.
     """
     edges = _edges(record.duration_s)
     usable = [lead for lead in quality.leads if not {"flat", "missing"} & set(lead.flags)]
@@ -115,10 +118,15 @@ def _statements(
         return [None] * len(at)
     if len(edges) == 2:
         return [statement_evidence(diagnoses.statements)]
-    middle = (edges[at] + edges[at + 1]) / 2
-    found = window_probabilities(classifier, record, middle)
+    each = IN_A_ROW if record.duration_s > LONG_S else 1
+    first = np.unique(at // each) * each
+    middle = (edges[first] + edges[np.minimum(first + each, len(edges) - 1)]) / 2
     names = [one.name for one in diagnoses.statements]
-    return [None if p is None else log_odds_of(dict(zip(names, p.tolist(), strict=True))) for p in found]
+    found = {
+        int(k): None if p is None else log_odds_of(dict(zip(names, p.tolist(), strict=True)))
+        for k, p in zip(first, window_probabilities(classifier, record, middle), strict=True)
+    }
+    return [found[k // each * each] for k in at.tolist()]
 
 
 def _probabilities(
