@@ -1,7 +1,7 @@
 """What `EcgModel.analyze` finds of one record, typed; every part that could not be measured says why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,13 @@ class Beats:
 
     def __len__(self) -> int:
         return len(self.time_s)
+
+    def between(self, start_s: float, stop_s: float) -> "Beats":
+        """The beats from `start_s` to before `stop_s`."""
+        some = slice(*np.searchsorted(self.time_s, (start_s, stop_s)).tolist())
+        marks = {one.name: getattr(self.marks, one.name)[some] for one in fields(self.marks)}
+        own = {one.name: getattr(self, one.name)[some] for one in fields(self) if one.name != "marks"}
+        return Beats(**own, marks=GlobalBeats(**marks))
 
     @property
     def labels(self) -> tuple[str, ...]:

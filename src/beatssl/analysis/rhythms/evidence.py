@@ -35,23 +35,22 @@ def beat_evidence(beats: Beats, start_s: float, stop_s: float, leads: int) -> Fl
     rate_ratio: log2 of the rate over 70/min. p_share: mean over beats of the leads that show a P. p_beats: share of
     beats with a P in half of the leads. pr_spread_ms: interquartile range of PR. leads: log2 of their number.
     """
-    some = (beats.time_s >= start_s) & (beats.time_s < stop_s)
-    if some.sum() < LEAST_BEATS:
+    some = beats.between(start_s, stop_s)
+    if len(some) < LEAST_BEATS:
         return None
-    rr_s, marks = beats.rr_s[some], beats.marks
-    found = row_features(beats.time_s[some], rr_s, beats.class_probability[some])
-    labels = np.array(beats.labels)[some]
-    normal = labels == "N"
+    rr_s, marks = some.rr_s, some.marks
+    found = row_features(some.time_s, rr_s, some.class_probability)
+    normal = np.array(some.labels) == "N"
     between = rr_s.copy()
     between[1:][~(normal[1:] & normal[:-1])] = np.nan
-    pr_ms = 1000 * (marks.qrs_onset_s - marks.p_onset_s)[some]
-    qrs_ms = 1000 * (marks.qrs_offset_s - marks.qrs_onset_s)[some]
+    pr_ms = 1000 * (marks.qrs_onset_s - marks.p_onset_s)
+    qrs_ms = 1000 * (marks.qrs_offset_s - marks.qrs_onset_s)
     known = {
         **found,
         "normal_irregularity": _irregularity(between),
         "rate_ratio": np.log2(found["rate_bpm"] / 70),
-        "p_share": float(beats.p_share[some].mean()),
-        "p_beats": float((beats.p_share[some] >= _HALF).mean()),
+        "p_share": float(some.p_share.mean()),
+        "p_beats": float((some.p_share >= _HALF).mean()),
         "pr_spread_ms": _spread(pr_ms),
         "qrs_ms": float(np.nanmedian(qrs_ms)) if np.isfinite(qrs_ms).any() else np.nan,
         "leads": np.log2(max(leads, 1)),
