@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ import beatssl
 from beatssl.analysis.analyze import analyze
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.page import tables
-from beatssl.analysis.page.events import MOST, events
+from beatssl.analysis.page.events import MOST, Kind, events
 from beatssl.analysis.page.figures import overview_svg
 from beatssl.analysis.page.median_beats import median_beats
-from beatssl.analysis.page.page import inert
+from beatssl.analysis.page.page import _KINDS, inert
 from beatssl.analysis.page.signal_data import ENVELOPE_BYTES, STRETCH_BYTES, signal_data
 from beatssl.analysis.result import USE, Analysis
 from beatssl.analysis.rhythms.result import RhythmEpisode
@@ -111,6 +112,12 @@ def test_episodes_of_other_rhythms_are_events_and_shaded(day: Analysis) -> None:
     assert [start_s for start_s, _ in found] == [600.0, 1200.0, 1800.0]  # sinus rhythm is none
     drawn, _ = overview_svg(a)
     assert [f'<rect class="rhythm{at}"' in drawn for at in range(4)] == [True] * 4
+
+
+def test_a_page_has_room_for_every_kind_of_event(twelve: Analysis) -> None:
+    assert set(_KINDS) == set(get_args(Kind))
+    episode = RhythmEpisode(0.0, 10.0, RHYTHMS[-1], 0.9)
+    assert "<!doctype html>" in replace(twelve, rhythm=replace(twelve.rhythm, episodes=(episode,))).to_html()
 
 
 def test_median_beats_and_loops_are_the_records_own(twelve: Analysis) -> None:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from beatssl.analysis.output.picture import BAND_HZ
 from beatssl.analysis.page import figures, tables
-from beatssl.analysis.page.events import Event, events
+from beatssl.analysis.page.events import Event, Kind, events
 from beatssl.analysis.page.median_beats import MedianBeats, median_beats, twelve_names
 from beatssl.analysis.page.signal_data import AFTER_S, BEFORE_S, SignalData, signal_data
 from beatssl.analysis.result import Analysis
@@ -26,7 +26,7 @@ LONG_S = 20.0
 """A longer record gets an overview and a list of events."""
 
 _QUALITY_BINS = 240
-_WEIGHT = {"pause": 0, "run": 1, "rate": 2, "V": 3, "F": 4, "S": 5}  # of events that samples are kept about
+_KINDS: tuple[Kind, ...] = ("pause", "rhythm", "run", "rate", "V", "F", "S")  # that samples are kept about, in turn
 _PLANES = (
     ("Frontal plane", 0, 1, ("left", "feet")),
     ("Horizontal plane, from above", 0, 2, ("left", "back")),
@@ -110,10 +110,10 @@ def inert(value: Any) -> str:
 
 def _weighted(found: list[Event]) -> list[Event]:
     """The events in the order in which samples are kept about them: of each kind in turn, so that none is left out."""
-    ranks = dict.fromkeys(_WEIGHT, 0)
+    ranks = dict.fromkeys(_KINDS, 0)
     keyed: list[tuple[int, int, Event]] = []
     for one in found:
-        keyed.append((ranks[one.kind], _WEIGHT[one.kind], one))
+        keyed.append((ranks[one.kind], _KINDS.index(one.kind), one))
         ranks[one.kind] += 1
     return [one for _, _, one in sorted(keyed, key=lambda entry: entry[:2])]
 
