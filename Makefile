@@ -106,6 +106,7 @@ statements: $(BIN)/.installed-dev
 	  --precision float32 --out runs/statements
 	mkdir -p results/ptb-xl/statements && cp runs/statements/metrics.json results/ptb-xl/statements/
 	$(BIN)/python -m beatssl.release.head runs/statements --store stores/ptb-xl
+	$(BIN)/python -m beatssl.release.fit_rhythms stores/ptb-xl --kept runs/rhythms
 
 # The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:

@@ -47,6 +47,8 @@ def check_acceptability(
 
     Raises FileNotFoundError where `folder` has no RECORDS-acceptable and RECORDS-unacceptable.
     """
+    if absent := [file for file in _LISTS if not (folder / file).is_file()]:
+        raise FileNotFoundError(f"{folder} has no {absent[0]}; pass the folder of CinC 2011's set a")
     good = {name: is_good for file, is_good in _LISTS.items() for name in (folder / file).read_text().split()}
 
     def line_of(model: EcgModel, name: str) -> Line:

@@ -137,7 +137,7 @@ class FinetuneConfig(DiagnosisConfig):
         if self.train == "all" and (self.features or self.lead_sets):
             raise ValueError("features= and lead_sets= are for a head on a frozen encoder; add train='head'")
         if self.trees and not self.features:
-            raise ValueError(f"trees={self.trees} are grown on the measured features; add features=True")
+            raise ValueError("trees= are grown on the measured features; add features=True")
         if self.lead_sets and self.shown_leads:
             raise ValueError("lead_sets= gives figures for each set already; leave shown_leads= out")
 

@@ -207,7 +207,7 @@ def _check_trees(trees: tuple[str, ...], group: Rows) -> None:
     if trees and not isinstance(group, Cohort):
         raise ValueError(f"trees= are for labels of yes or no; {', '.join(group.names)} are numbers: leave it out")
     if strange := [name for name in trees if name not in group.names]:
-        raise ValueError(f"trees={trees}: {strange[0]!r} is no label; pass some of {', '.join(group.names)}")
+        raise ValueError(f"trees=: {strange[0]!r} is no label; pass some of {', '.join(group.names)}")
 
 
 def _grow_trees(model: RecordModel, labels: Learnable, frozen: tuple[Frozen, ...], seed: int) -> None:
