@@ -32,6 +32,7 @@ demo: $(BIN)/.installed
 # PhysioNet publishes them, and clinical files that hold their machines' measurements.
 DATA ?= data
 SEGMENT := $(BIN)/beatssl segment stores/ludb200 --updates 400
+COTRAINED := $(BIN)/beatssl segment stores/ludb200 --encoder default --cotrain stores/ptb-xl --out runs/ludb
 figures: $(BIN)/.installed-dev
 	for set in ptb-xl ludb qtdb mitdb; do \
 	  $(BIN)/beatssl prepare $$(echo $$set | tr -d -) $(DATA)/$$set --out stores/$$set || exit; \
@@ -45,8 +46,12 @@ figures: $(BIN)/.installed-dev
 	for set in ludb qtdb; do \
 	  $(BIN)/beatssl prepare $$set $(DATA)/$$set --out stores/$${set}200 --fs-hz 200 --high-hz 80 || exit; \
 	done
-	$(BIN)/beatssl segment stores/ludb200 --encoder default --cotrain stores/ptb-xl --out runs/ludb --final
+	$(COTRAINED)
+	$(BIN)/python -m beatssl.release.fit_presence runs/ludb --marked stores/ludb200 --unmarked stores/ptb-xl
+	$(COTRAINED) --final
+	$(BIN)/python -m beatssl.release.head runs/ludb --store stores/ludb200
 	$(BIN)/beatssl check stores/qtdb200 --what marked-points --segmenter runs/ludb --out results/qtdb --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what wave-presence --segmenter runs/ludb --out results/ptb-xl --overwrite
 	$(SEGMENT) --encoder default --out runs/ludb-pretrained
 	$(SEGMENT) --encoder random --out runs/ludb-random
 	$(SEGMENT) --encoder random --train all --out runs/ludb-scratch

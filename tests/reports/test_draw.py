@@ -23,8 +23,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_a_folder_of_segment_is_drawn_from_its_store(store: Store, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"store": str(store.path), "fit": {}, "fold_count": 5}))
     store.waves.to_parquet(tmp_path / "waves.parquet")
+    line = {"confidence": 0.9, "right": 0.8, "boundaries": 5}
+    presence = {wave: {"expected_calibration_error": 0.1, "bins": [line]} for wave in ("P", "QRS", "T")}
+    (tmp_path / "metrics.json").write_text(json.dumps({"presence": presence}))
     written = draw(tmp_path)
-    assert set(written) == {"best", "median", "worst"}
+    assert set(written) == {"best", "median", "worst", "reliability"}
+    assert "off by 0.100" in written["reliability"].read_text()
     assert all(file.read_text().lstrip().startswith("<") for file in written.values())
     (tmp_path / "config.json").write_text(json.dumps({"store": str(tmp_path / "gone"), "fit": {}, "fold_count": 5}))
     with pytest.raises(ValueError, match="prepare it there again"):

@@ -39,7 +39,7 @@ def repeated(times: int) -> tuple[Record, Any]:
     waves = {name: later(getattr(a.waves, name))[order] for name in ("onset_s", "peak_s", "offset_s")}
     waves |= {
         name: np.tile(getattr(a.waves, name), times)[order]
-        for name in ("lead", "wave", "onset_confidence", "offset_confidence")
+        for name in ("lead", "wave", "onset_confidence", "offset_confidence", "confidence")
     }
     beats = replace(
         a.beats, time_s=later(a.beats.time_s), rr_s=np.tile(a.beats.rr_s, times),

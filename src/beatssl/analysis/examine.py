@@ -130,7 +130,8 @@ def _waves(segmenter: EcgSegmenter, ready: Sequence[_Ready]) -> list[Waves]:
     fine_mv, fs_hz = np.stack([one.fine_mv for one in ready]), segmenter.preparation.fs_hz
     probability = segmenter.of_prepared_batch(fine_mv, [one.leads for one in ready], segmenter.takes, WINDOW_S)
     leads = fine_mv.shape[1]
-    waves = find_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, fine_mv.reshape(-1, fine_mv.shape[2]))
+    lines, of_record = probability.reshape(-1, *probability.shape[2:]), np.repeat(np.arange(len(ready)), leads)
+    waves = find_waves(lines, fs_hz, fine_mv.reshape(-1, fine_mv.shape[2]), of_record)
     ends = np.searchsorted(waves.lead, np.arange(len(ready) + 1) * leads)
     parts = [waves.where(slice(start, stop)) for start, stop in pairwise(ends.tolist())]
     return [part._replace(lead=part.lead - number * leads) for number, part in enumerate(parts)]
@@ -236,6 +237,7 @@ def _in_core(waves: Waves, leads: Sequence[str], piece: Piece, start_s: float) -
         offset_s=offset[kept],
         onset_confidence=waves.onset_confidence[kept].astype(np.float32),
         offset_confidence=waves.offset_confidence[kept].astype(np.float32),
+        confidence=waves.confidence[kept].astype(np.float32),
     )
 
 

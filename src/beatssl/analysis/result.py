@@ -93,6 +93,8 @@ class WavesOfLeads:
     onset_confidence: Float32[np.ndarray, " wave"]
     """Probability that the boundary lies within 40 ms of where it is stated."""
     offset_confidence: Float32[np.ndarray, " wave"]
+    confidence: Float32[np.ndarray, " wave"]
+    """Probability that there is such a wave."""
 
     def __len__(self) -> int:
         return len(self.lead)
@@ -108,6 +110,7 @@ class WavesOfLeads:
                 "offset_s": self.offset_s,
                 "onset_confidence": self.onset_confidence.astype(np.float64),
                 "offset_confidence": self.offset_confidence.astype(np.float64),
+                "confidence": self.confidence.astype(np.float64),
             }
         )
 

@@ -18,14 +18,16 @@ from beatssl.store.store import Store
 BATCH_ROWS = 16
 """Rows that are segmented and decoded at once."""
 
+_RHYTHM = "sinus|atrial fibrillation|flutter|av.block|bundle branch block|ventricular pacing"
+
 
 class Found(NamedTuple):
     """Waves of some records; a record without any is counted too."""
 
     records: int
     waves: "pd.DataFrame"
-    """A line a wave: record_id, lead, wave, onset_s, peak_s and offset_s in seconds of record time, onset_confidence
-    and offset_confidence, as `decode_waves` gives them."""
+    """A line a wave: record_id, lead, wave, onset_s, peak_s and offset_s in seconds of record time, onset_confidence,
+    offset_confidence and confidence, as `decode_waves` gives them."""
 
 
 def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
@@ -55,6 +57,15 @@ def of_store(segmenter: EcgSegmenter, store: Store) -> Iterator[Found]:
         names = _lead_names(store, rows[:1])[0]
         start_s = float(about["start_s"].iloc[0])
         yield Found(1, waves_of_record(segmenter, record_id, ecg_mv, names, segmenter.takes, start_s))
+
+
+def records_by_rhythm(store: Store) -> dict[str, set[str]]:
+    """Ids of the records with each rhythm or conduction disorder that the store's own labels name (LUDB's do)."""
+    labels = store.labels[store.labels["label_set"] == store.kind]
+    ids = store.records["record_id"].astype(str).to_numpy(object)[labels["row"].to_numpy(np.int64)]
+    named = labels["label"].astype(str).str.lower().str.contains(_RHYTHM)
+    some = pd.DataFrame({"label": labels["label"], "id": ids})[named.to_numpy(bool)]
+    return {str(label): set(of["id"]) for label, of in some.groupby("label")}
 
 
 def store_record(store: Store, record_id: str) -> Record:

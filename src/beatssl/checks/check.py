@@ -13,7 +13,8 @@ from beatssl.inference.device_name import Device
 
 What = Literal[
     "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
-    "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
+    "wave-presence", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm",
+    "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
@@ -21,6 +22,7 @@ CHECKS: tuple[What, ...] = get_args(What)
 _OPTIONS = {
     "beat-embeddings": ("encoder", "device"),
     "marked-points": ("segmenter", "device"),
+    "wave-presence": ("segmenter", "device"),
     "delineation": ("source",),
 }
 """Options of single checks."""
@@ -44,6 +46,7 @@ class CheckConfig:
     - targets: whether records of high target similarity share a diagnosis (PTB-XL).
     - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
+    - wave-presence: P where PTB-XL's statements say that there are some, and where none; made records too (PTB-XL).
     - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
     - sampling-rates: rates stated wrongly on purpose that heart rate, QRS and QT give away, and false alarms (any).
     - rhythm: rhythms by `analyze`, atrial fibrillation among them, and their calibration (PTB-XL).
@@ -65,9 +68,9 @@ class CheckConfig:
     encoder: str = "default"
     """For beat-embeddings: run or checkpoint; "default": the bundled weights; "random": an untrained network."""
     segmenter: str = "default"
-    """For marked-points: folder of a segmenter, or of a run that has one; "default": the bundled weights."""
+    """For marked-points and wave-presence: folder of a segmenter, or of a run with one; "default": bundled weights."""
     device: Device = "auto"
-    """For beat-embeddings and marked-points: where the network runs."""
+    """For beat-embeddings, marked-points and wave-presence: where the network runs."""
     source: Path | None = None
     """For delineation: folder that the store was prepared from, so that NeuroKit2 gets the records as recorded."""
     overwrite: bool = False

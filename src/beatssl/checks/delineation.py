@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from beatssl.analysis.waves import records_by_rhythm
 from beatssl.checks.annotation_repeatability import marks_from_other_beats
 from beatssl.checks.delineation_rivals import neurokit_waves, rule_waves
 from beatssl.metrics.segmentation import SegmentationFigures, segmentation_figures
+from beatssl.metrics.wave_details import WaveDetails, wave_details
 from beatssl.store.store import Store
 
 
@@ -15,6 +17,7 @@ from beatssl.store.store import Store
 class FiguresByFold(SegmentationFigures):
     """Figures over all records, and of each fold where the store has folds."""
 
+    details: WaveDetails
     folds: dict[str, SegmentationFigures]
 
 
@@ -67,4 +70,5 @@ def figures_by_fold(store: Store, waves: pd.DataFrame) -> FiguresByFold:
         str(int(value)): segmentation_figures(store.waves[of_mark == value], waves[of_wave == value], fs_hz)
         for value in sorted(of_mark.dropna().unique())
     }
-    return FiguresByFold(**vars(figures), folds=folds)
+    details = wave_details(store.waves, waves, records_by_rhythm(store))
+    return FiguresByFold(**vars(figures), details=details, folds=folds)

@@ -137,7 +137,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         The record is as a file gives it, in mV, NaN where not measured. `already_filtered`: it comes from a store.
 
         Returns a line a wave, in order of lead and time: `lead` (its name), `wave` (P, QRS or T), `onset_s`, `peak_s`,
-        `offset_s`, `onset_confidence` and `offset_confidence`, as `decode_waves` gives them.
+        `offset_s`, `onset_confidence`, `offset_confidence` and `confidence`, as `decode_waves` gives them.
 
         `check`: "error" refuses what cannot be an ECG (all zeros, microvolts, no beats, another rate than stated),
         "warn" answers all the same, "off" asks nothing beyond shape, names and rate.
@@ -268,7 +268,9 @@ def waves_of(
     """Waves of some records, all their leads decoded at once: `record` (its number), `lead` (its name), and the columns
     of `decode_waves`. `leads` are the names of each record's; a lead that is not measured has no wave."""
     count = probability.shape[1]
-    waves = decode_waves(probability.reshape(-1, *probability.shape[2:]), fs_hz, ecg_mv.reshape(-1, ecg_mv.shape[2]))
+    of_record = np.repeat(np.arange(len(probability)), count)
+    lines = probability.reshape(-1, *probability.shape[2:])
+    waves = decode_waves(lines, fs_hz, ecg_mv.reshape(-1, ecg_mv.shape[2]), of_record)
     record, lead = np.divmod(waves["lead"].to_numpy(np.int64), max(count, 1))
     names = np.array([list(of_record) for of_record in leads], object)
     waves = waves.assign(lead=names[record, lead])

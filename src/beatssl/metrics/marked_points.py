@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from beatssl.metrics.segmentation import SIDES, TOLERANCES_MS, WAVES
+from beatssl.metrics.wave_details import CSE_MS, MARTINEZ_MS
 from beatssl.results import Number
 
 _COLUMN = dict(zip(SIDES, ("onset_s", "offset_s"), strict=True))
@@ -23,6 +24,10 @@ class PointFigures:
     mean_ms: Number
     """Of found − marked, over those found."""
     sd_ms: Number
+    se_martinez: Number
+    """Share of them found within `wave_details.MARTINEZ_MS`."""
+    within_cse: Number
+    """Share of those found whose error is within `wave_details.CSE_MS`; NaN for T onset, which has none."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def marked_point_figures(
                 errors["first_lead"].setdefault(f"{wave}_{side}", []).append(first)
     return MarkedPointFigures(
         **{
-            lead: {point: _figures(np.concatenate(parts)) for point, parts in of_lead.items()}
+            lead: {point: _figures(point, np.concatenate(parts)) for point, parts in of_lead.items()}
             for lead, of_lead in errors.items()
         }
     )
@@ -83,12 +88,15 @@ def _nearest_errors(
     return np.where(np.isinf(late) & np.isinf(early), np.inf, np.where(late < -early, late, early))
 
 
-def _figures(error_s: Float64[np.ndarray, " mark"]) -> PointFigures:
+def _figures(point: str, error_s: Float64[np.ndarray, " mark"]) -> PointFigures:
     near_ms = 1000 * error_s[np.abs(error_s) <= TOLERANCES_MS[0] / 1000 + 1e-6]
+    nearer = np.abs(error_s) <= MARTINEZ_MS[point] / 1000 + 1e-6
     some = near_ms.size > 0
     return PointFigures(
         marked=int(error_s.size),
         se=near_ms.size / error_s.size if error_s.size else float("nan"),
         mean_ms=float(near_ms.mean()) if some else float("nan"),
         sd_ms=float(near_ms.std()) if some else float("nan"),
+        se_martinez=float(nearer.mean()) if error_s.size else float("nan"),
+        within_cse=float(np.mean(np.abs(near_ms) <= CSE_MS[point])) if some and point in CSE_MS else float("nan"),
     )

@@ -112,8 +112,8 @@ def segmentation_figures(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: fl
     Raises:
         ValueError: the reference has no waves.
     """
-    marked = _marked(reference)
-    lines = _lines(found, marked.leads)
+    marked = marked_waves(reference)
+    lines = lines_of(found, marked.leads)
     pooled = sample_counts(reference, found, fs_hz).sum(axis=0)
     f1 = {wave: _f1(pooled, wave) for wave in WAVES}
     iou = {wave: value / (2 - value) for wave, value in f1.items()}
@@ -137,8 +137,8 @@ def sample_counts(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) ->
     Returns:
         A line a lead of the reference, index (record_id, lead); columns `both_P`, `reference_P`, `found_P`, …
     """
-    marked = _marked(reference)
-    lines = _lines(found, marked.leads)
+    marked = marked_waves(reference)
+    lines = lines_of(found, marked.leads)
     first = np.ceil((marked.first_s - _SAME_TIME_S) * fs_hz).astype(np.int64)
     count = np.floor((marked.last_s + _SAME_TIME_S) * fs_hz).astype(np.int64) - first + 1
     start = np.cumsum(count) - count
@@ -147,8 +147,8 @@ def sample_counts(reference: pd.DataFrame, found: pd.DataFrame, fs_hz: float) ->
     clear = Lines(*(column[whole] for column in marked.waves))
     out: dict[str, Int64[np.ndarray, " lead"]] = {}
     for kind, wave in enumerate(WAVES):
-        true = _painted(_of_kind(clear, kind), first, count, fs_hz) & ~left_out
-        said = _painted(_of_kind(lines, kind), first, count, fs_hz) & ~left_out
+        true = _painted(of_kind(clear, kind), first, count, fs_hz) & ~left_out
+        said = _painted(of_kind(lines, kind), first, count, fs_hz) & ~left_out
         for name, samples in (("both", true & said), ("reference", true), ("found", said)):
             out[f"{name}_{wave}"] = np.add.reduceat(samples, start, dtype=np.int64)
     return pd.DataFrame(out, index=marked.leads)
@@ -180,28 +180,29 @@ def confidence_figures(
     Raises:
         ValueError: the reference has no waves.
     """
-    marked = _marked(reference)
-    lines = _lines(found, marked.leads)
+    marked = marked_waves(reference)
+    lines = lines_of(found, marked.leads)
     sure: list[Float64[np.ndarray, " counted"]] = []
     right: list[Bool[np.ndarray, " counted"]] = []
     for kind, _ in enumerate(WAVES):
-        true = _of_kind(marked.waves, kind)
+        true = of_kind(marked.waves, kind)
         mine = (lines.kind == kind) & (lines.lead >= 0)
         for side in SIDES:
             ends_s = lines.onset_s if side == "on" else lines.offset_s
             some = mine & np.isfinite(ends_s)
             said = Lines(*(column[some] for column in lines))
             true_s = true.onset_s if side == "on" else true.offset_s
-            pairs = _pairs(marked, true, true_s, said, ends_s[some], tolerance_s)
+            pairs = matches(marked, true, true_s, said, ends_s[some], tolerance_s)
             hit = np.isin(np.arange(some.sum()), pairs[1])
-            counted = hit | _false(marked, true, true_s, said, ends_s[some], hit)
+            counted = hit | false_predictions(marked, true, true_s, said, ends_s[some], hit)
             column = "onset_confidence" if side == "on" else "offset_confidence"
             sure.append(found[column].to_numpy(np.float64)[some][counted])
             right.append(hit[counted])
-    return _reliability(np.concatenate(sure), np.concatenate(right), bins)
+    return reliability(np.concatenate(sure), np.concatenate(right), bins)
 
 
-def _reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int) -> ConfidenceFigures:
+def reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int) -> ConfidenceFigures:
+    """Confidences against how often they were right, in bins of equal width."""
     which = np.minimum((sure * bins).astype(np.int64), bins - 1)
     lines = tuple(
         ConfidenceBin(
@@ -214,13 +215,13 @@ def _reliability(sure: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"],
     return ConfidenceFigures(off / len(sure) if len(sure) else float("nan"), lines)
 
 
-def _marked(reference: pd.DataFrame) -> Marked:
+def marked_waves(reference: pd.DataFrame) -> Marked:
     """The reference's waves sorted by lead and time. Raises ValueError where there are none."""
     reference = reference[reference["wave"].isin(WAVES)]
     if reference.empty:
         raise ValueError("the reference has no P, QRS or T wave; pass a store with wave marks, such as LUDB's")
     leads = pd.MultiIndex.from_frame(reference[["record_id", "lead"]].drop_duplicates())
-    lines = _lines(reference, leads)
+    lines = lines_of(reference, leads)
     order = np.lexsort((lines.peak_s, lines.lead))
     waves = Lines(*(column[order] for column in lines))
     marks = np.stack([waves.onset_s, waves.peak_s, waves.offset_s])
@@ -229,14 +230,16 @@ def _marked(reference: pd.DataFrame) -> Marked:
     return Marked(waves, first_s, last_s, leads)
 
 
-def _lines(table: pd.DataFrame, leads: pd.MultiIndex) -> Lines:
+def lines_of(table: pd.DataFrame, leads: pd.MultiIndex) -> Lines:
+    """Waves as arrays, their leads counted as those of `leads`."""
     onset, peak, offset = (table[name].to_numpy(np.float64) for name in ("onset_s", "peak_s", "offset_s"))
     lead = leads.get_indexer(pd.MultiIndex.from_frame(table[["record_id", "lead"]]))
     kind = pd.Index(WAVES).get_indexer(pd.Index(table["wave"]))
     return Lines(np.asarray(lead, np.int64), np.asarray(kind, np.int64), onset, peak, offset)
 
 
-def _of_kind(lines: Lines, kind: int) -> Lines:
+def of_kind(lines: Lines, kind: int) -> Lines:
+    """The waves of one kind in leads of the reference."""
     return Lines(*(column[(lines.kind == kind) & (lines.lead >= 0)] for column in lines))
 
 
@@ -279,14 +282,14 @@ def _f1(counts: pd.Series, wave: str) -> float:
 
 def _boundary(marked: Marked, lines: Lines, kind: int, side: str) -> BoundaryFigures:
     """Scores of one boundary at each tolerance, and its errors at the first."""
-    true, said = _of_kind(marked.waves, kind), _of_kind(lines, kind)
+    true, said = of_kind(marked.waves, kind), of_kind(lines, kind)
     true_s, said_s = (waves.onset_s if side == "on" else waves.offset_s for waves in (true, said))
     said, said_s = Lines(*(column[np.isfinite(said_s)] for column in said)), said_s[np.isfinite(said_s)]
     within: dict[str, Rates] = {}
     errors_ms = np.zeros(0)
     for tolerance_ms in TOLERANCES_MS:
-        pairs = _pairs(marked, true, true_s, said, said_s, tolerance_ms / 1000)
-        score = _score(marked, true, true_s, said, said_s, pairs)
+        pairs = matches(marked, true, true_s, said, said_s, tolerance_ms / 1000)
+        score = boundary_score(marked, true, true_s, said, said_s, pairs)
         within[str(tolerance_ms)] = Rates(score.sensitivity, score.ppv, score.f1)
         if tolerance_ms == TOLERANCES_MS[0]:
             errors_ms = 1000 * (said_s[pairs[1]] - true_s[pairs[0]])
@@ -299,7 +302,7 @@ def _boundary(marked: Marked, lines: Lines, kind: int, side: str) -> BoundaryFig
     )
 
 
-def _pairs(
+def matches(
     marked: Marked,
     true: Lines,
     true_s: Float64[np.ndarray, " true"],
@@ -314,7 +317,7 @@ def _pairs(
     return match_times(true_s + span_s * true.lead, said_s + span_s * said.lead, tolerance_s + _SAME_TIME_S)
 
 
-def _score(
+def boundary_score(
     marked: Marked,
     true: Lines,
     true_s: Float64[np.ndarray, " true"],
@@ -325,12 +328,12 @@ def _score(
     """As `boundaries.score_times` on each lead, the counts pooled."""
     hit = np.zeros(len(said_s), bool)
     hit[pairs[1]] = True
-    false = _false(marked, true, true_s, said, said_s, hit)
+    false = false_predictions(marked, true, true_s, said, said_s, hit)
     known = int(np.count_nonzero(np.isfinite(true_s)))
     return Score(len(pairs[0]), known - len(pairs[0]), int(np.count_nonzero(false)))
 
 
-def _false(
+def false_predictions(
     marked: Marked,
     true: Lines,
     true_s: Float64[np.ndarray, " true"],
@@ -342,7 +345,7 @@ def _false(
     rest = np.flatnonzero(~hit)
     unmarked = Lines(*(column[np.isnan(true_s)] for column in true))
     lines = Lines(*(column[rest] for column in said))
-    excused = _pairs(marked, unmarked, unmarked.peak_s, lines, said_s[rest], UNMARKED_REACH_S)[1]
+    excused = matches(marked, unmarked, unmarked.peak_s, lines, said_s[rest], UNMARKED_REACH_S)[1]
     first_s, last_s = marked.first_s[said.lead], marked.last_s[said.lead]
     out = ~hit & (said_s > first_s + _SAME_TIME_S) & (said_s < last_s - _SAME_TIME_S)
     out[rest[excused]] = False

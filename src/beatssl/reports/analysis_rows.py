@@ -58,6 +58,10 @@ def _f1(mix: str) -> Callable[[Json], str]:
     return show
 
 
+def _p_per_beat(f: Json) -> str:
+    return " / ".join(f"{share:.3f}" for share in f["p_per_beat"].values())
+
+
 def _acceptable(f: Json) -> str:
     return f"{_interval(f['auroc'], f['auroc_ci95'])} ({f['records']} records)"
 
@@ -92,6 +96,7 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
             ("AF or flutter by time: sensitivity / PPV", _by_time(AF)),
             ("paced by time: sensitivity / PPV", _by_time("paced")),
             ("stretches of 30 s, AF or flutter / paced against the rest: AUROC", _stretches),
+            ("P a beat, annotated sinus rhythm / AF or flutter / paced / other", _p_per_beat),
         ),
     ),
     (

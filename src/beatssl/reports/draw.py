@@ -11,8 +11,9 @@ def draw(folder: Path) -> dict[str, Path]:
 
     Of a classifier roc.svg, precision-recall.svg and reliability.svg; of a regressor numbers.svg, predicted over true;
     of a segmenter its best, median and worst record on ECG paper, the waves found coloured and the reference marks as
-    bars. Pictures drawn before are replaced. Raises ValueError where the folder is another kind's, or lacks what they
-    are drawn from.
+    bars, and how often waves are there against their confidence. Pictures drawn before are replaced.
+
+    Raises ValueError where the folder is another kind's, or lacks what they are drawn from.
 
     Args:
         folder: with metrics.json, and predictions.parquet or waves.parquet.

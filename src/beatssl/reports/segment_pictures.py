@@ -1,33 +1,57 @@
 """Records on ECG paper with the waves found in each lead coloured, and the reference marks as bars beneath."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from beatssl.drawing.ecg_paper import WaveSpan, ecg_paper
+from beatssl.drawing.figures import drawing, svg_text
 from beatssl.files import read_json
 from beatssl.metrics.segmentation import record_f1
 from beatssl.signals.leads import LEADS
 from beatssl.store.layout import MANIFEST
 from beatssl.store.store import Store
 from beatssl.training.run import CONFIG
-from beatssl.training.segmentation.segment import WAVES
+from beatssl.training.segmentation.segment import METRICS, WAVES
 
 EXAMPLES = ("best", "median", "worst")
 """Which records are drawn, by the mean over P, QRS and T of their sample F1."""
 
 
 def draw_segmentation(folder: Path) -> dict[str, Path]:
-    """Best, median and worst record of a folder that `segment` wrote, as SVG files in it, by name.
+    """Best, median and worst record of a folder that `segment` wrote, and how often waves are there against their
+    confidence, as SVG files in it, by name.
 
     Raises ValueError where the store it was trained on is no longer where it was.
     """
     store = Path(read_json(folder / CONFIG)["store"])
     if not (store / MANIFEST).is_file():
         raise ValueError(f"{folder / CONFIG} names the store {store}, which is not there; prepare it there again")
-    return draw_examples(Store(store), pd.read_parquet(folder / WAVES), folder)
+    files = draw_examples(Store(store), pd.read_parquet(folder / WAVES), folder)
+    files["reliability"] = folder / "segment-reliability.svg"
+    files["reliability"].write_text(reliability_picture(read_json(folder / METRICS)["presence"]), encoding="utf-8")
+    return files
+
+
+def reliability_picture(presence: Mapping[str, Any]) -> str:
+    """Share of found waves that are marked over their confidence, for P, QRS and T, as SVG text; `presence` as in
+    metrics.json of `segment`."""
+    with drawing(2.5 * len(presence) + 0.3, 2.8) as figure:
+        for place, (wave, one) in enumerate(presence.items()):
+            axes, bins = figure.add_subplot(1, len(presence), place + 1), one["bins"]
+            said, right = ([of[name] for of in bins] for name in ("confidence", "right"))
+            size = 2 + 26 * np.sqrt(np.array([of["boundaries"] for of in bins]) / max(of["boundaries"] for of in bins))
+            axes.plot([0, 1], [0, 1], color="#94a3b8", linewidth=0.8, linestyle=(0, (4, 3)))
+            axes.plot(said, right, color="#0072B2", linewidth=1.2)
+            axes.scatter(said, right, s=size, color="#0072B2", linewidths=0)
+            error = one["expected_calibration_error"]
+            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"{wave}, off by {error:.3f}")
+            axes.set(xlabel="confidence", ylabel="share that is marked" if place == 0 else "")
+        figure.tight_layout()
+        return svg_text(figure)
 
 
 def draw_examples(store: Store, waves: pd.DataFrame, out: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports import analysis_rows
+from beatssl.reports import analysis_rows, wave_rows
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
@@ -48,15 +48,10 @@ def tables(config: TablesConfig) -> Path:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
-    for file, data, command, rows in _SOURCES + analysis_rows.SOURCES:
+    for file, data, command, rows in _SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     return "\n".join(lines)
-
-
-def wave_lines(figures: Json) -> list[str]:
-    """Figures of a segmenter as a Markdown table."""
-    return ["| what | figure |", "| --- | --- |", *(f"| {what} | {show(figures)} |" for what, show in _WAVE_ROWS)]
 
 
 def _peaks(f: Json) -> str:
@@ -171,53 +166,12 @@ def set_lines(figures: Json) -> list[str]:
     return lines
 
 
-def _of(name: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
-    return lambda f: show(f[name])
-
-
-def _sample_f1(f: Json) -> str:
-    return " / ".join(f"{f['sample_f1'][wave]:.3f}" for wave in ("P", "QRS", "T", "macro"))
-
-
-def _boundary_f1(f: Json) -> str:
-    return " / ".join(f"{f['boundaries'][name]['150']['f1']:.3f}" for name in _BOUNDARIES)
-
-
-def _boundary_sd(f: Json) -> str:
-    return " / ".join(f"{f['boundaries'][name]['sd_ms']:.1f}" for name in _BOUNDARIES) + " ms"
-
-
-def _short_training(f: Json) -> str:
-    return f"{_sample_f1(f)} ({f['records']} records, {f['updates']} updates)"
-
-
-def _marked_points(f: Json) -> str:
-    points = (f["segmenter"]["better_lead"][name] for name in _BOUNDARIES)
-    return " / ".join(f"{point['se']:.3f} ({point['mean_ms']:+.0f} ± {point['sd_ms']:.0f})" for point in points)
-
-
 _ENCODERS = ("beatssl", "regression", "simclr", "random")
-_BOUNDARIES = ("P_on", "P_off", "QRS_on", "QRS_off", "T_on", "T_off")
 
 
 def _step(f: Json) -> str:
     return f"{f['ratio']:.2f} times; loading and views {f['loading_and_views_share']:.1%} of a step"
 
-
-_WAVE_ROWS = (
-    ("sample F1 of P / QRS / T / mean", _sample_f1),
-    ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
-    ("boundary error SD, onset and offset of P, QRS, T", _boundary_sd),
-)
-
-_SEGMENT_ROWS = (
-    ("pretrained", "pretrained encoder", "--encoder default"),
-    ("random", "random encoder", "--encoder random"),
-    ("scratch", "from scratch", "--encoder random --train all"),
-    ("quarter", "pretrained, 1/4 of the training subjects", "--encoder default --label-share 0.25"),
-    ("sixteenth", "pretrained, 1/16 of the training subjects", "--encoder default --label-share 0.0625"),
-)
-"""Segmenters trained briefly with the same settings: folder of the figures, title, command."""
 
 _SHARE_ROWS = (
     (
@@ -321,35 +275,6 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             ("beat classes N / S / V / F: PPV", _classes("ppv")),
             ("beat classes: macro F1", _macro_f1("DS2")),
             ("clusters of beat shape, mapped on DS1: macro F1", _macro_f1("clusters_mapped_on_DS1")),
-        ),
-    ),
-    (
-        "ludb/segment/metrics.json", "LUDB, 200 records, five folds",
-        "segment STORE --encoder default --cotrain PTB-XL",
-        tuple((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
-    ),
-    *(
-        (
-            f"ludb/segment-{row}/metrics.json", "LUDB, 200 records, five folds, short training",
-            f"segment STORE {command} --updates 400",
-            ((f"segmenter, {title}: sample F1 of P / QRS / T / mean", _short_training),),
-        )
-        for row, title, command in _SEGMENT_ROWS
-    ),
-    (
-        "qtdb/check-marked-points.json", "QTDB, 30 records, at 200 Hz",
-        "check STORE --what marked-points --segmenter …",
-        (("segmenter, better lead: sensitivity (error in ms), on and off of P, QRS, T", _marked_points),),
-    ),
-    (
-        "ludb/check-delineation.json", "LUDB, 200 records", "check STORE --what delineation",
-        tuple(
-            (f"{title}: {what}", _of(name, show))
-            for name, title in (
-                ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
-                ("annotation_repeatability", "upper bound from annotation repeatability"),
-            )
-            for what, show in _WAVE_ROWS
         ),
     ),
     (

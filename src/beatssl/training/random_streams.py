@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-ORDER, BEATS, VIEWS, NETWORK, WEIGHTS, COTRAINING = range(6)
+ORDER, BEATS, VIEWS, NETWORK, WEIGHTS, COTRAINING, HEARTS = range(7)
 """What a number is for; two uses never share a stream."""
 
 

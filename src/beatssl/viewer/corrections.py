@@ -143,7 +143,8 @@ def _merged(a: Analysis, saved: WaveMarks) -> WavesOfLeads:
     lead = np.array([numbers[name] for name in saved.lead], np.int8)
     wave = np.array([kinds[name] for name in saved.wave], np.int8)
     columns = {name: getattr(saved, name).copy() for name in ("onset_s", "peak_s", "offset_s")}
-    columns |= {name: np.full(len(lead), np.nan, np.float32) for name in ("onset_confidence", "offset_confidence")}
+    sure = ("onset_confidence", "offset_confidence", "confidence")
+    columns |= {name: np.full(len(lead), np.nan, np.float32) for name in sure}
     for at, key in enumerate(keys(lead, wave, saved.onset_s, saved.offset_s)):
         if (row := by_key.get(key)) is not None:
             for name, values in columns.items():

@@ -171,6 +171,7 @@ def _joined(waves: WavesOfLeads, old: Any, new: Sequence[tuple[int, int, float, 
         "offset_s": np.concatenate([waves.offset_s[old], np.array(offset, np.float64)]),
         "onset_confidence": np.concatenate([waves.onset_confidence[old], unknown]),
         "offset_confidence": np.concatenate([waves.offset_confidence[old], unknown]),
+        "confidence": np.concatenate([waves.confidence[old], unknown]),
     }
     order = np.lexsort((columns["onset_s"], columns["lead"]))
     return WavesOfLeads(waves.leads, **{name: values[order] for name, values in columns.items()})

@@ -55,7 +55,7 @@ def day() -> Analysis:
     }
     same = {
         name: np.concatenate([np.tile(getattr(waves, name)[which], times) for which in own])
-        for name in ("lead", "wave", "onset_confidence", "offset_confidence")
+        for name in ("lead", "wave", "onset_confidence", "offset_confidence", "confidence")
     }
     quality = replace(
         a.quality, leads=tuple(replace(lead, seconds=np.tile(lead.seconds, times)) for lead in a.quality.leads)

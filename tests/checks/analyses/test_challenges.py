@@ -85,7 +85,13 @@ def lines() -> list[dict[str, object]]:
         {"start_s": 90.0, "stop_s": 120.0, "name": AF, "probability": 0.9},
     ]
     annotated = [[0.5, "(N"], [60.0, "(AFIB"]]
-    return [{"record": "1", "duration_s": 120.0, "annotated": annotated, "episodes": episodes, "stretches": stretches}]
+    beats = [[float(at), float(at < 50 or at == 70)] for at in range(120)]
+    return [
+        {
+            "record": "1", "duration_s": 120.0, "annotated": annotated, "episodes": episodes, "stretches": stretches,
+            "beats": beats,
+        }
+    ]  # fmt: skip
 
 
 def test_rhythm_annotations_are_compared_by_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -99,6 +105,8 @@ def test_rhythm_annotations_are_compared_by_time(monkeypatch: pytest.MonkeyPatch
     assert (figures.stretches, figures.af_stretch_auroc, figures.without_rhythm) == (4, 1, 0)
     (one,) = figures.records_with_af
     assert (one.annotated, one.found) == (pytest.approx(0.5), pytest.approx(0.25))
+    assert figures.p_per_beat[SINUS] == pytest.approx(50 / 60)
+    assert figures.p_per_beat[AF] == pytest.approx(1 / 60)
 
 
 def test_finished_lines_are_not_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from beatssl.training.segmentation.marks import targets
-from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, rows_to_cotrain
+from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, _believed, rows_to_cotrain
 
 
 def crossings(share):
@@ -58,3 +58,35 @@ def test_people_and_waveforms_of_the_marked_store_take_no_part(store, larger):
 def test_rows_of_another_length_are_refused(store, larger):
     with pytest.raises(ValueError, match=r"last 5 s, those of .* 10 s"):
         rows_to_cotrain(larger.with_config(duration_s=5.0), store, ())
+
+
+def beats_of(rr_s, p):
+    """Beats at the given RR intervals, with a P where `p` says so, as `_believed` takes them."""
+    r_s = np.cumsum([0.5, *rr_s])
+    there = np.where(p, 0.0, np.nan)
+    return {
+        "p_onset_s": r_s - 0.18 + there, "p_peak_s": r_s - 0.14 + there, "p_offset_s": r_s - 0.1 + there,
+        "qrs_onset_s": r_s - 0.04, "r_peak_s": r_s, "qrs_offset_s": r_s + 0.05,
+        "t_onset_s": r_s + 0.2, "t_peak_s": r_s + 0.28, "t_offset_s": r_s + 0.35,
+    }  # fmt: skip
+
+
+def test_what_the_rules_do_not_know_is_no_label():
+    regular, irregular = np.full(9, 0.8), np.array([0.5, 0.9, 0.6, 1.1, 0.7, 0.5, 1.0, 0.6, 0.9])
+    some = np.arange(10) % 2 == 0
+    beats = beats_of(regular, some)
+    unsure = _believed(beats)  # a beat without P among beats with one: from the T before it to its QRS
+    assert len(unsure) == 5
+    assert unsure[0] == pytest.approx((0.5 + 0.28, 1.3 - 0.04))
+    assert _believed(beats_of(regular, np.zeros(10, bool)))  # nor where a regular row has none at all
+    fibrillation = beats_of(irregular, np.arange(10) == 3)
+    assert not _believed(fibrillation)  # few P in an irregular row are none
+    assert np.isnan(fibrillation["p_onset_s"]).all()
+    doubtful = beats_of(irregular, np.arange(10) < 5)
+    assert len(_believed(doubtful)) == 10
+
+
+def test_a_t_that_was_not_measured_may_be_there():
+    beats = beats_of(np.full(9, 0.8), np.ones(10, bool))
+    beats["t_offset_s"][4] = np.nan
+    assert _believed(beats) == [pytest.approx((3.7 + 0.05, 3.7 + 0.6))]

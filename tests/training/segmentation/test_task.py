@@ -15,6 +15,7 @@ from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.loop import train
 from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import FitConfig
+from beatssl.training.segmentation.heart_changes import UNCHANGED
 from beatssl.training.segmentation.marks import MarkedRows, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import CoTrained, WaveTask, sample_f1, wave_loss
@@ -25,7 +26,7 @@ CPU = torch.device("cpu")
 RUN = RunConfig(log_every=1, save_every=1, device="cpu")
 STILL = FitConfig(
     decoder=DecoderConfig(width=0.25, kernel=5, dropout=0.0), updates=1, optim=OptimConfig(batch_size=4, clip=0.0),
-    views=ViewsConfig(), nameless=0.0, few=0.0, smooth=0.0,
+    views=ViewsConfig(), hearts=UNCHANGED, nameless=0.0, few=0.0, smooth=0.0,
 )  # fmt: skip
 
 
@@ -81,12 +82,12 @@ def test_it_is_evaluated_every_so_often_and_at_the_end_where_there_is_something_
     assert not any(without.evaluation_due(update) for update in range(6))
 
 
-def test_a_batch_has_as_many_rows_with_pseudo_labels_as_with_marks_in_every_process(store, rows):
+def test_a_batch_has_half_as_many_rows_with_pseudo_labels_as_with_marks_in_every_process(store, rows):
     pseudo = PseudoLabelledRows(store, np.arange(8, 24), store.preparation)
     task = WaveTask(small_segmenter(store), rows, STILL, 0, CPU, pseudo=pseudo)
-    batches = list(task.batches(0, 4))
+    batches = list(task.batches(0, 8))
     for number, batch in enumerate(batches):
-        assert (batch.number, len(batch.marked), len(batch.pseudo)) == (number, 4, 4)
+        assert (batch.number, len(batch.marked), len(batch.pseudo)) == (number, 4, 2)
     for epoch in range(2):
         seen = np.concatenate([batch.marked.row for batch in batches[2 * epoch : 2 * epoch + 2]])
         assert sorted(seen) == list(range(8))

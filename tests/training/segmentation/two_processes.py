@@ -19,6 +19,7 @@ from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
 from beatssl.training.config import OptimConfig
 from beatssl.training.segmentation.config import FitConfig
+from beatssl.training.segmentation.heart_changes import UNCHANGED
 from beatssl.training.segmentation.marks import marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import WaveTask
@@ -26,7 +27,7 @@ from beatssl.views.config import ViewsConfig
 
 CONFIG = FitConfig(
     decoder=DecoderConfig(width=0.25, kernel=5, dropout=0.0), train="all", optim=OptimConfig(batch_size=4),
-    views=ViewsConfig(), nameless=0.0, few=0.0, smooth=0.0, cotrain_weight=0.5,
+    views=ViewsConfig(), hearts=UNCHANGED, nameless=0.0, few=0.0, smooth=0.0, cotrain_weight=0.5,
 )  # fmt: skip
 
 

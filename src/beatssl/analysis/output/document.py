@@ -88,7 +88,7 @@ def _wave_columns(a: Analysis) -> dict[str, Sequence[Any]]:
         "wave": [WAVE_CLASSES[wave] for wave in waves.wave.tolist()],
     }
     columns |= {name: _rounded(getattr(waves, name), _TIME_DIGITS) for name in ("onset_s", "peak_s", "offset_s")}
-    sure = ("onset_confidence", "offset_confidence")
+    sure = ("onset_confidence", "offset_confidence", "confidence")
     return columns | {name: _rounded(getattr(waves, name), _SHARE_DIGITS) for name in sure}
 
 

@@ -18,7 +18,7 @@ from beatssl.store.shards.reading import Reject
 RECORDS, WAVES, INTERVALS, REFUSED = "records.parquet", "waves.parquet", "intervals.parquet", "refused.parquet"
 TABLES = (RECORDS, WAVES, INTERVALS, REFUSED)
 
-_CONFIDENCES = ("onset_confidence", "offset_confidence")
+_CONFIDENCES = ("onset_confidence", "offset_confidence", "confidence")
 _OF_RECORD = (
     *(global_name(name) for name in ("pr_interval_ms", "qrs_duration_ms", "qt_interval_ms", "qtc_fridericia_ms")),
     "p_axis_deg", "qrs_axis_deg", "t_axis_deg",

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
+from beatssl.beats.decoding.presence import confidence, with_presence
 from beatssl.beats.decoding.smoothing import smoothed
 from beatssl.beats.decoding.viterbi import Segments, wave_segments
 from beatssl.signals.waves import WAVE_CLASSES
@@ -32,6 +33,7 @@ class Waves(NamedTuple):
     offset_s: Float64[np.ndarray, " wave"]
     onset_confidence: Float64[np.ndarray, " wave"]
     offset_confidence: Float64[np.ndarray, " wave"]
+    confidence: Float64[np.ndarray, " wave"]
 
     def where(self, which: Bool[np.ndarray, " wave"] | slice) -> "Waves":
         """Some of them."""
@@ -42,8 +44,11 @@ def decode_waves(
     probability: Float32[np.ndarray, "lead 4 time"],
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
+    record: Int64[np.ndarray, " _lead"] | None = None,
 ) -> "pd.DataFrame":
     """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
+
+    Whether a beat has a P is decided over the beats and leads of its record together (`presence`).
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
@@ -56,16 +61,18 @@ def decode_waves(
         fs_hz: sampling rate of the probabilities.
         ecg_mv: the signal at the same samples, NaN where missing. With it waves have a peak, and none is found where
             the lead is missing or spans less than 0.01 mV over a second.
+        record: the number of each lead's record; None: all are of one.
 
     Returns:
         A line a wave, in order of lead and time: `lead` (index), `wave`, `onset_s`, `peak_s`, `offset_s`,
-        `onset_confidence`, `offset_confidence`. NaN: the boundary lies beyond the record's end, or, of the peak, there
-        is no signal. The peak is where the signal is farthest from the line between the wave's ends.
+        `onset_confidence`, `offset_confidence`, and `confidence`, the chance that there is such a wave. NaN: the
+        boundary lies beyond the record's end, or, of the peak, there is no signal. The peak is where the signal is
+        farthest from the line between the wave's ends.
 
     Raises:
         ValueError: signal and probabilities differ in leads or samples.
     """
-    waves = find_waves(probability, fs_hz, ecg_mv)
+    waves = find_waves(probability, fs_hz, ecg_mv, record)
     return pd.DataFrame(
         {"lead": waves.lead, "wave": np.array(WAVE_CLASSES)[waves.kind].astype(object)}
         | {name: getattr(waves, name) for name in Waves._fields[2:]}
@@ -76,6 +83,7 @@ def find_waves(
     probability: Float32[np.ndarray, "lead 4 time"],
     fs_hz: float,
     ecg_mv: Float32[np.ndarray, "_lead _time"] | None = None,
+    record: Int64[np.ndarray, " _lead"] | None = None,
 ) -> Waves:
     """As `decode_waves`, as plain arrays."""
     if ecg_mv is not None and (ecg_mv.shape[0], ecg_mv.shape[1]) != (probability.shape[0], probability.shape[2]):
@@ -84,6 +92,7 @@ def find_waves(
             "samples, at the probabilities' rate"
         )
     p = _without_silence(probability, None if ecg_mv is None else silent(ecg_mv, fs_hz))
+    p, of_beats = with_presence(p, fs_hz, np.zeros(len(p), np.int64) if record is None else record)
     waves = wave_segments(p, fs_hz)
     onset, offset = _crossing(p, waves, -1), _crossing(p, waves, 1)
     # Where the gap between two waves closed as their ends were moved to the crossings, they meet half way.
@@ -103,6 +112,7 @@ def find_waves(
         offset_s=offset / fs_hz,
         onset_confidence=np.clip(sure_onset, 0, 1),
         offset_confidence=np.clip(sure_offset, 0, 1),
+        confidence=confidence(p, waves, of_beats),
     )
 
 

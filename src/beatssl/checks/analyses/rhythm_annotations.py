@@ -58,6 +58,8 @@ class RhythmAnnotationFigures:
     """Annotated with it, or found with it for a hundredth of the time."""
     paced_records: Mapping[str, Number]
     """Share of each record's annotated paced time that was found."""
+    p_per_beat: Mapping[str, Number]
+    """By annotated rhythm: share of the beats that have a P."""
 
 
 def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigures:
@@ -81,6 +83,7 @@ def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigure
             ],
             "episodes": a.rhythm.episodes,
             "stretches": a.rhythm.stretches,
+            "beats": np.stack([a.beats.time_s, np.isfinite(a.beats.marks.p_peak_s)], axis=1).round(3).tolist(),
         }
 
     return _figures(analysed_lines(list(sources), line_of, kept))
@@ -112,7 +115,18 @@ def _figures(lines: Sequence[Line]) -> RhythmAnnotationFigures:
             for at in (RHYTHMS.index(PACED),)
             if (own == at).any()
         },
+        p_per_beat=_p_per_beat(lines, truth),
     )
+
+
+def _p_per_beat(lines: Sequence[Line], truth: Sequence[np.ndarray]) -> dict[str, float]:
+    """Share of the beats with a P by the rhythm annotated at their second."""
+    beats = [np.array(line["beats"], np.float64).reshape(-1, 2) for line in lines]
+    rhythm = np.concatenate(
+        [own[np.minimum((of[:, 0] / _STEP_S).astype(int), len(own) - 1)] for of, own in zip(beats, truth, strict=True)]
+    )
+    has_p = np.concatenate([of[:, 1] > 0 for of in beats])
+    return {name: _share(float(has_p[rhythm == k].sum()), rhythm == k) for k, name in enumerate(RHYTHMS)}
 
 
 def _auroc(true: np.ndarray, p: np.ndarray, name: str) -> float:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.store.config import FOLDS
 from beatssl.training.config import OptimConfig, RunConfig, Share
+from beatssl.training.segmentation.heart_changes import HeartChanges
 from beatssl.views.config import ViewsConfig
 
 VIEWS = ViewsConfig(
@@ -33,15 +34,17 @@ class FitConfig:
     """The network on top of the encoder."""
     train: Literal["all", "decoder"] = "decoder"
     """decoder: the encoder stays as it is; all: it is trained too, at a lower rate."""
-    updates: Annotated[int, Field(ge=1)] = 2000
+    updates: Annotated[int, Field(ge=1)] = 1000
     """Weight updates, however many records there are."""
     optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
     """Optimization."""
     views: ViewsConfig = VIEWS
     """How records are augmented; where a view moves time, the marks move too."""
-    nameless: Share = 0.3
+    hearts: HeartChanges = field(default_factory=HeartChanges)
+    """How records are changed to those of other hearts, marks and all, before any view."""
+    nameless: Share = 0.4
     """Share of the records of a batch that lose the names of some or all of their leads."""
-    few: Share = 0.15
+    few: Share = 0.35
     """Share of the records of a batch that keep one to three leads alone."""
     smooth: Share = 0.2
     """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""

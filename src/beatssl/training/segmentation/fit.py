@@ -21,8 +21,8 @@ from beatssl.training.segmentation.task import WaveRows, WaveTask
 class CoTraining:
     """Rows with pseudo-labels, and a segmenter that was trained on them alone.
 
-    What is trained is initialised from that segmenter. In each update it sees as many of these rows as of the marked
-    ones, through a head of their own that is not kept.
+    What is trained is initialised from that segmenter. In each update it sees half as many of these rows as of the
+    marked ones, through a head of their own that is not kept.
     """
 
     rows: WaveRows

@@ -200,6 +200,16 @@ def covered_by(classes: Int16[np.ndarray, "row lead step"]) -> Int16[np.ndarray,
     return out
 
 
+def classes_at(covered: Int16[Tensor, "row lead 4 steps1"]) -> Int16[np.ndarray, "row lead step"]:
+    """The class of every step, the inverse of `covered_by`."""
+    taken = covered.diff(dim=3).numpy()
+    out = np.zeros((*taken.shape[:2], taken.shape[3]), np.int16)
+    for index in range(_UNKNOWN - 1):
+        out[taken[:, :, index] > 0] = index + 1
+    out[taken[:, :, _UNKNOWN - 1] > 0] = -1
+    return out
+
+
 def targets(
     covered: Int16[Tensor, "row lead 4 step"], source: Float[Tensor, "row time"], fs_hz: float
 ) -> tuple[Float[Tensor, "row lead 4 time"], Bool[Tensor, "row lead time"]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from accelerate import Accelerator
 from jaxtyping import Float32, Int64
 
-from beatssl.analysis.waves import waves_of_rows
+from beatssl.analysis.waves import records_by_rhythm, waves_of_rows
 from beatssl.beats.decoding.wave_decoding import CONFIDENCE_S
 from beatssl.files import write_bytes
 from beatssl.inference.model_config import CONFIG
@@ -23,6 +23,7 @@ from beatssl.metrics.segmentation import (
     confidence_figures,
     segmentation_figures,
 )
+from beatssl.metrics.wave_details import WaveDetails, presence_confidence, wave_details
 from beatssl.results import FOR_FILES, Number, read_result, to_json, write_result
 from beatssl.store.labels import parse_folds
 from beatssl.store.own_data.sides import FOLDS, SPLIT
@@ -67,6 +68,9 @@ class SegmentFigures(SegmentationFigures):
     cotraining: str | None
     """Name of the store of pseudo-labels."""
     confidence: ConfidenceFigures
+    presence: dict[str, ConfidenceFigures]
+    """Whether P, QRS and T are there as often as their confidence says."""
+    details: WaveDetails
     folds: list[FoldFigures] = field(metadata=FOR_FILES)
     pretraining: dict[str, Any] = field(metadata=FOR_FILES)
     split: str = FOLDS
@@ -75,8 +79,8 @@ class SegmentFigures(SegmentationFigures):
 def segment(config: SegmentConfig) -> SegmentFigures:
     """The figures over the folds, also written as `out`/metrics.json.
 
-    `out`/waves.parquet holds every wave found, a line a wave. Each fold leaves its segmenter, its test records'
-    probabilities and waves in `out`/fold-k. A run that was stopped goes on at its last state.
+    `out`/waves.parquet holds every wave found, a line a wave. Each fold leaves its segmenter and its test records'
+    probabilities in `out`/fold-k. A run that was stopped goes on at its last state.
 
     Raises ValueError where the store has no marks, SplitError where its patients are too few, CheckpointError where
     the encoder is none or expects signals prepared otherwise.
@@ -145,8 +149,6 @@ class _Segmentation:
             self._keep(fitted.segmenter, folder / SEGMENTER)
             probability = np.concatenate(list(_probabilities(fitted.segmenter, self.store, split.test)))
             np.savez_compressed(folder / PROBABILITIES, row=split.test, probability=probability.astype(np.float16))
-            waves = waves_of_rows(self.store, split.test, probability)
-            waves.assign(fold=fold).to_parquet(folder / WAVES, index=False)
             best = fitted.trained.best
             assert best is not None
             figures = FoldFigures(
@@ -184,13 +186,18 @@ class _Segmentation:
         )  # fmt: skip
 
     def _figures(self) -> SegmentFigures:
-        """The protocol's figures, waves of all folds pooled."""
+        """The protocol's figures, waves of all folds pooled; decoded anew, for the decoding may have changed."""
         config, store = self.config, self.store
-        folders = [config.out / f"fold-{fold}" for fold in self.folds.splits]
-        waves = pd.concat([pd.read_parquet(folder / WAVES) for folder in folders], ignore_index=True)
+        folders = {fold: config.out / f"fold-{fold}" for fold in self.folds.splits}
+        decoded: list[pd.DataFrame] = []
+        of_fold: list[Int64[np.ndarray, " row"]] = []
+        for fold, folder in folders.items():
+            kept = np.load(folder / PROBABILITIES)
+            of_fold.append(kept["row"])
+            decoded.append(waves_of_rows(store, kept["row"], kept["probability"].astype(np.float32)).assign(fold=fold))
+        waves, rows = pd.concat(decoded, ignore_index=True), np.concatenate(of_fold)
         if self.accelerator.is_main_process:
             waves.to_parquet(config.out / WAVES, index=False)
-        rows = np.concatenate([np.load(folder / PROBABILITIES)["row"] for folder in folders])
         ids = set(store.records["record_id"].iloc[rows].astype(str))
         reference = store.waves[store.waves["record_id"].astype(str).isin(ids)]
         fs_hz = float(store.records["source_fs_hz"].iloc[rows].max())
@@ -204,7 +211,9 @@ class _Segmentation:
             split=config.split,
             cotraining=None if config.cotrain is None else config.cotrain.name,
             confidence=confidence_figures(reference, waves, CONFIDENCE_S),
-            folds=[read_result(folder / FOLD, FoldFigures) for folder in folders],
+            presence=presence_confidence(reference, waves),
+            details=wave_details(reference, waves, records_by_rhythm(store)),
+            folds=[read_result(folder / FOLD, FoldFigures) for folder in folders.values()],
             pretraining=self.opened.provenance,
         )
 

@@ -17,8 +17,9 @@ from beatssl.signals.leads import LEADS
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.config import MIN_DURATION_S
 from beatssl.training.optim import Groups
-from beatssl.training.random_streams import COTRAINING, VIEWS, part_of, seed_of, shuffled
+from beatssl.training.random_streams import COTRAINING, HEARTS, VIEWS, part_of, seed_of, shuffled
 from beatssl.training.segmentation.config import FitConfig
+from beatssl.training.segmentation.heart_changes import changed
 from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, targets
 from beatssl.training.task import Losses
 from beatssl.views.registry import build_views
@@ -39,7 +40,7 @@ class WaveRows(Protocol):
 
 @dataclass(frozen=True)
 class WaveBatch:
-    """Marked rows, and with co-training as many with pseudo-labels; which batch of the run it is."""
+    """Marked rows, and with co-training half as many with pseudo-labels; which batch of the run it is."""
 
     marked: MarkedRows
     pseudo: MarkedRows | None
@@ -139,12 +140,16 @@ class WaveTask:
     def batches(self, first: int, end: int) -> Iterator[WaveBatch]:
         """This process's part of some batches."""
         for number in range(first, end):
-            pseudo = None if self.pseudo is None else self._rows(self.pseudo, seed_of(self.seed, COTRAINING), number)
-            yield WaveBatch(self._rows(self.data, self.seed, number), pseudo, number)
+            size, pseudo = self.config.optim.batch_size, None
+            if self.pseudo is not None:
+                half = -(-size // (2 * self.share[1])) * self.share[1]
+                pseudo = self._rows(self.pseudo, half, seed_of(self.seed, COTRAINING), number)
+            yield WaveBatch(self._rows(self.data, size, self.seed, number), pseudo, number)
 
-    def _rows(self, data: WaveRows, seed: int, number: int) -> MarkedRows:
-        at = shuffled(len(data), min(self.config.optim.batch_size, len(data)), seed, number)
-        return data.take(np.sort(part_of(at, *self.share)))
+    def _rows(self, data: WaveRows, size: int, seed: int, number: int) -> MarkedRows:
+        at = shuffled(len(data), min(size, len(data)), seed, number)
+        rows = data.take(np.sort(part_of(at, *self.share)))
+        return changed(rows, self.config.hearts, np.random.default_rng([seed, HEARTS, number, self.share[0]]))
 
     def views(self, batch: WaveBatch, generator: torch.Generator, update: int) -> tuple[WaveViews, int]:
         """Both kinds of rows, those with marks first, and how many these are."""

@@ -1,0 +1,98 @@
+"""P decided over the beats of a record, on probabilities laid down by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatssl.beats.decoding.presence import evidence, with_presence
+from beatssl.beats.decoding.wave_decoding import decode_waves
+
+FS_HZ = 200.0
+ONE = np.zeros(1, np.int64)
+
+
+def lines(p_before=0.16, height=0.95, beats=12, rr_s=0.8, leads=1, at=None, irregular=0.0):
+    """Probabilities of beats with QRS for certain, and P with probability `height` (a number, or one a beat)."""
+    rng = np.random.default_rng(0)
+    r_s = 0.5 + np.cumsum([0.0, *rr_s * (1 + irregular * rng.standard_normal(beats - 1))])
+    height = np.broadcast_to(height, beats)
+    out = np.zeros((leads, 4, round((r_s[-1] + 0.6) * FS_HZ)), np.float32)
+    time = np.arange(out.shape[2]) / FS_HZ
+    for k, r in enumerate(r_s):
+        out[:, 2, np.abs(time - r) < 0.045] = 0.99
+        out[:, 3, (time > r + 0.2) & (time < r + 0.34)] = 0.95
+        middle = r - (p_before if at is None else at[k])
+        out[:, 1, np.abs(time - middle) < 0.05] = height[k]
+    out[:, 0] = 1 - out[:, 1:].sum(axis=1)
+    return np.clip(out, 0, 1)
+
+
+def p_of(waves):
+    return waves[waves["wave"] == "P"]
+
+
+def test_a_p_that_every_beat_hints_at_is_in_every_beat():
+    waves = decode_waves(lines(height=0.42), FS_HZ)
+    assert len(p_of(waves)) == 12
+    alone = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.42, 0.0)), FS_HZ)
+    assert not len(p_of(alone))
+
+
+def test_a_p_before_one_beat_alone_needs_evidence_of_its_own():
+    doubtful, plain = (
+        decode_waves(lines(height=np.where(np.arange(12) == 5, h, 0.0)), FS_HZ) for h in (0.6, 0.995)
+    )  # fmt: skip
+    assert not len(p_of(doubtful))
+    assert len(p_of(plain)) == 1
+
+
+def test_a_beat_without_p_among_beats_with_p_gets_none():
+    waves = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.0, 0.97)), FS_HZ)
+    assert len(p_of(waves)) == 11
+    assert waves["confidence"].between(0, 1).all()
+
+
+def test_hints_at_ever_other_places_are_no_p():
+    rng = np.random.default_rng(1)
+    at = rng.uniform(0.1, 0.34, 12)
+    waves = decode_waves(lines(height=0.5, at=at, irregular=0.15), FS_HZ)
+    assert len(p_of(waves)) <= 1
+
+
+def test_other_leads_speak_for_a_lead():
+    clear, flat = lines(height=0.97), lines(height=0.2)
+    both = np.concatenate([clear, flat])
+    together = evidence(both, FS_HZ, np.zeros(2, np.int64))
+    apart = evidence(both, FS_HZ, np.arange(2))
+    flat_lead = together.line == 1
+    assert (together.leads_own[flat_lead] > 3).all()
+    np.testing.assert_array_equal(apart.leads_own, apart.own)
+
+
+def test_boundaries_stay_where_the_network_is_sure():
+    sure = lines(height=0.98)
+    moved, _ = with_presence(sure, FS_HZ, ONE)
+    np.testing.assert_allclose(moved, sure / sure.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 400))
+@settings(max_examples=40, deadline=None)
+def test_whatever_comes_in_probabilities_stay_probabilities(seed, leads, time):
+    rng = np.random.default_rng(seed)
+    probability = rng.dirichlet([1.0, 0.4, 0.4, 0.4], (leads, time)).transpose(0, 2, 1).astype(np.float32)
+    out, beats = with_presence(probability, FS_HZ, np.zeros(leads, np.int64))
+    np.testing.assert_allclose(out.sum(axis=1), 1, atol=1e-5)
+    assert np.isfinite(beats.log_odds).all()
+    assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("fs_hz", [100.0, 200.0, 400.0])
+def test_evidence_does_not_depend_on_the_rate(fs_hz):
+    repeat = {100.0: 2, 200.0: 1, 400.0: 1}[fs_hz]
+    probability = lines(height=0.6)[:, :, ::repeat]
+    if fs_hz == 400.0:
+        probability = np.repeat(probability, 2, axis=2)
+    found = evidence(probability, fs_hz, ONE)
+    expected = evidence(lines(height=0.6), FS_HZ, ONE)
+    np.testing.assert_allclose(found.own, expected.own, atol=0.8)

@@ -1,0 +1,75 @@
+"""P and T where there are some and none where there are none, by the bundled segmenter and by a made one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beatssl.checks.wave_presence import MADE, _of_made, _of_rows, made_ecg, record_groups
+from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.store.config import PrepareConfig
+from beatssl.store.prepare import prepare
+from beatssl.store.store import Store
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> EcgSegmenter:
+    return EcgSegmenter.from_pretrained("default")
+
+
+@pytest.mark.parametrize("name", ["no P, 60/min", "no P, irregular", "no T, 80/min"])
+def test_what_is_not_there_is_not_invented(segmenter: EcgSegmenter, name: str) -> None:
+    figures = _of_made(segmenter, **MADE[name])
+    assert figures.qrs > 0.98
+    assert (figures.p if "P" in name else figures.t) <= 0.02
+
+
+@pytest.mark.parametrize("rate", [20, 100, 120, 150])
+def test_p_is_found_at_every_rate_at_which_there_is_room_for_it(segmenter: EcgSegmenter, rate: int) -> None:
+    figures = _of_made(segmenter, **MADE[f"all waves, {rate}/min"])
+    assert min(figures.p, figures.t) > 0.95
+    assert figures.qrs > 0.98
+
+
+@pytest.mark.parametrize("rate", [240, 300])
+def test_qrs_are_found_at_the_highest_rates(segmenter: EcgSegmenter, rate: int) -> None:
+    assert _of_made(segmenter, **MADE[f"all waves, {rate}/min"]).qrs == pytest.approx(1, abs=0.05)
+
+
+def test_a_made_record_has_the_beats_that_are_stated() -> None:
+    ecg_mv, r_s = made_ecg(75, 2, 0, p_mv=0.0)
+    np.testing.assert_allclose(np.diff(r_s), 0.8)
+    assert ecg_mv.shape == (2, 5000)
+    before = ecg_mv[:, [round((r - 0.15) * 500) for r in r_s[1:]]]
+    assert np.abs(before).max() < 0.1
+
+
+def test_groups_are_by_statement_and_rate(tmp_path: Path) -> None:
+    prepare(PrepareConfig("synthetic", Path("6"), tmp_path / "store", workers=1))
+    store = Store(tmp_path / "store")
+    labels = store.labels.iloc[:0].copy()
+    said = {0: ["STACH"], 1: ["STACH", "AFIB"], 2: ["SR"], 3: ["2AVB"], 4: ["SR", "1AVB"]}
+    rows = [(row, "scp", name) for row, names in said.items() for name in names]
+    for column, values in zip(("row", "label_set", "label"), zip(*rows, strict=True), strict=True):
+        labels[column] = list(values)
+    rate = np.full(len(store), 115.0)
+    beats = store.beats.assign(rr_prev_s=(60 / rate[store.beats["row"]]).astype(np.float32))
+    told = store.with_tables(labels=labels, records=store.records.assign(fold=9), beats=beats)
+    groups = {name: list(of) for name, of in record_groups(told).items()}
+    assert groups["sinus tachycardia, 110-120/min"] == [0]
+    assert groups["sinus tachycardia, 100-110/min"] == []
+    assert groups["atrial fibrillation"] == [1]
+    assert groups["sinus rhythm"] == [2, 4]
+    assert groups["first-degree AV block"] == [4]
+    assert groups["second- or third-degree AV block"] == [3]
+    assert record_groups(told, 8)["sinus rhythm"].size == 0
+
+
+def test_beats_with_p_are_counted(segmenter: EcgSegmenter, tmp_path: Path) -> None:
+    prepare(PrepareConfig("synthetic", Path("4"), tmp_path / "store", workers=1))
+    store = Store(tmp_path / "store")
+    figures = _of_rows(segmenter, store, np.array([0, 1]), ("II", "V5"))
+    assert figures.records == 2
+    assert figures.beats == (store.beats["row"] < 2).sum()
+    assert 0 <= figures.p_per_beat <= 1
+    assert figures.pr_stated <= 2
