@@ -104,11 +104,10 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         ecg_mv: Float[Tensor, "record lead time"],
         measured: Bool[Tensor, "record lead"],
         slot: Int[Tensor, "record lead"],
-        head: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "record lead 4 time"]:
         """Scores (logits) of every sample: any leads, which are measured, and each one's place among the twelve or −1.
 
-        Of two leads of one name the encoder sees the later. `head`: see `WaveDecoder`.
+        Of two leads of one name the encoder sees the later.
 
         Raises RecordError where signals cannot be prepared records; see `EcgClassifier.forward`.
         """
@@ -122,7 +121,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         there = measured.new_zeros((records, len(LEADS)))
         twelve[record, place] = coarse[record, lead]
         there[record, place] = True
-        return self.decoder(ecg_mv, measured, slot, self.encoder(twelve, there), head)
+        return self.decoder(ecg_mv, measured, slot, self.encoder(twelve, there))
 
     def predict(
         self,

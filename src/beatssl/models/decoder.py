@@ -1,6 +1,5 @@
 """From an encoder's stages to the waves of each lead: a U-Net that sees a lead alone, its neighbours and the record."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -60,7 +59,6 @@ class WaveDecoder(nn.Module):
         measured: Bool[Tensor, "record lead"],
         slot: Int[Tensor, "record lead"],
         encoded: Encoded,
-        head: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "record lead 4 time"]:
         """Scores (logits); of leads that are not measured, zeros.
 
@@ -69,7 +67,6 @@ class WaveDecoder(nn.Module):
             measured: which leads there are.
             slot: each lead's place among the twelve, −1 for one without a name there.
             encoded: the same records, at the encoder's rate, through it.
-            head: what reads the finest level of all measured leads, record by record, in place of the decoder's own.
         """
         time, coarsest = ecg_mv.shape[2], self.strides[-1]
         of = measured.nonzero()[:, 0]
@@ -77,7 +74,7 @@ class WaveDecoder(nn.Module):
         names = self.name(slot[measured] + 1)[:, :, None, None]
         x = self.start(self.first(signal.contiguous(memory_format=torch.channels_last)) + names)
         stages = dict(zip(self.stage_strides, encoded.stages, strict=True))
-        scores = (head or self.head)(self._through(x, of, len(ecg_mv), stages))
+        scores = self.head(self._through(x, of, len(ecg_mv), stages))
         scores = scores.unflatten(1, (len(WAVE_CLASSES), FINEST)).squeeze(3).transpose(2, 3).flatten(2)[:, :, :time]
         out = scores.new_zeros((*measured.shape, len(WAVE_CLASSES), time))
         out[measured] = scores

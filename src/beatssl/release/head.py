@@ -133,7 +133,7 @@ records. The figures are of five networks with the same settings, each trained o
 on one fifth."""
 
 _COTRAINING = """
-Co-training with pseudo-labels, before the marks and with them, through a head that is not kept: {cotraining} by
+Co-training with pseudo-labels, before the marks and, away from their boundaries, with them: {cotraining} by
 `prepare` (PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
 
 _CARD = """---

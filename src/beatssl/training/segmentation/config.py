@@ -50,7 +50,7 @@ class FitConfig:
     """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""
     cotrain_updates: Annotated[int, Field(ge=1)] = 3500
     """With co-training: weight updates on the pseudo-labels alone, before all others."""
-    cotrain_weight: Annotated[float, Field(ge=0)] = 0.2
+    cotrain_weight: Annotated[float, Field(ge=0)] = 0.5
     """With co-training: weight of the pseudo-labels' loss; that of the marks has 1."""
     evaluate_every: Annotated[int, Field(ge=1)] = 200
     """Updates between two evaluations on the validation records."""

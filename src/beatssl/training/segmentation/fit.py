@@ -22,7 +22,7 @@ class CoTraining:
     """Rows with pseudo-labels, and a segmenter that was trained on them alone.
 
     What is trained is initialised from that segmenter. In each update it sees half as many of these rows as of the
-    marked ones, through a head of their own that is not kept.
+    marked ones, and learns from them what lies away from the boundaries.
     """
 
     rows: WaveRows

@@ -6,7 +6,7 @@ ended is added to it. Marks move with what they mark.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 import numpy as np
@@ -59,6 +59,11 @@ class HeartChanges:
     """One P in two, three or four without QRS and T after it."""
     noisy: Share = 0.2
     """Noise as of a Holter recorder, 3 to 24 dB below the QRS."""
+
+    def times(self, factor: float) -> "HeartChanges":
+        """All shares times a factor."""
+        shares = {one.name: factor * getattr(self, one.name) for one in fields(self) if one.name != "rate"}
+        return replace(self, **shares)
 
 
 UNCHANGED = HeartChanges(

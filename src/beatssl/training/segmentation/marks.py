@@ -1,12 +1,13 @@
 """What a segmenter learns from: signals, and how much of every sample each marked wave covers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int16, Int64, Shaped
+from scipy.ndimage import maximum_filter1d
 from torch import Tensor
 
 from beatssl.signals.leads import LEADS
@@ -208,6 +209,18 @@ def classes_at(covered: Int16[Tensor, "row lead 4 steps1"]) -> Int16[np.ndarray,
         out[taken[:, :, index] > 0] = index + 1
     out[taken[:, :, _UNKNOWN - 1] > 0] = -1
     return out
+
+
+def without_edges(rows: MarkedRows, edges_s: Mapping[str, float]) -> MarkedRows:
+    """The rows with nothing known near the boundaries of each wave, on either side as far as `edges_s` says."""
+    classes = classes_at(rows.covered)
+    out = classes.copy()
+    for name, edge_s in edges_s.items():
+        own = (classes == WAVE_CLASSES.index(name)).astype(np.int8)
+        changes = np.diff(own, axis=2, prepend=own[:, :, :1]) != 0
+        reach = round(edge_s * MARK_HZ)
+        out[maximum_filter1d(changes, 2 * reach, axis=2)] = -1
+    return replace(rows, covered=torch.from_numpy(covered_by(out)))
 
 
 def targets(

@@ -1,6 +1,5 @@
 """Segmentation as a task of the training loop: waves of every lead, from marks and, with co-training, pseudo-labels."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -19,12 +18,19 @@ from beatssl.store.config import MIN_DURATION_S
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import COTRAINING, HEARTS, VIEWS, part_of, seed_of, shuffled
 from beatssl.training.segmentation.config import FitConfig
-from beatssl.training.segmentation.heart_changes import changed
-from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, targets
+from beatssl.training.segmentation.heart_changes import HeartChanges, changed
+from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, targets, without_edges
 from beatssl.training.task import Losses
 from beatssl.views.registry import build_views
 from beatssl.views.timing import Retiming
 from beatssl.views.view import Composed, Signals
+
+_EDGES_S = {"P": 0.03, "QRS": 0.015, "T": 0.03}
+"""On either side of a pseudo-label's boundary that nothing is learnt from, in co-training."""
+
+_FALL, _LEAST_CHANGES = 0.5, 0.1
+"""Over this last share of the updates the marked rows that are changed to those of other hearts become fewer, down to
+this part of their share: boundaries become exact again, and pseudo-labelled rows still show such hearts."""
 
 
 @runtime_checkable
@@ -58,34 +64,6 @@ class WaveViews:
     counts: Bool[Tensor, "record lead time"]
 
 
-class CoTrained(nn.Module):
-    """A segmenter and a second head for pseudo-labels, which is not kept.
-
-    Pseudo-labels are the same in all leads and less exact than marks: with a head of their own they teach what stands
-    beneath it without moving the boundaries that the marks teach.
-    """
-
-    def __init__(self, segmenter: EcgSegmenter) -> None:
-        super().__init__()
-        self.segmenter = segmenter
-        self.pseudo_head = copy.deepcopy(segmenter.decoder.head)
-
-    def forward(
-        self,
-        ecg_mv: Float[Tensor, "record lead time"],
-        measured: Bool[Tensor, "record lead"],
-        slot: Int[Tensor, "record lead"],
-        marked: int,
-    ) -> Float[Tensor, "record lead 4 time"]:
-        """Scores of the first `marked` records by the segmenter's head, of the others by the second."""
-        leads = int(measured[:marked].sum())
-
-        def heads(finest: Tensor) -> Tensor:
-            return torch.cat([self.segmenter.decoder.head(finest[:leads]), self.pseudo_head(finest[leads:])])
-
-        return self.segmenter(ecg_mv, measured, slot, heads)
-
-
 @dataclass
 class WaveTask:
     """Trains a segmenter on the rows of `data`; see `training.task.Task`.
@@ -106,7 +84,7 @@ class WaveTask:
     title: str = "Training a segmenter"
 
     def __post_init__(self) -> None:
-        self.model: nn.Module = self.segmenter if self.pseudo is None else CoTrained(self.segmenter).to(self.device)
+        self.model: nn.Module = self.segmenter
         if self.config.train == "decoder":
             self.segmenter.encoder.requires_grad_(False)
         for weight in _without_effect(self.segmenter, self.device):
@@ -123,10 +101,8 @@ class WaveTask:
         return None if self.evaluation is None else "macro"
 
     def groups(self) -> Groups:
-        """The decoder, the second head where there is one, and the encoder unless it stays as it is."""
+        """The decoder, and the encoder unless it stays as it is."""
         parts: list[tuple[nn.Module, float]] = [(self.segmenter.decoder, 1.0)]
-        if isinstance(self.model, CoTrained):
-            parts.append((self.model.pseudo_head, 1.0))
         if self.config.train == "all":
             parts.append((self.segmenter.encoder, self.config.optim.encoder_rate))
         return parts
@@ -143,13 +119,21 @@ class WaveTask:
             size, pseudo = self.config.optim.batch_size, None
             if self.pseudo is not None:
                 half = -(-size // (2 * self.share[1])) * self.share[1]
-                pseudo = self._rows(self.pseudo, half, seed_of(self.seed, COTRAINING), number)
-            yield WaveBatch(self._rows(self.data, size, self.seed, number), pseudo, number)
+                pseudo = self._rows(self.pseudo, half, seed_of(self.seed, COTRAINING), number, self.config.hearts)
+                pseudo = without_edges(pseudo, _EDGES_S)
+            yield WaveBatch(self._rows(self.data, size, self.seed, number, self._hearts(number)), pseudo, number)
 
-    def _rows(self, data: WaveRows, size: int, seed: int, number: int) -> MarkedRows:
+    def _hearts(self, number: int) -> HeartChanges:
+        """How the rows of a batch are changed: marked ones ever less towards the end, pseudo-labelled ones always."""
+        if not isinstance(self.data, MarkedRows):
+            return self.config.hearts
+        left = 1 - number / (self.updates * self.config.optim.accumulate)
+        return self.config.hearts.times(min(1.0, max(_LEAST_CHANGES, left / _FALL)))
+
+    def _rows(self, data: WaveRows, size: int, seed: int, number: int, hearts: HeartChanges) -> MarkedRows:
         at = shuffled(len(data), min(size, len(data)), seed, number)
         rows = data.take(np.sort(part_of(at, *self.share)))
-        return changed(rows, self.config.hearts, np.random.default_rng([seed, HEARTS, number, self.share[0]]))
+        return changed(rows, hearts, np.random.default_rng([seed, HEARTS, number, self.share[0]]))
 
     def views(self, batch: WaveBatch, generator: torch.Generator, update: int) -> tuple[WaveViews, int]:
         """Both kinds of rows, those with marks first, and how many these are."""
@@ -168,12 +152,13 @@ class WaveTask:
         return smoothed(seen, self.segmenter.decimation, self.config.smooth, generator)
 
     def losses(self, model: nn.Module, batch: WaveBatch, seen: tuple[WaveViews, int]) -> Losses:
-        """The loss over marks; with co-training a part of that over pseudo-labels is added."""
+        """The loss over marks; with co-training a part of that over pseudo-labels is added, but for these near their
+        boundaries, which the rules place less exactly than the marks."""
         views, marked = seen
         if batch.pseudo is None:
             loss = wave_loss(model(views.ecg_mv, views.measured, views.slot).float(), views.share, views.counts)
             return Losses(loss)
-        scores = model(views.ecg_mv, views.measured, views.slot, marked).float()
+        scores = model(views.ecg_mv, views.measured, views.slot).float()
         own, other = slice(0, marked), slice(marked, None)
         marks = wave_loss(scores[own], views.share[own], views.counts[own])
         pseudo = wave_loss(scores[other], views.share[other], views.counts[other])
@@ -194,10 +179,9 @@ class WaveTask:
 
     def evaluate(self, model: nn.Module, update: int) -> dict[str, float]:
         """F1 of each wave on the validation rows, and their mean."""
-        segmenter = model.segmenter if isinstance(model, CoTrained) else model
         assert self.evaluation is not None
-        assert isinstance(segmenter, EcgSegmenter)
-        found = self.evaluation(segmenter.eval())
+        assert isinstance(model, EcgSegmenter)
+        found = self.evaluation(model.eval())
         return found | {"macro": float(np.mean(list(found.values())))}
 
     def suspects(self, batch: WaveBatch, seen: tuple[WaveViews, int]) -> list[str]:
