@@ -161,7 +161,9 @@ def _confidence(folders: Sequence[Path], store: Store) -> Iterator[tuple[float, 
     table = pd.concat([_decoded(folder, store) for folder in folders], ignore_index=True)
     for wave in WAVE_CLASSES[1:]:
         counted, right = found_rightly(store.waves, table, wave)
-        model = LogisticRegression(C=1e3).fit(table[["log_odds"]].to_numpy()[counted], right[counted])
+        # One wave of even odds on either side: a wave that is always right has no finite fit without.
+        log_odds = np.concatenate([table["log_odds"].to_numpy(np.float64)[counted], [0.0, 0.0]])
+        model = LogisticRegression(C=1e3).fit(log_odds[:, None], np.concatenate([right[counted], [False, True]]))
         yield round(float(model.intercept_[0]), 4), round(float(model.coef_[0, 0]), 4)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.signals.preparation import Preparation
 from beatssl.training.segmentation.marks import targets
-from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, _believed, rows_to_cotrain
+from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, _believed, _taught, rows_to_cotrain
 
 
 def crossings(share):
@@ -74,19 +76,53 @@ def beats_of(rr_s, p):
 def test_what_the_rules_do_not_know_is_no_label():
     regular, irregular = np.full(9, 0.8), np.array([0.5, 0.9, 0.6, 1.1, 0.7, 0.5, 1.0, 0.6, 0.9])
     some = np.arange(10) % 2 == 0
-    beats = beats_of(regular, some)
-    unsure = _believed(beats)  # a beat without P among beats with one: from the T before it to its QRS
-    assert len(unsure) == 5
+    unsure, no_t, denied = _believed(beats_of(regular, some))
+    assert len(unsure) == 5  # a beat without P among beats with one: from the T before it to its QRS
     assert unsure[0] == pytest.approx((0.5 + 0.28, 1.3 - 0.04))
-    assert _believed(beats_of(regular, np.zeros(10, bool)))  # nor where a regular row has none at all
+    assert not no_t
+    assert not denied
+    assert _believed(beats_of(regular, np.zeros(10, bool)))[0]  # nor where a regular row has none at all
     fibrillation = beats_of(irregular, np.arange(10) == 3)
-    assert not _believed(fibrillation)  # few P in an irregular row are none
+    unsure, _, denied = _believed(fibrillation)  # few P in an irregular row are none, unless a teacher says so
+    assert (len(unsure), len(denied)) == (0, 10)
     assert np.isnan(fibrillation["p_onset_s"]).all()
     doubtful = beats_of(irregular, np.arange(10) < 5)
-    assert len(_believed(doubtful)) == 10
+    assert len(_believed(doubtful)[0]) == 10
 
 
 def test_a_t_that_was_not_measured_may_be_there():
     beats = beats_of(np.full(9, 0.8), np.ones(10, bool))
     beats["t_offset_s"][4] = np.nan
-    assert _believed(beats) == [pytest.approx((3.7 + 0.05, 3.7 + 0.6))]
+    assert _believed(beats) == ([], [pytest.approx((3.7 + 0.05, 3.7 + 0.6))], [])
+
+
+class Teacher(EcgSegmenter):
+    """Sees P from 0.2 to 0.1 s before each QRS of the rows, or of every other beat alone."""
+
+    def __init__(self, r_s, sees):
+        torch.nn.Module.__init__(self)
+        self.preparation, self.r_s, self.sees = Preparation(200.0, 0.5, 80.0), r_s, sees
+
+    def of_batch(self, ecg_mv, slot, preparation):
+        assert preparation == self.preparation
+        p = np.zeros((len(ecg_mv), ecg_mv.shape[1], 4, ecg_mv.shape[2]), np.float32)
+        time = np.arange(ecg_mv.shape[2]) / 200
+        for r, seen in zip(self.r_s, self.sees, strict=True):
+            p[:, :, 2, np.abs(time - r) < 0.045] = 0.98
+            p[:, :, 1, (time > r - 0.2) & (time < r - 0.1)] = 0.9 if seen else 0.0
+        p[:, :, 0] = 1 - p[:, :, 1:].sum(axis=2)
+        return p
+
+
+@pytest.mark.parametrize(("sees", "marked"), [(np.ones(10, bool), 10), (np.zeros(10, bool), 0)])
+def test_a_teacher_marks_p_where_the_beats_together_convince_it(sees, marked):
+    r_s = 0.7 + 0.9 * np.arange(10)
+    classes = np.full((2, 5000), -1, np.int16)
+    unsure = [[(r - 0.4, r - 0.04) for r in r_s], []]
+    _taught(Teacher(r_s, sees), np.ones((2, 12, 2000), np.float32), classes, unsure)
+    edges = np.flatnonzero(np.diff((classes[0] == 1).astype(int), prepend=0, append=0)).reshape(-1, 2) / 500
+    assert len(edges) == marked
+    if marked:
+        np.testing.assert_allclose(edges, np.stack([r_s - 0.2, r_s - 0.1], axis=1), atol=0.006)
+    assert (classes[1] == -1).all()
+    assert np.isin(classes[0], (-1, 1)).all()

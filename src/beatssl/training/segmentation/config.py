@@ -34,7 +34,7 @@ class FitConfig:
     """The network on top of the encoder."""
     train: Literal["all", "decoder"] = "decoder"
     """decoder: the encoder stays as it is; all: it is trained too, at a lower rate."""
-    updates: Annotated[int, Field(ge=1)] = 1000
+    updates: Annotated[int, Field(ge=1)] = 1500
     """Weight updates, however many records there are."""
     optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
     """Optimization."""
@@ -42,9 +42,9 @@ class FitConfig:
     """How records are augmented; where a view moves time, the marks move too."""
     hearts: HeartChanges = field(default_factory=HeartChanges)
     """How records are changed to those of other hearts, marks and all, before any view."""
-    nameless: Share = 0.4
+    nameless: Share = 0.3
     """Share of the records of a batch that lose the names of some or all of their leads."""
-    few: Share = 0.35
+    few: Share = 0.25
     """Share of the records of a batch that keep one to three leads alone."""
     smooth: Share = 0.2
     """Share of the records of a batch that keep the encoder's band alone, where the store's is wider."""

@@ -133,7 +133,8 @@ class _Segmentation:
             )  # fmt: skip
             self._keep(fitted.segmenter, kept / SEGMENTER)
         self.accelerator.wait_for_everyone()
-        return CoTraining(rows, EcgSegmenter.from_pretrained(str(kept)))
+        start = EcgSegmenter.from_pretrained(str(kept))
+        return CoTraining(rows.with_teacher(start.eval().to(self.accelerator.device)), start)
 
     def _fold(self, fold: int, split: Split) -> None:
         """Train one fold's network, and leave all that is known of it in its folder; the file `FOLD` comes last."""

@@ -28,8 +28,8 @@ from beatssl.views.view import Composed, Signals
 _EDGES_S = {"P": 0.03, "QRS": 0.015, "T": 0.03}
 """On either side of a pseudo-label's boundary that nothing is learnt from, in co-training."""
 
-_FALL, _LEAST_CHANGES = 0.5, 0.1
-"""Over this last share of the updates the marked rows that are changed to those of other hearts become fewer, down to
+_FALL, _LEAST_CHANGES = (0.3, 0.6), 0.1
+"""Between these shares of the updates the marked rows that are changed to those of other hearts become fewer, down to
 this part of their share: boundaries become exact again, and pseudo-labelled rows still show such hearts."""
 
 
@@ -127,8 +127,8 @@ class WaveTask:
         """How the rows of a batch are changed: marked ones ever less towards the end, pseudo-labelled ones always."""
         if not isinstance(self.data, MarkedRows):
             return self.config.hearts
-        left = 1 - number / (self.updates * self.config.optim.accumulate)
-        return self.config.hearts.times(min(1.0, max(_LEAST_CHANGES, left / _FALL)))
+        done = number / (self.updates * self.config.optim.accumulate)
+        return self.config.hearts.times(float(np.interp(done, _FALL, (1.0, _LEAST_CHANGES))))
 
     def _rows(self, data: WaveRows, size: int, seed: int, number: int, hearts: HeartChanges) -> MarkedRows:
         at = shuffled(len(data), min(size, len(data)), seed, number)
