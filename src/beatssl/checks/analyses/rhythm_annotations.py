@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from beatssl.analysis.model import EcgModel
+from beatssl.analysis.result import PACED_BEAT
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS
 from beatssl.checks.analyses.lines import Line, analysed_lines
+from beatssl.checks.beat_classes import TOLERANCE_S
 from beatssl.metrics.classification import auroc
 from beatssl.records.annotations import read_annotations
 from beatssl.records.mitdb import MitdbReader
+from beatssl.records.record import BeatMarks
 from beatssl.results import Number
+from beatssl.signals.matching import match_times
 
 _CODES = {"(AFIB": AF, "(AFL": AF, "(P": PACED, "(N": SINUS, "(SBR": SINUS}
 """Any other code is another rhythm."""
@@ -41,6 +45,17 @@ class AnnotatedRecord:
 
 
 @dataclass(frozen=True)
+class PacedBeatFigures:
+    """Beats of class Q of all records against the marks of paced beats ("/")."""
+
+    beats: int
+    """Marked."""
+    sensitivity: Number
+    ppv: Number
+    """Fusion of paced and normal beats ("f") counts as right."""
+
+
+@dataclass(frozen=True)
 class RhythmAnnotationFigures:
     """Of all records."""
 
@@ -58,6 +73,7 @@ class RhythmAnnotationFigures:
     """Annotated with it, or found with it for a hundredth of the time."""
     paced_records: Mapping[str, Number]
     """Share of each record's annotated paced time that was found."""
+    paced_beats: PacedBeatFigures
 
 
 def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigures:
@@ -81,6 +97,7 @@ def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigure
             ],
             "episodes": a.rhythm.episodes,
             "stretches": a.rhythm.stretches,
+            "paced_beats": paced_counts(record.beats, a.beats.time_s, a.beats.labels),
         }
 
     return _figures(analysed_lines(list(sources), line_of, kept))
@@ -91,6 +108,7 @@ def _figures(lines: Sequence[Line]) -> RhythmAnnotationFigures:
     all_truth, all_found = np.concatenate(truth), np.concatenate(found)
     stretches = [one for line, own in zip(lines, truth, strict=True) for one in _stretches(line, own)]
     true = np.array([rhythm for rhythm, _ in stretches])
+    marked, called, both, right = np.sum([line["paced_beats"] for line in lines], axis=0).tolist()
     p = np.array([probability for _, probability in stretches])
     return RhythmAnnotationFigures(
         records=len(lines),
@@ -112,7 +130,19 @@ def _figures(lines: Sequence[Line]) -> RhythmAnnotationFigures:
             for at in (RHYTHMS.index(PACED),)
             if (own == at).any()
         },
+        paced_beats=PacedBeatFigures(marked, both / max(marked, 1), right / called if called else float("nan")),
     )
+
+
+def paced_counts(marks: BeatMarks | None, time_s: Float64[np.ndarray, " beat"], labels: tuple[str, ...]) -> list[int]:
+    """Marked paced beats, beats of class Q, marked ones among these, and those that are right."""
+    if marks is None:
+        return [0, 0, 0, 0]
+    symbols, paced = np.array(marks.symbol, object), np.array(labels, object) == PACED_BEAT
+    at_mark, at_beat = match_times(marks.time_s, time_s, TOLERANCE_S)
+    both = (symbols[at_mark] == "/") & paced[at_beat]
+    right = np.isin(symbols[at_mark].astype(str), ("/", "f")) & paced[at_beat]
+    return [int((symbols == "/").sum()), int(paced.sum()), int(both.sum()), int(right.sum())]
 
 
 def _auroc(true: np.ndarray, p: np.ndarray, name: str) -> float:
