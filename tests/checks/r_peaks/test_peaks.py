@@ -1,6 +1,6 @@
 """Floors under the figures on real data, a little below what is measured, so that no change loses them unseen."""
 
-from beatssl.checks.peaks import check_peaks
+from beatssl.checks.r_peaks.peaks import check_peaks
 
 
 def test_r_peaks_of_ludb(ludb):
