@@ -40,6 +40,7 @@ KINKS = {
     "leads": 0.7,
     "rr": -0.4,
     "gap": -0.3,
+    "slow": 1.0,
 }
 """Quantities that count with another weight below a value."""
 
@@ -174,13 +175,13 @@ def _smoothed(background_mv: Float64[np.ndarray, " second"]) -> Float64[np.ndarr
 
 def _windows(
     band_mv: Float64[np.ndarray, "lead time"], at: Int64[np.ndarray, " peak"]
-) -> Float64[np.ndarray, "peak lead time"]:
+) -> Float64[np.ndarray, "peak lead window"]:
     around = np.clip(at[:, None] + np.arange(-_REACH, _REACH + 1), 0, band_mv.shape[1] - 1)
     return np.ascontiguousarray(band_mv[:, around].transpose(1, 0, 2))
 
 
 def _likeness(
-    windows: Float64[np.ndarray, "peak lead time"], is_beat: Bool[np.ndarray, " peak"]
+    windows: Float64[np.ndarray, "peak lead window"], is_beat: Bool[np.ndarray, " peak"]
 ) -> tuple[Float64[np.ndarray, " peak"], Float64[np.ndarray, " peak"]]:
     """Largest correlation over small shifts with the median beat; and with that or the beat before or after."""
     count, width = len(windows), windows.shape[2] - 2 * _SHIFTS
@@ -205,7 +206,7 @@ def _likeness(
     return like[0], like.max(axis=0)
 
 
-def _sharpness(windows: Float64[np.ndarray, "peak lead time"]) -> Float64[np.ndarray, " peak"]:
+def _sharpness(windows: Float64[np.ndarray, "peak lead window"]) -> Float64[np.ndarray, " peak"]:
     slope = np.diff(windows, axis=2)
     energy = np.einsum("plt,plt->p", windows, windows)
     return 0.5 * np.log(np.einsum("plt,plt->p", slope, slope) / (energy + 1e-12) + 1e-6)

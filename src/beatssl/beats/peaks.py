@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import uniform_filter1d
 
-from beatssl.beats.peak_evidence import Candidates, Evidence, evidence, following, largest_before, probability
+from beatssl.beats.peak_evidence import EVIDENCE, Candidates, Evidence, evidence, following, largest_before, probability
 from beatssl.signals.filters import Filter, resample, without_gaps, zero_phase
 from beatssl.signals.median import row_medians
 
@@ -38,18 +38,19 @@ _LEVEL_BLOCK_S = 1.5  # long enough to hold a beat at 40 a minute
 _LEVEL_BLOCKS_EACH_SIDE = 3
 _LEVEL_SHARE = 0.35
 _CANDIDATE_SHARE = 0.12
-# QRS complexes stand this far above the envelope's median, noise does not: white noise reaches 1.3 on twelve leads and
-# 2.8 on one; of 1,748 records of PTB-XL, LUDB and MIT-BIH the lowest has 3.3.
-_NOISE_RATIO, _NOISE_RATIO_ONE_LEAD = 1.2, 1.6
-_LEAST_QRS_MV = 0.015  # of the envelope; the smallest local level in those records is 0.038
+_LEAST_QRS_MV = 0.015  # of the envelope; of 1,748 records of PTB-XL, LUDB and MIT-BIH the smallest local level is 0.038
 _LEAST_CANDIDATE_MV = 0.004
 _CANDIDATES_APART_S = 0.16
 _REFRACTORY_S = 0.19
 _T_WAVE_S, _P_WAVE_S, _T_WAVE_SHARE = 0.36, 0.25, 0.55
 _PEAK_SEARCH_S, _PEAK_EARLIER_S, _PEAK_SPREAD_S = 0.10, 0.02, 0.05
 
-BEAT_CONFIDENCE = 0.35
+BEAT_CONFIDENCE = 0.37
 """A candidate of at least this probability is a beat."""
+
+# All is noise unless the likeliest quarter of the peaks has this confidence (in white noise 0.8 in one
+# lead, 0.6 in two), or half of them, ten at least, this correlation with the median QRS: a fast heart without a level line.
+_NOISE_CONFIDENCE, _NOISE_LIKENESS, _FAST_BEATS = 0.83, 0.95, 10
 
 
 class RPeaks(NamedTuple):
@@ -83,6 +84,8 @@ def rate_r_peaks(
     if found is None:
         return RPeaks(np.zeros(0), np.zeros(0))
     at, confidence = found[0], probability(found[1])
+    if _is_noise(confidence, found[1]):
+        return RPeaks(np.zeros(0), np.zeros(0))
     kept = _apart(at, confidence, (confidence >= least_confidence) & np.asarray(measured.any(axis=0))[at])
     return _at_largest_amplitude(ecg, at[kept], confidence[kept])
 
@@ -95,6 +98,8 @@ def candidates_of(ecg_mv: Float64[np.ndarray, "lead time"]) -> tuple[Int64[np.nd
     at, _ = find_peaks(envelope, distance=round(_CANDIDATES_APART_S * _FS_HZ))
     level = _local_level(envelope)
     at = at[envelope[at] > np.maximum(_CANDIDATE_SHARE * level[at], _LEAST_CANDIDATE_MV)]
+    if not at.size:
+        return None
     height, level = envelope[at], np.maximum(level[at], _LEAST_QRS_MV / _LEVEL_SHARE)
     beat = (height > _LEVEL_SHARE * level) & ~_beside_larger(at / _FS_HZ, height)
     if not beat.any():
@@ -108,6 +113,15 @@ def _beside_larger(
     """Which candidates a clearly larger one precedes or follows so closely that they may be its T or P wave."""
     larger = np.maximum(largest_before(times_s, height, _T_WAVE_S), following(times_s, height, _P_WAVE_S))
     return height < _T_WAVE_SHARE * larger
+
+
+def _is_noise(confidence: Float64[np.ndarray, " peak"], of: Evidence) -> bool:
+    beat = confidence >= BEAT_CONFIDENCE
+    if not beat.any():
+        return True
+    likeness = of.quantities[beat, list(EVIDENCE).index("like_median")]
+    alike = len(likeness) >= _FAST_BEATS and row_medians(likeness) >= _NOISE_LIKENESS
+    return not alike and bool(np.quantile(confidence[beat], 0.75) < _NOISE_CONFIDENCE)
 
 
 def _apart(

@@ -22,6 +22,7 @@ from beatssl.progress import track
 from beatssl.records.ludb import LudbReader
 from beatssl.records.mitdb import DS1, MitdbReader, aami_class
 from beatssl.records.synthetic import synthetic_record
+from beatssl.records.synthetic.drawn import TWELVE, drawn_ecg, regular
 from beatssl.records.synthetic.noise import electrode_motion
 from beatssl.results import to_json
 from beatssl.signals.filters import bandpass, without_gaps
@@ -47,6 +48,8 @@ class FitRPeaksConfig:
     """The weights."""
     cohort: int = 200
     """Synthetic records."""
+    drawn: int = 160
+    """Hearts drawn wave by wave: fast, or with tall T waves."""
     noise_records: int = 60
     """Of noise alone."""
     weights: tuple[float, float, float] = (1.0, 8.0, 3.0)
@@ -55,6 +58,8 @@ class FitRPeaksConfig:
     """Weight of one lead alone beside that of all leads (the second lead of MIT-BIH: a quarter of it)."""
     of_noisy: float = 0.03
     """Weight of the same records with noise added."""
+    of_drawn: float = 0.05
+    """Weight of a candidate in a drawn heart."""
     snrs_db: tuple[float, float] = (12.0, 0.0)
     rounds: int = 3
     """Fits, each with the intervals between candidates as likely as the last one makes them."""
@@ -157,11 +162,24 @@ def _signals(config: FitRPeaksConfig, rng: np.random.Generator) -> Iterator[_Sig
             for lead in _SINGLE_LEADS:
                 yield whole._replace(ecg_mv=ecg_mv[[lead]], weight=weight * config.of_single_leads)
             yield from _noisy(whole, (1, 7), config, rng)
+    for number in range(config.drawn):
+        yield _drawn(number, config.of_drawn, rng)
     for number in range(config.noise_records):
         shape = ((1, 2, 12)[number % 3], round((10, 30)[number % 2] * _FS_HZ))
         noise = _motion(shape, rng) if number % 4 > 1 else rng.standard_normal(shape)
         ecg_mv = bandpass((noise * 10 ** rng.uniform(-2, 0)).astype(np.float32), _FS_HZ)
         yield _Signal(ecg_mv, np.zeros(0), (-np.inf, np.inf), 0.15, 15 * config.of_noisy)
+
+
+def _drawn(number: int, weight: float, rng: np.random.Generator) -> _Signal:
+    """Every other one a fast heart, the others with a tall T wave."""
+    leads = TWELVE if number % 4 < 2 else (float(rng.uniform(0.1, 1.5)),)
+    rate = float(rng.uniform(150, 300) if number % 2 else rng.uniform(40, 110))
+    r_s, qrs_s = regular(rate), float(min(rng.uniform(0.07, 0.14), 0.6 * 60 / rate))
+    t_ratio = 0.3 if number % 2 else float(rng.uniform(0.5, 3))
+    noise_mv = float(10 ** rng.uniform(-3, -1.5))
+    ecg_mv = drawn_ecg(r_s, leads=leads, qrs_s=qrs_s, t_ratio=t_ratio, noise_mv=noise_mv, seed=number)
+    return _Signal(ecg_mv, r_s, (-np.inf, np.inf), 0.075, weight)
 
 
 def _noisy(

@@ -25,7 +25,7 @@ def with_electrode_motion(
 
     Both powers are those of WFDB's `nst`: of the signal, an eighth of the squared peak-to-peak amplitude of the QRS
     complex (50 ms before to 100 ms after the R of the first 300 beats); of the noise, the squared RMS amplitude of
-    seconds; both amplitudes are means without the largest and the smallest twentieth. SNR = 10 log10(S/N), lead by lead.
+    seconds; both amplitudes are means without the largest and the smallest twentieth. SNR = 10 log10(S/N) in each lead.
     """
     rng = np.random.default_rng(seed)
     noisy_mv = ecg_mv.copy()

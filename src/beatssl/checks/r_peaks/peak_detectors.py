@@ -43,8 +43,8 @@ def check_peak_detectors(
     """Sensitivity and PPV of R peaks by each detector, pooled over the records of each set.
 
     Detectors of other packages get one lead as it was recorded (the first, or II of twelve), the package's own all
-    leads, and once that lead alone. Beats count within 150 ms, within 75 ms on LUDB (between the first and the last mark)
-    and on CPSC 2019 (without half a second at each end). The noise stress test counts from the start of the noise on.
+    leads, and once that lead alone. Beats count within 150 ms, within 75 ms on LUDB (between the first and the last
+    mark) and on CPSC 2019 (without half a second at each end). The noise stress test counts from the first noise on.
     What is found in the flutter waves of MIT-BIH's record 207 counts as false.
 
     Finished lines lie in the file `kept`; begun again, the check goes on after the last one. None: nothing is kept.
