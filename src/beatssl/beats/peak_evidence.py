@@ -45,7 +45,7 @@ KINKS = {
 """Quantities that count with another weight below a value."""
 
 _REACH = 9  # samples of the window about a candidate, at 100 Hz
-_SHIFTS = 2  # of the windows that are compared, either way
+_SHIFTS, _STEP = 2, 2  # of the windows that are compared, either way
 _TEMPLATE_BEATS = 200
 _RR_EACH_SIDE = 5
 _LEAST_MV = 0.002
@@ -82,8 +82,8 @@ class Evidence(NamedTuple):
         """The same with "rr" and "gap", by how likely the candidates are without them."""
         quantities = self.quantities.copy()
         before_s, after_s = _nearest_likelier(self.time_s, probability)
-        quantities[:, _RR] = np.log(np.clip(np.minimum(before_s, after_s) / self.usual_rr_s, 0.1, 1.0))
-        quantities[:, _RR + 1] = np.log(np.clip((before_s + after_s) / (2 * self.usual_rr_s), 0.4, 1.2))
+        quantities[:, _RR] = np.log(_within(np.minimum(before_s, after_s) / self.usual_rr_s, 0.1, 1.0))
+        quantities[:, _RR + 1] = np.log(_within((before_s + after_s) / (2 * self.usual_rr_s), 0.4, 1.2))
         return self._replace(quantities=quantities)
 
 
@@ -101,7 +101,7 @@ def evidence(
     times_s, height = candidates.at / fs_hz, candidates.height_mv
     usual = row_medians(background_mv) + _LEAST_MV
     local = _smoothed(background_mv)[np.minimum(times_s.astype(np.int64), len(background_mv) - 1)] + _LEAST_MV
-    rise = np.clip(np.log(local / usual), 0.0, 3.0)
+    rise = _within(np.log(local / usual), 0.0, 3.0)
     beat = np.flatnonzero(candidates.beat)
     windows = _windows(band_mv, candidates.at)
     like_median, like_any = _likeness(windows, candidates.beat)
@@ -114,13 +114,13 @@ def evidence(
         "height": np.log(height / candidates.level_mv),
         "above_noise": np.log(height / local),
         "noise_rise": rise,
-        "over_before": np.clip(np.log(height / largest_before(times_s, height, 0.42)), -2.5, 0.7),
-        "over_after": np.clip(np.log(height / following(times_s, height, 0.30)), -2.5, 0.7),
+        "over_before": _within(np.log(height / largest_before(times_s, height, 0.42)), -2.5, 0.7),
+        "over_after": _within(np.log(height / following(times_s, height, 0.30)), -2.5, 0.7),
         "like_median": like_median,
         "like_any": like_any,
         "unlike_in_noise": (1 - like_any) * rise,
         "sharpness": sharpness - row_medians(sharpness[beat]),
-        "leads": np.minimum(peak / (np.median(peak[beat], axis=0) + _LEAST_MV), 1.0).mean(axis=1),
+        "leads": np.minimum(peak / (row_medians(peak[beat].T) + _LEAST_MV), 1.0).mean(axis=1),
         "slow": np.log(np.sqrt((around**2).mean(axis=1)) / height),
         "rr": np.zeros(len(height)),
         "gap": np.zeros(len(height)),
@@ -144,7 +144,7 @@ def probability(of: Evidence) -> Float64[np.ndarray, " peak"]:
 
 def logistic(log_odds: Float64[np.ndarray, " peak"]) -> Float64[np.ndarray, " peak"]:
     """Probabilities from log odds."""
-    return 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
+    return 1 / (1 + np.exp(-_within(log_odds, -50.0, 50.0)))
 
 
 @lru_cache(maxsize=1)
@@ -162,6 +162,11 @@ def _regression() -> tuple[Float64[np.ndarray, " column"], float]:
 def column_names() -> list[str]:
     """Of the columns of `with_kinks`."""
     return [*EVIDENCE, *(f"{name} below {value:g}" for name, value in KINKS.items())]
+
+
+def _within(x: Float64[np.ndarray, " peak"], low: float, high: float) -> Float64[np.ndarray, " peak"]:
+    """`numpy.clip`, whose own checks take longer than it does for ten numbers."""
+    return np.minimum(np.maximum(x, low), high)
 
 
 def _smoothed(background_mv: Float64[np.ndarray, " second"]) -> Float64[np.ndarray, " second"]:
@@ -186,28 +191,26 @@ def _likeness(
     """Largest correlation over small shifts with the median beat; and with that or the beat before or after."""
     count, width = len(windows), windows.shape[2] - 2 * _SHIFTS
     beat = np.flatnonzero(is_beat)
-    some = beat[np.linspace(0, len(beat) - 1, min(len(beat), _TEMPLATE_BEATS)).astype(np.int64)]
+    some = beat[:: len(beat) // _TEMPLATE_BEATS + 1]
     core = windows[:, :, _SHIFTS : _SHIFTS + width].reshape(count, -1)
     core = core / (np.sqrt(np.einsum("pt,pt->p", core, core)) + 1e-9)[:, None]
-    median = np.median(windows[some, :, _SHIFTS : _SHIFTS + width], axis=0).ravel()
+    median = row_medians(windows[some, :, _SHIFTS : _SHIFTS + width].reshape(len(some), -1).T)
     median /= np.linalg.norm(median) + 1e-9
     number = np.cumsum(is_beat) - is_beat  # beats before
     before = beat[np.maximum(number - 1, 0)]
     after = beat[np.minimum(number + is_beat, len(beat) - 1)]
-    like = np.full((3, count), -1.0)
-    for shift in range(2 * _SHIFTS + 1):
-        shifted = np.ascontiguousarray(windows[:, :, shift : shift + width]).reshape(count, -1)
-        size = np.sqrt(np.einsum("pt,pt->p", shifted, shifted)) + 1e-9
-        products = (shifted @ median, *(np.einsum("pt,pt->p", shifted, core[other]) for other in (before, after)))
-        for row, product in zip(like, products, strict=True):
-            np.maximum(row, product / size, out=row)
-    for row, other in ((1, before), (2, after)):
-        like[row, other == np.arange(count)] = 0.0
-    return like[0], like.max(axis=0)
+    shifted = np.stack([windows[:, :, at : at + width].reshape(count, -1) for at in range(0, 2 * _SHIFTS + 1, _STEP)])
+    size = np.sqrt(np.einsum("spt,spt->sp", shifted, shifted)) + 1e-9
+    of_median = ((shifted @ median) / size).max(axis=0)
+    of_before = (np.einsum("spt,pt->sp", shifted, core[before]) / size).max(axis=0)
+    of_after = (np.einsum("spt,pt->sp", shifted, core[after]) / size).max(axis=0)
+    itself = np.arange(count)
+    of_others = np.maximum(np.where(before == itself, 0.0, of_before), np.where(after == itself, 0.0, of_after))
+    return of_median, np.maximum(of_median, of_others)
 
 
 def _sharpness(windows: Float64[np.ndarray, "peak lead window"]) -> Float64[np.ndarray, " peak"]:
-    slope = np.diff(windows, axis=2)
+    slope = windows[:, :, 1:] - windows[:, :, :-1]
     energy = np.einsum("plt,plt->p", windows, windows)
     return 0.5 * np.log(np.einsum("plt,plt->p", slope, slope) / (energy + 1e-12) + 1e-6)
 
@@ -227,15 +230,18 @@ def following(
     times_s: Float64[np.ndarray, " peak"], height: Float64[np.ndarray, " peak"], within_s: float
 ) -> Float64[np.ndarray, " peak"]:
     """Height of the next candidate, if that near; nearly 0: none."""
-    return np.append(np.where(np.diff(times_s) <= within_s, height[1:], _NO_HEIGHT), _NO_HEIGHT)
+    largest = np.full(len(times_s), _NO_HEIGHT)
+    near = times_s[1:] - times_s[:-1] <= within_s
+    largest[:-1][near] = height[1:][near]
+    return largest
 
 
 def _usual_rr_s(times_s: Float64[np.ndarray, " peak"], beat: Bool[np.ndarray, " peak"]) -> Float64[np.ndarray, " peak"]:
     """Median RR interval of the beats around each candidate."""
     rr = np.diff(times_s[beat])
-    if len(rr) < 2:
-        return np.full(len(times_s), _RR_OF_FEW_S)
-    padded = np.pad(rr, _RR_EACH_SIDE, mode="symmetric" if len(rr) >= _RR_EACH_SIDE else "edge")
+    if len(rr) <= 2 * _RR_EACH_SIDE:
+        return np.full(len(times_s), row_medians(rr) if len(rr) > 1 else _RR_OF_FEW_S)
+    padded = np.pad(rr, _RR_EACH_SIDE, mode="symmetric")
     around = row_medians(np.lib.stride_tricks.sliding_window_view(padded, 2 * _RR_EACH_SIDE + 1))
     return around[np.clip(np.cumsum(beat) - 1, 0, len(rr) - 1)]
 

@@ -45,11 +45,11 @@ _REFRACTORY_S = 0.19
 _T_WAVE_S, _P_WAVE_S, _T_WAVE_SHARE = 0.36, 0.25, 0.55
 _PEAK_SEARCH_S, _PEAK_EARLIER_S, _PEAK_SPREAD_S = 0.10, 0.02, 0.05
 
-BEAT_CONFIDENCE = 0.37
+BEAT_CONFIDENCE = 0.35
 """A candidate of at least this probability is a beat."""
 
-# All is noise unless the likeliest quarter of the peaks has this confidence (in white noise 0.8 in one
-# lead, 0.6 in two), or half of them, ten at least, this correlation with the median QRS: a fast heart without a level line.
+# All is noise unless the likeliest quarter of peaks has this confidence (white noise has 0.8 in one lead, 0.6 in two),
+# or half of them, ten at least, this correlation with the median QRS: a fast heart without a level line.
 _NOISE_CONFIDENCE, _NOISE_LIKENESS, _FAST_BEATS = 0.83, 0.95, 10
 
 
@@ -96,11 +96,12 @@ def candidates_of(ecg_mv: Float64[np.ndarray, "lead time"]) -> tuple[Int64[np.nd
 
     band, envelope = _qrs_envelope(ecg_mv)
     at, _ = find_peaks(envelope, distance=round(_CANDIDATES_APART_S * _FS_HZ))
-    level = _local_level(envelope)
-    at = at[envelope[at] > np.maximum(_CANDIDATE_SHARE * level[at], _LEAST_CANDIDATE_MV)]
-    if not at.size:
+    level = _local_level(envelope, at)
+    high = envelope[at] > np.maximum(_CANDIDATE_SHARE * level, _LEAST_CANDIDATE_MV)
+    if not high.any():
         return None
-    height, level = envelope[at], np.maximum(level[at], _LEAST_QRS_MV / _LEVEL_SHARE)
+    at, level = at[high], np.maximum(level[high], _LEAST_QRS_MV / _LEVEL_SHARE)
+    height = envelope[at]
     beat = (height > _LEVEL_SHARE * level) & ~_beside_larger(at / _FS_HZ, height)
     if not beat.any():
         return None
@@ -121,7 +122,8 @@ def _is_noise(confidence: Float64[np.ndarray, " peak"], of: Evidence) -> bool:
         return True
     likeness = of.quantities[beat, list(EVIDENCE).index("like_median")]
     alike = len(likeness) >= _FAST_BEATS and row_medians(likeness) >= _NOISE_LIKENESS
-    return not alike and bool(np.quantile(confidence[beat], 0.75) < _NOISE_CONFIDENCE)
+    rank = (3 * len(likeness)) // 4
+    return not alike and bool(np.partition(confidence[beat], rank)[rank] < _NOISE_CONFIDENCE)
 
 
 def _apart(
@@ -156,11 +158,13 @@ def _qrs_envelope(
     block = round(_BLOCK_S * _FS_HZ)
     count = ecg.shape[1] // block
     if count >= 3:
-        background = row_medians(np.abs(band[:, : count * block]).reshape(len(band), count, block))
+        every_other = np.abs(band[:, : count * block : 2])
+        background = row_medians(every_other.reshape(len(band), count, block // 2))
         usual = row_medians(background)[:, None] + _QUIET_MV
         weight = np.minimum(1.0, _BACKGROUND_RISE * usual / (background + _QUIET_MV))
-        at = np.minimum(np.arange(ecg.shape[1]) // block, count - 1)
-        band *= uniform_filter1d(weight[:, at], block, axis=1)
+        if weight.min() < 1:
+            at = np.minimum(np.arange(ecg.shape[1]) // block, count - 1)
+            band *= uniform_filter1d(weight[:, at], block, axis=1)
     envelope = np.sqrt(np.einsum("lt,lt->t", band, band) / len(band))
     for width_s in _SMOOTH_S:
         envelope = uniform_filter1d(envelope, round(width_s * _FS_HZ))
@@ -172,14 +176,18 @@ def _qrs_filter() -> Filter:
     return Filter.butterworth(2, _QRS_BAND_HZ, "bandpass", _FS_HZ)
 
 
-def _local_level(envelope: Float64[np.ndarray, " time"]) -> Float64[np.ndarray, " time"]:
-    """The usual QRS height around each sample: the median of the maxima of the blocks about it."""
-    block = round(_LEVEL_BLOCK_S * _FS_HZ)
-    starts = np.arange(0, max(1, len(envelope) - block // 3), block)
-    top = np.maximum.reduceat(envelope, starts)
-    side = _LEVEL_BLOCKS_EACH_SIDE
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(top, side, mode="symmetric"), 2 * side + 1)
-    return row_medians(around)[np.minimum(np.arange(len(envelope)) // block, len(top) - 1)]
+def _local_level(
+    envelope: Float64[np.ndarray, " time"], at: Int64[np.ndarray, " peak"]
+) -> Float64[np.ndarray, " peak"]:
+    """The usual QRS height around each sample given: the median of the maxima of the blocks about it."""
+    block, side = round(_LEVEL_BLOCK_S * _FS_HZ), _LEVEL_BLOCKS_EACH_SIDE
+    top = np.maximum.reduceat(envelope, np.arange(0, max(1, len(envelope) - block // 3), block))
+    if len(top) >= side:
+        mirrored = np.concatenate([top[:side][::-1], top, top[-side:][::-1]])
+    else:
+        mirrored = np.pad(top, side, mode="symmetric")
+    around = np.lib.stride_tricks.sliding_window_view(mirrored, 2 * side + 1)
+    return row_medians(around)[np.minimum(at // block, len(top) - 1)]
 
 
 def _at_largest_amplitude(

@@ -17,6 +17,7 @@ from beatssl.records.record import Record
 from beatssl.records.wfdb_files import read_wfdb
 from beatssl.signals.matching import match_times
 
+NOISE_STRESS = "noise stress"
 BEATS_TOLERANCE_S, WAVES_TOLERANCE_S = 0.150, 0.075
 _EDGE_S = 0.5  # CPSC 2019 leaves out half a second at each end
 _CPSC_HZ = 500.0
@@ -74,7 +75,7 @@ def _mitdb(root: Path) -> Iterator[PeakCase]:
     for one in (each for each in records if each.id in _STRESSED):
         for snr_db in SNRS_DB:
             noisy_mv = with_electrode_motion(one.ecg_mv, one.fs_hz, _beats(one), snr_db, seed=int(one.id))
-            data = f"noise stress {snr_db:g} dB"
+            data = f"{NOISE_STRESS} {snr_db:g} dB"
             yield PeakCase(
                 data, one.id, noisy_mv, one.fs_hz, 0, _beats(one), BEATS_TOLERANCE_S, (START_S, np.inf), False
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float64
 
-from beatssl.beats.peaks import find_r_peaks
+from beatssl.beats.peaks import RPeaks, find_r_peaks, rate_r_peaks
 from beatssl.checks.r_peaks.cases import PeakCase
 from beatssl.signals.preparation import Preparation
 
@@ -20,6 +20,11 @@ PREPARATION = Preparation(100.0, 0.5, 40.0, ())
 def all_leads(case: PeakCase) -> Float64[np.ndarray, " found"]:
     """`find_r_peaks` on all leads."""
     return find_r_peaks(PREPARATION.filtered(case.ecg_mv, case.fs_hz), PREPARATION.fs_hz)
+
+
+def rated_candidates(case: PeakCase) -> RPeaks:
+    """All candidates on all leads with their confidence, those below the threshold of beats too."""
+    return rate_r_peaks(PREPARATION.filtered(case.ecg_mv, case.fs_hz), PREPARATION.fs_hz, least_confidence=0.0)
 
 
 def one_lead(case: PeakCase) -> Float64[np.ndarray, " found"]:
@@ -48,8 +53,9 @@ def xqrs(case: PeakCase) -> Float64[np.ndarray, " found"]:
     return _seconds(module.xqrs_detect(case.ecg_mv[case.lead].astype(np.float64), case.fs_hz, verbose=False), case)
 
 
+OWN = "beatssl"
 DETECTORS: Mapping[str, Detector] = {
-    "beatssl": all_leads, "beatssl, one lead": one_lead, "sleepecg": sleepecg, "NeuroKit2": neurokit2,
+    OWN: all_leads, "beatssl, one lead": one_lead, "sleepecg": sleepecg, "NeuroKit2": neurokit2,
     "wfdb XQRS": xqrs,
 }  # fmt: skip
 
