@@ -55,6 +55,7 @@ def beats_of(parts: Sequence[Examined], measures: WaveMeasures, rr_s: Float64[np
         marks=GlobalBeats(**marks),
         p_share=share[:, 0],
         t_share=share[:, 2],
+        r_confidence=np.concatenate([part.r_confidence for part in parts]),
     )
 
 

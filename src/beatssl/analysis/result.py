@@ -53,6 +53,8 @@ class Beats:
     p_share: Float32[np.ndarray, " beat"]
     """Share of the beat's leads that show a P wave."""
     t_share: Float32[np.ndarray, " beat"]
+    r_confidence: Float32[np.ndarray, " beat"]
+    """Probability that the R peak is one (`beats.peaks`); NaN where the segmenter alone found the beat."""
 
     def __len__(self) -> int:
         return len(self.time_s)

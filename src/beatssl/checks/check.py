@@ -13,7 +13,8 @@ from beatssl.inference.device_name import Device
 
 What = Literal[
     "peaks", "peak-detectors", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation",
-    "marked-points", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
+    "marked-points", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm",
+    "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 

@@ -95,7 +95,8 @@ def fit_r_peaks(config: FitRPeaksConfig) -> FittedRPeaks:
     found = list(_candidates(config))
     y = np.concatenate([one.is_beat for one in found])
     weight = np.concatenate([np.full(len(one.is_beat), one.weight) for one in found])
-    weights, constant = (np.array(column_names()) == "above_noise").astype(np.float64), 0.0  # before the first fit
+    weights = (np.array(column_names()) == "above_noise").astype(np.float64)  # before the first fit
+    constant = 0.0
     for _ in range(config.rounds):
         alone = [logistic(with_kinks(one.evidence.quantities) @ weights + constant) for one in found]
         x = np.concatenate(
@@ -108,7 +109,7 @@ def fit_r_peaks(config: FitRPeaksConfig) -> FittedRPeaks:
         model = LogisticRegression(C=config.inverse_penalty, max_iter=config.iterations)
         model.fit((x - mean) / sd, y, sample_weight=weight)
         weights = model.coef_[0] / sd
-        constant = float(model.intercept_[0] - mean @ weights)
+        constant = float(np.ravel(model.intercept_)[0] - mean @ weights)
     settings = {key: value for key, value in to_json(config).items() if key not in ("root", "out")}
     fitted = {
         "weights": dict(zip(column_names(), weights.round(5).tolist(), strict=True)), "constant": round(constant, 5),
