@@ -1,17 +1,16 @@
 """R peaks from all leads at once.
 
-1. Each lead's QRS band (7–22 Hz, zero phase), rectified. A stretch in which a lead's background stands above its own
+1. Each lead's QRS band (8–25 Hz, zero phase), rectified. A stretch in which a lead's background stands above its own
    usual background counts for less, so that a burst of noise in one lead does not make beats.
 2. The root mean square over leads, smoothed to about the width of a QRS complex: the envelope.
-3. Candidates are its maxima. Those above a share of the local QRS level are beats, except those soon after (or just
-   before) a clearly larger one, which are T (or P) waves.
-4. Where a beat seems to be missing, the largest smaller candidate in the gap is taken too (search-back).
+3. Candidates are its maxima above a small share of the local QRS level.
+4. Each gets the probability of being a QRS complex (`peak_evidence`); those above a threshold are beats, of two that no
+   heart makes so fast the likelier one.
 5. Each R peak is the largest multi-lead amplitude near its candidate, interpolated between samples. Amplitudes count
    less the further they lie from where R peaks usually stand (20 ms before the envelope's maximum), so that a deep S
    of a wide complex is not taken for R.
 
-The pattern of steps 3 and 4 is that of Pan and Tompkins (1985), on an envelope of all leads and with levels that look
-both ways in time, since the whole record is at hand.
+All is done at 100 Hz, whatever the record's rate. Levels look both ways in time, since the whole record is at hand.
 """
 
 from functools import lru_cache
