@@ -58,7 +58,7 @@ class RPeaks(NamedTuple):
     time_s: Float64[np.ndarray, " beat"]
     """From the first sample, ascending."""
     confidence: Float64[np.ndarray, " beat"]
-    """Probability that it is a QRS complex, calibrated on records with reference beats."""
+    """Probability that it is a QRS complex; how reliable it is stands in docs/evaluation.md."""
 
 
 def find_r_peaks(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float64[np.ndarray, " beat"]:
