@@ -59,6 +59,8 @@ class Beats:
     t_share: Float32[np.ndarray, " beat"]
     paced: Bool[np.ndarray, " beat"]
     """Class Q: the beat follows the pacemaker (`analysis.rhythms.pacing`)."""
+    r_confidence: Float32[np.ndarray, " beat"]
+    """Probability that the R peak is one (`beats.peaks`); NaN where the segmenter alone found the beat."""
 
     def __len__(self) -> int:
         return len(self.time_s)

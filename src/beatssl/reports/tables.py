@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports import analysis_rows
+from beatssl.reports import analysis_rows, peak_rows
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
@@ -48,7 +48,7 @@ def tables(config: TablesConfig) -> Path:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
-    for file, data, command, rows in _SOURCES + analysis_rows.SOURCES:
+    for file, data, command, rows in _SOURCES + peak_rows.SOURCES + analysis_rows.SOURCES:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     return "\n".join(lines)
