@@ -28,8 +28,8 @@ help:
 demo: $(BIN)/.installed
 	$(BIN)/beatssl demo --out demo
 
-# Every figure of docs/results.md. DATA holds ptb-xl, ludb, qtdb, mitdb, cinc2011 and cinc2017 as
-# PhysioNet publishes them, and clinical files that hold their machines' measurements.
+# Every figure of docs/results.md. DATA holds ptb-xl, ludb, qtdb, mitdb, incartdb, cinc2011 and
+# cinc2017 as PhysioNet publishes them, cpsc2019 (folders data and ref), and clinical files that hold their machines' measurements.
 DATA ?= data
 SEGMENT := $(BIN)/beatssl segment stores/ludb200 --updates 400
 COTRAINED := $(BIN)/beatssl segment stores/ludb200 --encoder default --cotrain stores/ptb-xl --out runs/ludb
@@ -41,6 +41,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ludb --what fiducials --out results/ludb --overwrite
 	$(BIN)/beatssl check stores/qtdb --what fiducials --out results/qtdb --overwrite
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb --overwrite
+	$(BIN)/beatssl check $(DATA) --what peak-detectors --out results/r-peaks --overwrite
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb --overwrite
 	$(BIN)/beatssl check stores/mitdb --what beat-embeddings --out results/mitdb --overwrite
 	for set in ludb qtdb; do \

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from beatssl.analysis.stores.embed import Embeddings as Embeddings
     from beatssl.analysis.stores.embed import embed as embed
     from beatssl.beats.peaks import find_r_peaks as find_r_peaks
+    from beatssl.beats.peaks import rate_r_peaks as rate_r_peaks
     from beatssl.bench.bench import BenchConfig as BenchConfig
     from beatssl.bench.bench import bench as bench
     from beatssl.checks.check import CheckConfig as CheckConfig
@@ -117,6 +118,7 @@ _HOME = {
     "ProbeConfig": "training.diagnosis.config",
     "recalibrate": "studies.recalibrate",
     "RecalibrateConfig": "studies.config",
+    "rate_r_peaks": "beats.peaks",
     "read": "records.read",
     "read_all": "records.read",
     "Record": "records.record",
@@ -187,6 +189,7 @@ __all__ = [
     "prepare",
     "pretrain",
     "probe",
+    "rate_r_peaks",
     "read",
     "read_all",
     "recalibrate",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import not_determinable
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
 from beatssl.analysis.rhythms.result import Rhythms
@@ -55,3 +56,33 @@ def test_intervals_across_what_was_not_measured_are_unknown() -> None:
     measured[350:400] = False
     rr_s = known_intervals(np.array([1.0, 2.0, 3.0, 4.5, 5.5]), measured, 100.0)
     np.testing.assert_array_equal(rr_s, [np.nan, 1.0, 1.0, np.nan, 1.0])
+
+
+def groups(labels: str, rr_s: np.ndarray | None = None) -> list[tuple[str, str, float, float, int]]:
+    found = rhythm(np.arange(len(labels)) * 1.0, labels, rr_s).groups
+    return [(one.name, one.kind, one.start_s, one.stop_s, one.ectopic_beats) for one in found]
+
+
+def test_couplets_are_two_of_one_kind() -> None:
+    assert groups("NNVVNNSSNVVVNVSN") == [("couplet", "V", 2.0, 3.0, 2), ("couplet", "S", 6.0, 7.0, 2)]
+
+
+def test_bigeminy_and_trigeminy_are_three_cycles_or_more() -> None:
+    assert groups("NVNVNVNN") == [("bigeminy", "V", 1.0, 5.0, 3)]
+    assert groups("NSNNSNNSNNSNN") == [("trigeminy", "S", 1.0, 10.0, 4)]
+    assert groups("NVNVNN") == []
+    assert groups("NVNSNVNN") == []
+    assert groups("NVFVNVFV") == []
+    assert groups("NVNVNVNNVNNVNN") == [("bigeminy", "V", 1.0, 5.0, 3), ("trigeminy", "V", 5.0, 11.0, 3)]
+
+
+def test_what_was_not_measured_ends_an_episode() -> None:
+    rr_s = np.full(8, 1.0)
+    rr_s[4] = np.nan
+    assert groups("NVNVNVNN", rr_s) == []
+    assert groups("NNNVVNNN", rr_s) == []
+
+
+def test_groups_in_words() -> None:
+    found = rhythm(np.arange(20) * 1.0, "NVVNNVVNNNSNSNSNSNNN").groups
+    assert groups_in_words(found) == ["2 ventricular couplets", "1 supraventricular bigeminy episode"]

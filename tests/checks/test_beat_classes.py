@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.checks.beat_classes import check_beat_classes, matched_classes
+from beatssl.checks.beat_classes import check_beat_classes, figures_of_marked_beats, matched_classes, rows_alone
 from beatssl.metrics.beat_classes import ClassScore
 from beatssl.store.store import Store
 
@@ -31,7 +31,7 @@ def test_clusters_get_their_class_from_ds1():
     train = beats_of("101", [1.0, 2.0, 3.0], "NNN", [0, 0, 7]), marks_of("101", [1.0, 2.0, 3.0], "NNV")
     test = beats_of("100", [1.0, 2.0, 3.0], "NNN", [0, 7, 9]), marks_of("100", [1.0, 2.0, 3.0], "NVN")
     beats, marks = (pd.concat(pair, ignore_index=True) for pair in zip(train, test, strict=True))
-    figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks))
+    figures = figures_of_marked_beats(Store.in_memory(beats=beats, reference_beats=marks))
     assert figures.clusters_mapped_on_DS1.per_class["V"].sensitivity == 1
     assert figures.clusters_mapped_on_DS1.macro_f1 == 1
     assert figures.sets["DS2"].per_class["V"].sensitivity == 0
@@ -52,10 +52,36 @@ def test_nothing_to_check_against_is_an_error():
         check_beat_classes(Store.in_memory(beats=beats_of("x", [1.0], "N", [0])))
 
 
+def test_record_232_is_left_out_of_one_set():
+    records = ("101", "100", "232")
+    beats = pd.concat([beats_of(r, [1.0, 2.0], "NS", [0, 0]) for r in records], ignore_index=True)
+    marks = pd.concat([marks_of(r, [1.0, 2.0], s) for r, s in zip(records, ("NA", "NN", "AA"), strict=True)])
+    sets = figures_of_marked_beats(Store.in_memory(beats=beats, reference_beats=marks)).sets
+    assert [sets[name].records for name in ("DS1", "DS2", "DS2_without_232")] == [1, 2, 1]
+    assert sets["DS2"].per_class["S"].sensitivity == 0.5
+    assert sets["DS2_without_232"].per_class["S"].beats == 0
+
+
+def test_a_row_alone_knows_nothing_of_the_others():
+    """A beat that is early against the rows before, but stands first in its own row, is not early there."""
+    clock = np.arange(1000) / 100
+    times = [np.arange(0.5, 9.9, 0.8), np.arange(0.9, 9.9, 0.8)]
+    ecg = np.stack([np.exp(-0.5 * ((clock[:, None] - t) / 0.015) ** 2).sum(axis=1) for t in times])[:, None]
+    beats = pd.DataFrame({"row": np.repeat([0, 1], [len(t) for t in times]), "time_s": np.concatenate(times)})
+    beats["class"] = "V"
+    records = pd.DataFrame({"record_id": ["x", "x"]})
+    store = Store.in_memory(ecg_mv=ecg.astype(np.float32).repeat(2, axis=1), beats=beats, records=records)
+    whole, second = rows_alone(store, beats), rows_alone(store, beats[beats["row"] == 1])
+    assert len(whole) == len(beats)
+    assert (whole["class"] == "N").mean() > 0.9
+    assert whole[whole["row"] == 1]["class"].tolist() == second["class"].tolist()
+
+
 # A floor a little below what is measured, so that no change loses it unseen.
 def test_beat_classes_of_mitbih(mitdb):
     figures = check_beat_classes(mitdb).sets["DS2"]
     assert figures.per_class["V"].sensitivity >= 0.94
-    assert figures.per_class["V"].ppv >= 0.75
-    assert figures.per_class["N"].sensitivity >= 0.96
-    assert figures.macro_f1 >= 0.58
+    assert figures.per_class["V"].ppv >= 0.85
+    assert figures.per_class["N"].sensitivity >= 0.97
+    assert figures.per_class["S"].ppv >= 0.6
+    assert figures.macro_f1 >= 0.69

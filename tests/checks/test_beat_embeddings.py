@@ -9,8 +9,10 @@ from beatssl.checks.beat_embeddings import (
     _figures,
     _true_of,
     check_beat_embeddings,
+    drawn_beats,
     fit_beats,
     less_row_median,
+    nearest_classes,
 )
 from beatssl.inference.beat_embedding import embed_beats
 from beatssl.metrics.beat_classes import ClassScore
@@ -102,3 +104,20 @@ def test_other_stores_are_refused(store):
         check_beat_embeddings(store, "random")
     with pytest.raises(ValueError, match="no reference beats; prepare mitdb"):
         check_beat_embeddings(store.with_tables(reference_beats=store.reference_beats.iloc[:0]), "random")
+
+
+def test_the_nearest_beat_gives_its_class():
+    values = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.1]], np.float32)
+    of = np.array([[5.0, 0.1], [0.1, 0.2], [-0.01, 0.0]], np.float32)
+    assert nearest_classes(values, np.array([0, 2, 1]), of).tolist() == [0, 2, 1]
+    assert nearest_classes(values, np.array([0, 2, 1]), of[:0]).tolist() == []
+
+
+def test_beats_drawn_are_of_every_class_and_few(monkeypatch):
+    monkeypatch.setattr("beatssl.checks.beat_embeddings.MOST_NEIGHBOURS", 3)
+    true = np.array([0] * 20 + [1, 1, 2, -1, 3])
+    used = np.ones(25, bool)
+    used[20] = False
+    drawn = drawn_beats(true, used, np.random.default_rng(0))
+    assert true[drawn].tolist() == [0, 0, 0, 1, 2, 3]
+    assert drawn[3] == 21

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from beatssl.checks.check import CHECKS, CheckConfig, check
-from beatssl.checks.peaks import PeakFigures
+from beatssl.checks.r_peaks.peaks import PeakFigures
 from beatssl.results import to_json
 from beatssl.store.store import Store
 

@@ -45,7 +45,8 @@ def repeated(times: int) -> tuple[Record, Any]:
         a.beats, time_s=later(a.beats.time_s), rr_s=np.tile(a.beats.rr_s, times),
         class_probability=np.tile(a.beats.class_probability, (times, 1)),
         lead_share=np.tile(a.beats.lead_share, times), p_share=np.tile(a.beats.p_share, times),
-        t_share=np.tile(a.beats.t_share, times),
+        t_share=np.tile(a.beats.t_share, times), r_confidence=np.tile(a.beats.r_confidence, times),
+        paced=np.tile(a.beats.paced, times),
         marks=type(a.beats.marks)(**{name: later(getattr(a.beats.marks, name)) for name in a.beats.marks.__slots__}),
     )  # fmt: skip
     info = replace(a.record, duration_s=float(long.duration_s))

@@ -55,6 +55,8 @@ def beats_of(parts: Sequence[Examined], measures: WaveMeasures, rr_s: Float64[np
         marks=GlobalBeats(**marks),
         p_share=share[:, 0],
         t_share=share[:, 2],
+        paced=np.zeros(len(time_s), np.bool_),
+        r_confidence=np.concatenate([part.r_confidence for part in parts]),
     )
 
 

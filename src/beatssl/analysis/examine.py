@@ -13,7 +13,7 @@ from beatssl.analysis.quality import Seconds, lead_seconds
 from beatssl.analysis.result import WavesOfLeads
 from beatssl.beats.classes.classifier import CLASSES, classify
 from beatssl.beats.decoding.wave_decoding import Waves, find_waves
-from beatssl.beats.peaks import find_r_peaks
+from beatssl.beats.peaks import RPeaks, rate_r_peaks
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import BEFORE_S, Beats, beats_of_rows, gather_windows
 from beatssl.features import qrs, repolarisation
@@ -52,6 +52,7 @@ class Examined:
     beat_s: Float64[np.ndarray, " beat"]
     class_probability: Float32[np.ndarray, "beat 4"]
     lead_share: Float32[np.ndarray, " beat"]
+    r_confidence: Float32[np.ndarray, " beat"]
     measures: WaveMeasures
     amplitude_mv: Float32[np.ndarray, "measure_beat lead 4"]
     """Of the beats in `measures`, in the order of `AMPLITUDES`."""
@@ -107,7 +108,8 @@ def examine(segmenter: EcgSegmenter, stretches: Sequence[Stretch]) -> list[Exami
         waves = _waves(segmenter, some)
         of_beats = [_beats(own, one.coarse_mv, one.leads) for own, one in zip(waves, some, strict=True)]
         beats = [
-            beats_of_rows([one.coarse_mv], [r_s], COARSE.fs_hz) for one, (r_s, _) in zip(some, of_beats, strict=True)
+            beats_of_rows([one.coarse_mv], [found.time_s], COARSE.fs_hz)
+            for one, (found, _) in zip(some, of_beats, strict=True)
         ]
         classes = _classes(beats)
         for number, *arguments in zip(numbers, some, waves, of_beats, beats, classes, strict=True):
@@ -157,12 +159,13 @@ def _examined(
     fine_hz: float,
     ready: _Ready,
     waves: Waves,
-    of_beats: tuple[Float64[np.ndarray, " beat"], Float32[np.ndarray, " beat"]],
+    of_beats: tuple[RPeaks, Float32[np.ndarray, " beat"]],
     beats: Beats,
     class_probability: Float32[np.ndarray, "beat 4"],
 ) -> Examined:
     piece, start_s, fs_hz = ready.of.piece, ready.start_s, ready.of.fs_hz
-    r_s, share = of_beats
+    r_peaks, share = of_beats
+    r_s = r_peaks.time_s
     core = (r_s + start_s >= piece.core_start_s) & (r_s + start_s < piece.core_stop_s)
     measures = measure_waves(waves, ready.fine_mv, ready.leads, fine_hz, r_s)
     own = measures.part(piece.core_start_s - start_s, piece.core_stop_s - start_s, 0.0)
@@ -174,6 +177,7 @@ def _examined(
         beat_s=r_s[core] + start_s,
         class_probability=class_probability[core],
         lead_share=share[core],
+        r_confidence=r_peaks.confidence[core].astype(np.float32),
         measures=own.part(-np.inf, np.inf, start_s),
         amplitude_mv=_amplitudes(own, ready.coarse_mv),
         seconds=seconds[:, first:last],
@@ -192,21 +196,22 @@ def _prepared(
 
 def _beats(
     waves: Waves, coarse_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
-) -> tuple[Float64[np.ndarray, " beat"], Float32[np.ndarray, " beat"]]:
-    """R times from the piece's start, and the share of its leads that show a QRS at each."""
+) -> tuple[RPeaks, Float32[np.ndarray, " beat"]]:
+    """R peaks, times from the piece's start, and the share of its leads that show a QRS at each."""
     is_qrs = (waves.kind == WAVE_CLASSES.index("QRS")) & np.isfinite(waves.peak_s)
     lead, peak_s = waves.lead[is_qrs], waves.peak_s[is_qrs]
     usable = max(1, sum(1 for name in leads if name))
-    r_s = find_r_peaks(coarse_mv, COARSE.fs_hz)
+    r_s, confidence = rate_r_peaks(coarse_mv, COARSE.fs_hz)
     if not len(r_s):
         r_s = _standing_out(measure_waves(waves).r_s, coarse_mv)
+        confidence = np.full(len(r_s), np.nan)
     axis_s = len(coarse_mv[0]) / COARSE.fs_hz + 1  # all leads one after the other on one axis
     apart_s = np.arange(len(coarse_mv))[:, None] * axis_s
     matched = match_times((r_s + apart_s).ravel(), peak_s + lead * axis_s, SAME_BEAT_S)[0]
     votes = np.bincount(matched % max(len(r_s), 1), minlength=len(r_s))
     share = (votes / usable).astype(np.float32)
     kept = share >= _LEAST_SHARE
-    return r_s[kept], share[kept]
+    return RPeaks(r_s[kept], confidence[kept]), share[kept]
 
 
 def _standing_out(

@@ -20,6 +20,7 @@ from beatssl.analysis.pieces import pieces
 from beatssl.analysis.result import Analysis, Beats, Diagnoses, Embeddings, ModelUsed, Provenance, Quality, RecordInfo
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
 from beatssl.analysis.rhythms.episodes import rhythms_of
+from beatssl.analysis.rhythms.pacing import with_paced_beats
 from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.features.wave_intervals import WaveMeasures
@@ -152,7 +153,8 @@ class EcgModel:
     def _analysis(
         self, one: "_Found", diagnoses: Diagnoses, embedded: Embeddings | None, rhythms: Rhythms, filtered: bool
     ) -> Analysis:
-        record, beats, usable = one.record, one.beats, one.usable
+        record, usable = one.record, one.usable
+        beats = with_paced_beats(one.beats, rhythms.episodes)
         return Analysis(
             record=RecordInfo(
                 record.id, str(record.metadata.get("format", record.source)), tuple(canonical_leads(record.leads)),

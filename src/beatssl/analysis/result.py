@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64, Int8
+from jaxtyping import Bool, Float32, Float64, Int8
 
 from beatssl.analysis.measurement import Measurement
 from beatssl.analysis.rhythms.result import Rhythm
@@ -21,6 +21,10 @@ FORMAT_VERSION = 1
 
 USE = "Research, not for diagnosis."
 """Stands in every output."""
+
+
+PACED_BEAT = "Q"
+"""Class of paced beats (AAMI EC57)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class Beats:
     p_share: Float32[np.ndarray, " beat"]
     """Share of the beat's leads that show a P wave."""
     t_share: Float32[np.ndarray, " beat"]
+    paced: Bool[np.ndarray, " beat"]
+    """Class Q: the beat follows the pacemaker (`analysis.rhythms.pacing`)."""
+    r_confidence: Float32[np.ndarray, " beat"]
+    """Probability that the R peak is one (`beats.peaks`); NaN where the segmenter alone found the beat."""
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -66,10 +74,11 @@ class Beats:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The likeliest class of each beat: N, S, V or F; "" where it could not be compared."""
-        names = (*CLASSES, "")
+        """The class of each beat: Q where it is paced, else the likeliest of N, S, V and F; "" where none is known."""
+        names = (*CLASSES, PACED_BEAT, "")
         known = np.isfinite(self.class_probability).all(axis=1)
-        best = np.where(known, np.nan_to_num(self.class_probability).argmax(axis=1), len(CLASSES))
+        best = np.where(known, np.nan_to_num(self.class_probability).argmax(axis=1), names.index(""))
+        best = np.where(self.paced, names.index(PACED_BEAT), best)
         return tuple(names[at] for at in best.tolist())
 
     @property

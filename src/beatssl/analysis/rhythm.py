@@ -1,20 +1,17 @@
-"""Rate, regularity, pauses and ectopic runs from the beats of a record."""
-
-from itertools import groupby
+"""Rate, regularity, pauses and what ectopic beats do together, from the beats of a record."""
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from beatssl.analysis.ectopy import ectopic_groups, ectopic_runs
 from beatssl.analysis.measurement import Measurement, not_determinable
-from beatssl.analysis.rhythms.result import EctopicRun, Pause, Rhythm, Rhythms
+from beatssl.analysis.result import PACED_BEAT
+from beatssl.analysis.rhythms.result import Pause, Rhythm, Rhythms
 from beatssl.beats.windows import Beats as BeatWindows
 from beatssl.features import rhythm as features
 
 PAUSE_S = 2.0
 """An RR interval of this length is a pause."""
-
-LEAST_RUN = 3
-"""Ectopic beats of one kind in a row that are a run."""
 
 _OVER = 4  # RR intervals that lowest and highest rate are taken over
 _REGULAR, _IRREGULAR = 0.05, 0.12
@@ -55,10 +52,12 @@ def rhythm_of(
         rr_irregularity=measured("rr_irregularity", "1", irregularity),
         regularity=word if np.isfinite(irregularity) else None,
         ectopic_beats={kind: labels.count(kind) for kind in ("S", "V", "F")},
+        paced_beats=labels.count(PACED_BEAT),
         pauses=tuple(
             Pause(float(at - rr), float(rr)) for at, rr in zip(time_s, rr_s, strict=True) if rr >= PAUSE_S
         ),
-        runs=_runs(time_s, rr_s, labels),
+        runs=ectopic_runs(time_s, rr_s, labels),
+        groups=ectopic_groups(time_s, rr_s, labels),
         classes=rhythms.classes,
         classes_reason=rhythms.reason,
         episodes=rhythms.episodes,
@@ -99,18 +98,3 @@ def _over_four(rr_s: Float64[np.ndarray, " beat"]) -> tuple[float, float]:
             return float(np.nanmax(means)), float(np.nanmin(means))
     mean = float(np.nanmean(rr_s))
     return mean, mean
-
-
-def _runs(
-    time_s: Float64[np.ndarray, " beat"], rr_s: Float64[np.ndarray, " beat"], labels: tuple[str, ...]
-) -> tuple[EctopicRun, ...]:
-    out: list[EctopicRun] = []
-    at = 0
-    for kind, group in groupby(labels):
-        count = len(list(group))
-        if kind in ("S", "V") and count >= LEAST_RUN:
-            inside = rr_s[at + 1 : at + count]
-            rate = 60 / float(np.nanmean(inside)) if np.isfinite(inside).any() else float("nan")
-            out.append(EctopicRun(float(time_s[at]), count, "V" if kind == "V" else "S", rate))
-        at += count
-    return tuple(out)

@@ -1,4 +1,4 @@
-"""Beat classes of MIT-BIH's DS2 as a linear probe reads them from a frozen encoder's embeddings of beats."""
+"""Beat classes of MIT-BIH's DS2 by a linear probe and by nearest neighbour on an encoder's embeddings of beats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.checks.beat_classes import figures_of_marked_beats, matched_classes
@@ -26,7 +26,11 @@ BINS = 4
 INVERSE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 PRIOR_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of a class's log prior odds that are subtracted from its log odds before the classes are compared."""
+MOST_NEIGHBOURS = 2000
+"""Training beats of a class that a beat is compared with for its nearest neighbour, drawn at random."""
+
 _NO_BEAT = len(CLASSES)
+_BEATS_AT_ONCE = 4096
 _TOLERANCE = 1e-3
 
 
@@ -59,6 +63,9 @@ class MacroF1:
     """Macro F1 on DS2 by three ways to a class."""
 
     beat_embeddings: Number
+    """By the linear probe."""
+    nearest_neighbour: Number
+    """The class of the most similar training beat."""
     small_classifier: Number
     """The classifier that `prepare` applies."""
     shape_clusters: Number
@@ -67,10 +74,12 @@ class MacroF1:
 
 @dataclass(frozen=True)
 class BeatEmbeddingFigures:
-    """Beat classes by a linear probe on an encoder's embeddings of beats."""
+    """Beat classes from an encoder's embeddings of beats."""
 
     encoder: str
     DS2: ClassFigures
+    """By a linear probe."""
+    DS2_nearest_neighbour: ClassFigures
     chosen: BeatProbeChoice
     training_beats: dict[str, int]
     """Training beats of each class."""
@@ -85,8 +94,10 @@ def check_beat_embeddings(
     """Per class sensitivity, PPV and F1 on DS2, and the macro F1 of the shape clusters and of the small classifier.
 
     A beat is four bins of the encoder's feature map minus the median over the beats of its ten seconds, so that the
-    difference to its neighbours is left. The probe is trained on DS1; four of its records, the validation set, choose
-    the penalty and the weights of the classes. Matching and counting are those of `check_beat_classes`.
+    difference to its neighbours is left. Its class is that of a linear probe, and beside it that of the most similar
+    training beat (cosine; at most `MOST_NEIGHBOURS` of a class). The probe is trained on DS1; four of its records, the
+    validation set, choose the penalty and the weights of the classes. Matching and counting are those of
+    `check_beat_classes`.
 
     Raises ValueError where the store has no reference beats, SplitError where it is not MIT-BIH, CheckpointError where
     the encoder expects signals prepared otherwise.
@@ -109,16 +120,22 @@ def check_beat_embeddings(
     probe = fit_beats(values[used], true[used], values[valid & (true >= 0)], true[valid & (true >= 0)])
     found = np.full(len(store.beats), _NO_BEAT)
     found[line[test]] = probe.classes(values[test])
+    nearest = np.full(len(store.beats), _NO_BEAT)
+    drawn = drawn_beats(true, used, np.random.default_rng(seed))
+    nearest[line[test]] = nearest_classes(values[drawn], true[drawn], values[test])
     of_test = pairs[pairs["record_id"].isin(store.records["record_id"].iloc[split.test].astype(str))]
-    figures, of_store = _figures(of_test, found), figures_of_marked_beats(store)
+    figures, by_neighbour = _figures(of_test, found), _figures(of_test, nearest)
+    of_store = figures_of_marked_beats(store)
     clusters = of_store.clusters_mapped_on_DS1
     return BeatEmbeddingFigures(
         encoder=opened.name,
         DS2=figures,
+        DS2_nearest_neighbour=by_neighbour,
         chosen=BeatProbeChoice(probe.line.inverse_penalty, probe.prior_share, probe.inner_macro_f1),
         training_beats={name: int((true[used] == k).sum()) for k, name in enumerate(CLASSES)},
         macro_f1_of=MacroF1(
             beat_embeddings=figures.macro_f1,
+            nearest_neighbour=by_neighbour.macro_f1,
             small_classifier=of_store.sets["DS2"].macro_f1,
             shape_clusters=float("nan") if clusters is None else clusters.macro_f1,
         ),
@@ -154,6 +171,26 @@ def fit_beats(
                 best = BeatProbe(line, prior, share, quality)
     assert best is not None
     return best
+
+
+def drawn_beats(
+    true: Int64[np.ndarray, " beat"], used: Bool[np.ndarray, " beat"], rng: np.random.Generator
+) -> Int64[np.ndarray, " drawn"]:
+    """Of the beats `used` at most `MOST_NEIGHBOURS` of each class, so that no class wins by its number; ascending."""
+    of_classes = [np.flatnonzero(used & (true == k)) for k in range(len(CLASSES))]
+    return np.sort(np.concatenate([rng.permutation(beats)[:MOST_NEIGHBOURS] for beats in of_classes]))
+
+
+def nearest_classes(
+    values: Float32[np.ndarray, "beat feature"],
+    true: Int64[np.ndarray, " beat"],
+    of: Float32[np.ndarray, "other feature"],
+) -> Int64[np.ndarray, " other"]:
+    """For each beat `of` the class of the beat whose embedding has the greatest cosine with its own."""
+    unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+    starts = range(0, len(of), _BEATS_AT_ONCE)
+    nearest = [(of[start : start + _BEATS_AT_ONCE] @ unit.T).argmax(axis=1) for start in starts]
+    return true[np.concatenate([*nearest, np.zeros(0, np.int64)])]
 
 
 def _true_of(pairs: pd.DataFrame, beats: int) -> Int64[np.ndarray, " beat"]:

@@ -12,8 +12,9 @@ from pydantic.dataclasses import dataclass
 from beatssl.inference.device_name import Device
 
 What = Literal[
-    "peaks", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation", "marked-points",
-    "wave-presence", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations", "single-lead-rhythm",
+    "peaks", "peak-detectors", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation",
+    "marked-points", "wave-presence", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations",
+    "single-lead-rhythm",
     "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
@@ -28,10 +29,15 @@ _OPTIONS = {
 """Options of single checks."""
 
 _OF_ANALYSES = ("rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices")
-"""Checks of `analyze`, record after record: stopped, they go on after the last finished one."""
+"""Checks of `analyze`."""
 
-_OF_FILES = _OF_ANALYSES[1:]
+_OF_R_PEAKS = ("peaks", "peak-detectors")
+
+_OF_FILES = (*_OF_ANALYSES[1:], "peak-detectors")
 """Checks of a data set's files rather than of a store."""
+
+_RESUMED = (*_OF_ANALYSES, "peak-detectors")
+"""Checks record after record: stopped, they go on after the last finished one."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -54,6 +60,8 @@ class CheckConfig:
     Of the files of a data set rather than of a store, as it was published:
 
     - rhythm-annotations: rhythm over time by `analyze` against the annotated one (MIT-BIH).
+    - peak-detectors: R peaks of the package, sleepecg, NeuroKit2 and wfdb's XQRS, in noise too (a folder that holds
+      mitdb, ludb, incartdb, cpsc2019, or some of them).
     - single-lead-rhythm: normal, atrial fibrillation, other or noise by `analyze` (CinC 2017).
     - acceptability: signal quality by `analyze` (CinC 2011).
     - devices: rate, intervals and axes by `analyze` against what the recording machines printed (clinical files).
@@ -92,7 +100,8 @@ def check(config: CheckConfig) -> Any:
     from beatssl.store.store import Store
 
     name = config.what.replace("-", "_")
-    within = "checks.analyses" if config.what in _OF_ANALYSES else "checks"
+    folders = {**dict.fromkeys(_OF_ANALYSES, "checks.analyses"), **dict.fromkeys(_OF_R_PEAKS, "checks.r_peaks")}
+    within = folders.get(config.what, "checks")
     measure: Callable[..., Any] = getattr(import_module(f"beatssl.{within}.{name}"), f"check_{name}")
     options = {name: getattr(config, name) for name in _OPTIONS.get(config.what, ())}
     if config.what in _OF_FILES:
@@ -109,7 +118,7 @@ def check(config: CheckConfig) -> Any:
     asked |= {"options": to_json(options)} if options else {}
     file = (config.out or config.store) / f"check-{config.what}.json"
     check_file(file, config.overwrite, asked)
-    if config.what not in _OF_ANALYSES:
+    if config.what not in _RESUMED:
         figures = measure(of, **options)
     else:
         kept = file.with_suffix(".jsonl")

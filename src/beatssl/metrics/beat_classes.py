@@ -34,9 +34,7 @@ def class_counts(
     true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"], classes: int
 ) -> Int64[np.ndarray, "true_class found_class"]:
     """Beats by true class (rows) and found class (columns)."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (true, found), 1)
-    return counts
+    return np.bincount(classes * true + found, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tuple[str, ...]) -> ClassFigures:

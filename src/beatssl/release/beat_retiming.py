@@ -1,9 +1,13 @@
 """Other rhythms made from a record of sinus rhythm: the time between T and P is stretched or shortened."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 _N, _S = 0, 1
+_KINDS = ("sinus", "pauses", "single", "grouped", "runs", "fibrillation")
 _P_S = 0.20  # before R: kept as it is, with the P wave
 _QRST_S, _QRS_S = 0.40, 0.12  # after R: kept as it is; in a short interval only the QRS is
 _LEAST_RR_S = 0.36
@@ -27,8 +31,8 @@ def retime(
 ) -> tuple[Float32[np.ndarray, "lead new_time"], Float64[np.ndarray, " beat"], Int64[np.ndarray, " beat"]]:
     """Signal, beat times and classes with new intervals between N beats; all other intervals stay.
 
-    Early beats become S, and most of them get another P wave: smaller, flat or turned. Stretches of irregular rhythm
-    without P waves stay N, as in atrial fibrillation.
+    Early beats become S, and most of them get another P wave, that of one of the record's two foci: moved, and smaller,
+    flat or turned in each lead. Stretches of irregular rhythm without P waves stay N, as in atrial fibrillation.
     """
     factor, early, fibrillating = _rhythm(len(time_s), rng)
     both = (beat_class[1:] == _N) & (beat_class[:-1] == _N)
@@ -48,23 +52,28 @@ def retime(
     out = np.stack([np.interp(clock, known, lead) for lead in ecg_mv]).astype(np.float32)
     moved = np.concatenate([[False], free])
     made = early & moved
-    flat = fibrillating & moved
-    gain = np.where(flat, rng.normal(0, 0.15, len(made)), rng.uniform(-1, 1.2, len(made)))
-    _change_p(out, new_time_s, np.minimum(gain, 1.0), made | flat, fs_hz)
+    _change_p(out, new_time_s, _foci(len(out), rng), np.where(made, rng.integers(0, 2, len(made)), -1), fs_hz)
+    nothing = [Focus(np.zeros(len(out), np.float32), 0)]
+    _change_p(out, new_time_s, nothing, np.where(fibrillating & moved, 0, -1), fs_hz)
     return out, new_time_s, np.where(made, _S, beat_class)
 
 
 def _rhythm(
     count: int, rng: np.random.Generator
 ) -> tuple[Float64[np.ndarray, " beat"], Bool[np.ndarray, " beat"], Bool[np.ndarray, " beat"]]:
-    """For each beat the factor on the interval before it, whether it is early, and whether the atria fibrillate."""
+    """For each beat the factor on the interval before it, whether it is early, and whether the atria fibrillate.
+
+    A record has a few rhythms, often one alone: in some records most beats are then ectopic.
+    """
+    share = rng.dirichlet(np.where(np.array(_KINDS) == "fibrillation", 0.6, 0.3))
+    coupling, pause = float(rng.uniform(0.45, 0.85)), float(rng.uniform(0.95, 2.2))
     factor: list[float] = []
     early: list[bool] = []
     fibrillating: list[bool] = []
     while len(factor) < count:
         length = int(rng.integers(20, 200))
-        kind = rng.choice(["sinus", "single", "grouped", "runs", "fibrillation"], p=[0.25, 0.3, 0.15, 0.15, 0.15])
-        some = _episode(str(kind), length, rng)
+        kind = str(rng.choice(_KINDS, p=share))
+        some = _episode(kind, length, coupling, pause, rng)
         factor += some[0].tolist()
         early += some[1].tolist()
         fibrillating += [kind == "fibrillation"] * len(some[0])
@@ -72,40 +81,58 @@ def _rhythm(
 
 
 def _episode(
-    kind: str, length: int, rng: np.random.Generator
+    kind: str, length: int, coupling: float, pause: float, rng: np.random.Generator
 ) -> tuple[Float64[np.ndarray, " beat"], Bool[np.ndarray, " beat"]]:
     """Factors and early beats of about `length` beats of one rhythm."""
-    swing = rng.uniform(0, 0.12) * np.sin(np.arange(length) * 2 * np.pi / rng.uniform(4, 30))
-    factor, early = np.exp(swing + rng.normal(0, 0.02, length)), np.zeros(length, bool)
+    swing = rng.uniform(0, 0.15) * np.sin(np.arange(length) * 2 * np.pi / rng.uniform(4, 30))
+    factor, early = np.exp(swing + rng.normal(0, rng.uniform(0.01, 0.05), length)), np.zeros(length, bool)
     if kind == "fibrillation":
         return np.exp(rng.normal(0, rng.uniform(0.1, _MOST_IRREGULAR), length)), early
     if kind == "sinus":
         return factor, early
+    if kind == "pauses":
+        factor[rng.random(length) < rng.uniform(0.02, 0.2)] *= rng.uniform(1.4, 2.1)
+        return factor, early
+    gaps, runs = {"single": ((3, 40), (1, 2)), "grouped": ((1, 4), (1, 3)), "runs": ((1, 5), (2, 30))}[kind]
     at = 1
-    gap, run, coupling = {
-        "single": (int(rng.integers(8, 25)), 1, rng.uniform(0.5, 0.85)),
-        "grouped": (int(rng.integers(1, 4)), 1, rng.uniform(0.5, 0.85)),
-        "runs": (int(rng.integers(1, 4)), int(rng.integers(2, 15)), rng.uniform(0.45, 0.8)),
-    }[kind]
-    while at + run < length:
-        factor[at : at + run] = coupling * np.exp(rng.normal(0, 0.04, run))
+    while at < length:
+        run = min(int(rng.integers(*runs)), length - at)
+        factor[at : at + run] = coupling * np.exp(rng.normal(0, 0.05, run))
         early[at : at + run] = True
-        factor[at + run] = rng.uniform(1.0, 1.7)
-        at += run + gap if kind != "single" else run + int(rng.integers(3, 2 * gap))
+        if at + run < length:
+            factor[at + run] = pause * np.exp(rng.normal(0, 0.1))
+        at += run + int(rng.integers(*gaps))
     return factor, early
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Where early beats begin: what becomes of their P waves."""
+
+    gain: Float32[np.ndarray, " lead"]
+    shift: int  # samples by which P comes later
+
+
+def _foci(leads: int, rng: np.random.Generator) -> list[Focus]:
+    return [
+        Focus(rng.uniform(-1.2, 1.2, leads).astype(np.float32) * (rng.random() < 0.8), int(rng.integers(-4, 5)))
+        for _ in range(2)
+    ]
 
 
 def _change_p(
     ecg_mv: Float32[np.ndarray, "lead time"],
     time_s: Float64[np.ndarray, " beat"],
-    gain: Float64[np.ndarray, " beat"],
-    chosen: Bool[np.ndarray, " beat"],
+    foci: Sequence[Focus],
+    focus: Int64[np.ndarray, " beat"],
     fs_hz: float,
 ) -> None:
-    """Multiply the P wave of chosen beats, above the line between its ends, in place."""
+    """Change the P wave, above the line between its ends, of the beats that have a focus, in place."""
     start = np.round((time_s - _P_S) * fs_hz).astype(np.int64)
     length = round((_P_S - 0.06) * fs_hz)
-    for beat in np.flatnonzero(chosen & (start >= 0) & (start + length < ecg_mv.shape[1])):
+    for beat in np.flatnonzero((focus >= 0) & (start >= 0) & (start + length < ecg_mv.shape[1])):
+        of = foci[focus[beat]]
         wave = ecg_mv[:, start[beat] : start[beat] + length]
         line = wave[:, :1] + (wave[:, -1:] - wave[:, :1]) * np.linspace(0, 1, length, dtype=np.float32)
-        wave[:] = line + np.float32(gain[beat]) * (wave - line)
+        above = np.roll(wave - line, of.shift, axis=1)
+        wave[:] = line + of.gain[:, None] * above

@@ -7,10 +7,13 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
+from scipy.signal import lfilter
 
 from beatssl.beats.classes.beat_shape import contexts
-from beatssl.beats.classes.class_features import class_features
+from beatssl.beats.classes.class_features import class_features, shaped_beats
 from beatssl.beats.classes.classifier import CLASSES
+from beatssl.beats.classes.networks import Networks
+from beatssl.beats.classes.second_pass import ShapedBeats, second_features, without_lone_fusion
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
 from beatssl.records.mitdb import MitdbReader, aami_class
 from beatssl.records.reader import Source
@@ -45,11 +48,23 @@ class FeaturedBeats:
     record: str
     features: dict[str, np.ndarray]
     beat_class: Int64[np.ndarray, " beat"]
+    shapes: ShapedBeats | None = None
+    """For the features of the second pass; None where only some beats of the record are here."""
+
+    def probabilities(self, nets: Networks) -> Float32[np.ndarray, "beat 4"]:
+        """Class probabilities by networks of the first pass, or of the second where its features are there."""
+        probability = nets.probabilities(self.features)
+        return without_lone_fusion(probability, self.features) if "no_v" in self.features else probability
 
     def take(self, keep: np.ndarray) -> "FeaturedBeats":
-        """Some of the beats."""
+        """Some of the beats, without their shapes."""
         features = {name: column[keep] for name, column in self.features.items()}
         return FeaturedBeats(self.record, features, self.beat_class[keep])
+
+    def second(self, first: Float32[np.ndarray, "beat 4"]) -> "FeaturedBeats":
+        """With the features of the second pass too, from the probabilities that the first one gave."""
+        assert self.shapes is not None
+        return replace(self, features=self.features | second_features(self.shapes, first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +77,35 @@ class Version:
     jitter_s: float = 0.0  # SD of an error put on the R times
     fusions: float = 0.0  # fusion beats made, in parts of the record's V beats
     stretch: float = 1.0  # most by which all beats of the record are widened or narrowed, their intervals kept
+    noisy: bool = False  # muscle and electrode motion, different in each lead
     retimed: bool = False  # intervals changed: early beats, runs, pauses, irregular rhythm (`retime`)
 
 
 def _training() -> tuple[Version, ...]:
     plain = Version(jitter_s=0.01, fusions=0.3)
     mixes: tuple[tuple[LeadMix, float], ...] = (
-        ("both", 5.0), ("first", 2.0), ("second", 7.0), ("one-mixed", 3.0), ("two-mixed", 6.0), ("two-mixed", 4.0),
+        ("both", 5.0), ("first", 2.0), ("second", 7.0), ("two-mixed", 6.0),
     )  # fmt: skip
     whole: tuple[tuple[LeadMix, float, bool], ...] = (
         ("both", 1.0, False),
         ("two-mixed", 8.0, False),
         ("two-mixed", 8.0, True),
     )
-    again = (*whole, ("both", 8.0, True))
+    again = (*whole, ("both", 8.0, True), ("first", 3.0, True), ("two-mixed", 1.0, False))
+    noisy: tuple[tuple[LeadMix, float, bool], ...] = (
+        ("one-mixed", 1.0, False),
+        ("first", 4.0, True),
+        ("two-mixed", 6.0, True),
+    )
+    one_lead: tuple[LeadMix, ...] = ("one-mixed", "first", "second")
     return (
         Version(),
         Version(whole=True),
         *(replace(plain, mix=mix, offset_s=offset) for mix, offset in mixes),
         *(replace(plain, mix=mix, offset_s=offset, whole=w, stretch=1.8) for mix, offset, w in whole),
         *(replace(plain, mix=mix, offset_s=offset, whole=w, fusions=0.0, retimed=True) for mix, offset, w in again),
+        *(replace(plain, mix=mix, offset_s=offset, whole=w, noisy=True, retimed=True) for mix, offset, w in noisy),
+        *(Version(mix, 2.0, True, 0.02, 0.3, noisy=True) for mix in one_lead),
     )
 
 
@@ -108,13 +132,15 @@ def featured_beats(record: MarkedRecord, version: Version, rng: np.random.Genera
     if version.retimed and is_regular(record.time_s, record.beat_class):
         record = MarkedRecord(record.id, *retime(record.ecg_mv, record.time_s, record.beat_class, FS_HZ, rng))
     time_s = record.time_s + rng.normal(0, version.jitter_s, len(record.time_s))
-    beats = rows_of_beats(_mixed(record.ecg_mv, version.mix, rng), time_s, version.offset_s, version.whole)
+    ecg_mv = _mixed(record.ecg_mv, version.mix, rng)
+    beats = rows_of_beats(_noisy(ecg_mv, rng) if version.noisy else ecg_mv, time_s, version.offset_s, version.whole)
     if version.stretch != 1.0:
         beats = _stretched(beats, np.exp(rng.uniform(-0.3, 1) * np.log(version.stretch)))
     beat_class = record.beat_class
     if version.fusions:
         beats, beat_class = _with_fusions(beats, beat_class, version.fusions, rng)
-    return FeaturedBeats(record.id, class_features(beats, contexts(beats)), beat_class)
+    shapes = shaped_beats(beats, contexts(beats))
+    return FeaturedBeats(record.id, class_features(shapes), beat_class, shapes)
 
 
 def rows_of_beats(
@@ -155,6 +181,23 @@ def _mixed(
     size = np.exp(rng.normal(0, 0.4, count))
     weight = size[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return weight.astype(np.float32) @ ecg_mv
+
+
+def _noisy(ecg_mv: Float32[np.ndarray, "lead time"], rng: np.random.Generator) -> Float32[np.ndarray, "lead time"]:
+    """Noise added: white up to the filter's 40 Hz as muscle gives it, and slow as electrodes do that move.
+
+    Its level is drawn for the record, 2 to 40 % of the tallest waves, and swells and fades over half-minutes.
+    """
+    leads, samples = ecg_mv.shape
+    knots = np.arange(0, samples + 1500, 1500)
+    swell = np.exp(
+        np.stack([np.interp(np.arange(samples), knots, rng.normal(0, 0.7, len(knots))) for _ in range(leads)])
+    )
+    fast = rng.standard_normal((leads, samples))
+    slow = lfilter([np.sqrt(1 - 0.95**2)], [1, -0.95], rng.standard_normal((leads, samples)), axis=1)
+    part = rng.uniform()
+    level_mv = np.exp(rng.uniform(np.log(0.02), np.log(0.4))) * np.percentile(np.abs(ecg_mv), 99, axis=1, keepdims=True)
+    return (ecg_mv + level_mv * swell * (part * fast + (1 - part) * slow) / 2).astype(np.float32)
 
 
 def _stretched(beats: Beats, by: float) -> Beats:

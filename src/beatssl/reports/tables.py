@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports import analysis_rows, wave_rows
+from beatssl.reports import analysis_rows, peak_rows, wave_rows
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 
 Json = Mapping[str, Any]
@@ -48,7 +48,7 @@ def tables(config: TablesConfig) -> Path:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
-    for file, data, command, rows in _SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
+    for file, data, command, rows in _SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     return "\n".join(lines)
@@ -75,9 +75,9 @@ def _auroc(model: str) -> Callable[[Json], str]:
     return show
 
 
-def _classes(figure: str) -> Callable[[Json], str]:
+def _classes(figure: str, part: str = "DS2") -> Callable[[Json], str]:
     def show(f: Json) -> str:
-        per_class = f["DS2"]["per_class"]
+        per_class = f[part]["per_class"]
         return " / ".join(f"{per_class[name][figure]:.3f}" for name in "NSVF")
 
     return show
@@ -266,14 +266,23 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
     ),
     (
         "mitdb/check-beat-embeddings.json", "MIT-BIH DS2", "check STORE --what beat-embeddings",
-        (("beat classes by a linear probe of beat embeddings: macro F1", _macro_f1("DS2")),),
+        (
+            ("beat classes by a linear probe of beat embeddings: macro F1", _macro_f1("DS2")),
+            ("beat classes by the nearest neighbour of beat embeddings: macro F1", _macro_f1("DS2_nearest_neighbour")),
+        ),
     ),
     (
         "mitdb/check-beat-classes.json", "MIT-BIH DS2, detected peaks", "check STORE --what beat-classes",
         (
             ("beat classes N / S / V / F: sensitivity", _classes("sensitivity")),
             ("beat classes N / S / V / F: PPV", _classes("ppv")),
+            ("beat classes N / S / V / F: F1", _classes("f1")),
             ("beat classes: macro F1", _macro_f1("DS2")),
+            ("the same without record 232: sensitivity", _classes("sensitivity", "DS2_without_232")),
+            ("the same without record 232: PPV", _classes("ppv", "DS2_without_232")),
+            ("every ten seconds a record of its own: sensitivity", _classes("sensitivity", "DS2_ten_seconds")),
+            ("every ten seconds a record of its own: PPV", _classes("ppv", "DS2_ten_seconds")),
+            ("every ten seconds a record of its own: macro F1", _macro_f1("DS2_ten_seconds")),
             ("clusters of beat shape, mapped on DS1: macro F1", _macro_f1("clusters_mapped_on_DS1")),
         ),
     ),

@@ -46,6 +46,8 @@ def day() -> Analysis:
     beats = Beats(
         time_s, np.diff(time_s, prepend=np.nan), probability, np.tile(a.beats.lead_share, times), marks,
         np.tile(a.beats.p_share, times), np.tile(a.beats.t_share, times),
+        np.tile(a.beats.paced, times),
+        np.tile(a.beats.r_confidence, times),
     )  # fmt: skip
     waves = a.waves
     own = [waves.lead == lead for lead in range(len(leads))]

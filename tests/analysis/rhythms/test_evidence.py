@@ -27,6 +27,8 @@ def beats(time_s: np.ndarray, labels: str = "", p_share: float = 1.0) -> Beats:
         marks=marks,
         p_share=np.float32(p_share) * share,
         t_share=share,
+        paced=np.zeros(len(time_s), bool),
+        r_confidence=share,
     )
 
 

@@ -12,9 +12,10 @@ from beatssl.checks.analyses import lines as lines_of_checks
 from beatssl.checks.analyses import rhythm_annotations
 from beatssl.checks.analyses.acceptability import check_acceptability
 from beatssl.checks.analyses.lines import analysed_lines
-from beatssl.checks.analyses.rhythm_annotations import check_rhythm_annotations
+from beatssl.checks.analyses.rhythm_annotations import check_rhythm_annotations, paced_counts
 from beatssl.checks.analyses.single_lead_rhythm import SingleLeadCheckConfig, called_as, check_single_lead_rhythm
 from beatssl.checks.check import CheckConfig, check
+from beatssl.records.record import BeatMarks
 from beatssl.records.synthetic import synthetic_record
 
 
@@ -86,12 +87,11 @@ def lines() -> list[dict[str, object]]:
     ]
     annotated = [[0.5, "(N"], [60.0, "(AFIB"]]
     beats = [[float(at), float(at < 50 or at == 70)] for at in range(120)]
-    return [
-        {
-            "record": "1", "duration_s": 120.0, "annotated": annotated, "episodes": episodes, "stretches": stretches,
-            "beats": beats,
-        }
-    ]  # fmt: skip
+    line = {
+        "record": "1", "duration_s": 120.0, "annotated": annotated, "episodes": episodes, "stretches": stretches,
+        "beats": beats,
+    }  # fmt: skip
+    return [line | {"paced_beats": [20, 10, 8, 9]}, line | {"paced_beats": [0, 0, 0, 0]}]
 
 
 def test_rhythm_annotations_are_compared_by_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -100,13 +100,22 @@ def test_rhythm_annotations_are_compared_by_time(monkeypatch: pytest.MonkeyPatch
     figures = check_rhythm_annotations(tmp_path, tmp_path / "kept.jsonl")
     of_af = figures.by_time[AF]
     assert (of_af.sensitivity, of_af.ppv) == (pytest.approx(0.5), pytest.approx(1))
-    assert of_af.hours == pytest.approx(60 / 3600)
+    assert of_af.hours == pytest.approx(120 / 3600)
     assert figures.by_time[SINUS].ppv == pytest.approx(60 / 90)
-    assert (figures.stretches, figures.af_stretch_auroc, figures.without_rhythm) == (4, 1, 0)
-    (one,) = figures.records_with_af
+    assert (figures.stretches, figures.af_stretch_auroc, figures.without_rhythm) == (8, 1, 0)
+    one, _ = figures.records_with_af
     assert (one.annotated, one.found) == (pytest.approx(0.5), pytest.approx(0.25))
     assert figures.p_per_beat[SINUS] == pytest.approx(50 / 60)
     assert figures.p_per_beat[AF] == pytest.approx(1 / 60)
+    paced = figures.paced_beats
+    assert (paced.beats, paced.sensitivity, paced.ppv) == (20, pytest.approx(0.4), pytest.approx(0.9))
+
+
+def test_paced_beats_are_compared_one_by_one() -> None:
+    marks = BeatMarks(np.arange(6) * 1.0, ("/", "/", "f", "N", "/", "V"))
+    labels = ("Q", "V", "Q", "Q", "Q", "V")
+    assert paced_counts(marks, np.arange(6) + 0.05, labels) == [3, 4, 2, 3]
+    assert paced_counts(None, np.arange(6) + 0.05, labels) == [0, 0, 0, 0]
 
 
 def test_finished_lines_are_not_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

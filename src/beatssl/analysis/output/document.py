@@ -60,6 +60,7 @@ def beat_frame(a: Analysis) -> "pd.DataFrame":
     columns: dict[str, Any] = {"time_s": beats.time_s, "rr_s": beats.rr_s, "class": list(beats.labels)}
     columns |= {f"class_p_{name}": beats.class_probability[:, at] for at, name in enumerate(CLASSES)}
     columns |= {"lead_share": beats.lead_share, "p_share": beats.p_share, "t_share": beats.t_share}
+    columns |= {"r_confidence": beats.r_confidence}
     columns |= {name: getattr(beats.marks, name) for name in _BOUNDARIES}
     relative = Fiducials(*((getattr(beats.marks, name) - beats.time_s).astype(np.float32) for name in _BOUNDARIES))
     found = measure(relative, beats.rr_s.astype(np.float32))
@@ -73,6 +74,7 @@ def _beat_columns(beats: Beats) -> dict[str, Sequence[Any]]:
         "class": [name or None for name in beats.labels],
         "confidence": _rounded(beats.confidence, _SHARE_DIGITS),
         "lead_share": _rounded(beats.lead_share, _SHARE_DIGITS),
+        "r_confidence": _rounded(beats.r_confidence, _SHARE_DIGITS),
         "has_p": np.isfinite(beats.marks.p_peak_s).tolist(),
         "p_share": _rounded(beats.p_share, _SHARE_DIGITS),
         "has_t": np.isfinite(beats.marks.t_peak_s).tolist(),

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import Measurement
-from beatssl.analysis.result import Analysis
+from beatssl.analysis.result import PACED_BEAT, Analysis
+from beatssl.beats.classes.classifier import CLASSES
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES
 
@@ -60,7 +62,7 @@ def _quality(a: Analysis) -> str:
 
 def _beats(a: Analysis) -> str:
     labels = a.beats.labels
-    kinds = [f"{labels.count(kind):,} {kind}" for kind in ("N", "S", "V", "F") if kind in labels]
+    kinds = [f"{labels.count(kind):,} {kind}" for kind in (*CLASSES, PACED_BEAT) if kind in labels]
     if not labels:
         return "none found"
     no_p = int(np.isnan(a.beats.marks.p_peak_s).sum())
@@ -97,6 +99,7 @@ def _rhythm(a: Analysis) -> str:
             f"{count:,} ectopic run{'s' * (count > 1)}, longest {longest_run.beats} {longest_run.kind} "
             f"at {longest_run.start_s:.0f} s"
         )
+    parts += groups_in_words(rhythm.groups)
     return "; ".join(parts)
 
 

@@ -1,18 +1,19 @@
-"""What a reader of a long record wants to jump to: rhythms, pauses, runs, ectopic beats, highest and lowest rate."""
+"""What a reader of a long record wants to jump to: rhythms, pauses, runs, couplets, ectopic beats, extremes of rate."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from beatssl.analysis.ectopy import IN_WORDS
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.rhythms.truth import RHYTHMS
 from beatssl.beats.classes.classifier import CLASSES
 
-Kind = Literal["rhythm", "pause", "run", "rate", "S", "V", "F"]
+Kind = Literal["rhythm", "pause", "run", "group", "rate", "S", "V", "F"]
 
 MOST = 50
-"""Events of one kind that are listed: the longest episodes, pauses and runs, ectopic beats evenly spread."""
+"""Events of one kind that are listed: the longest episodes, pauses, runs and groups, ectopic beats evenly spread."""
 
 _OVER = 4  # RR intervals that a rate is taken over, as in `analysis.rhythm`
 _NAMES = {"S": "supraventricular beat", "V": "ventricular beat", "F": "fusion beat"}
@@ -29,7 +30,7 @@ class Event:
 
 def events(a: Analysis) -> list[Event]:
     """The events of a record in order of time, `MOST` of a kind at most."""
-    found = _rhythms(a) + _pauses(a) + _runs(a) + _rates(a)
+    found = _rhythms(a) + _pauses(a) + _runs(a) + _groups(a) + _rates(a)
     inside = [(run.start_s, run.beats) for run in a.rhythm.runs]
     labels = np.array(a.beats.labels, object)
     confidence = a.beats.confidence
@@ -69,12 +70,22 @@ def _pauses(a: Analysis) -> list[Event]:
 
 def _runs(a: Analysis) -> list[Event]:
     longest = sorted(a.rhythm.runs, key=lambda one: -one.beats)[:MOST]
-    words = {"S": "supraventricular", "V": "ventricular"}
     return [
         Event(
             "run", one.start_s,
-            f"run of {one.beats} {words[one.kind]} beats"
+            f"run of {one.beats} {IN_WORDS[one.kind]} beats"
             + (f" at {one.rate_bpm:.0f}/min" if np.isfinite(one.rate_bpm) else ""),
+        )
+        for one in longest
+    ]  # fmt: skip
+
+
+def _groups(a: Analysis) -> list[Event]:
+    longest = sorted(a.rhythm.groups, key=lambda one: -one.ectopic_beats)[:MOST]
+    return [
+        Event(
+            "group", one.start_s,
+            f"{IN_WORDS[one.kind]} {one.name}" + (f", {one.ectopic_beats} beats" if one.name != "couplet" else ""),
         )
         for one in longest
     ]  # fmt: skip

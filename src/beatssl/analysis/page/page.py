@@ -26,7 +26,8 @@ LONG_S = 20.0
 """A longer record gets an overview and a list of events."""
 
 _QUALITY_BINS = 240
-_KINDS: tuple[Kind, ...] = ("pause", "rhythm", "run", "rate", "V", "F", "S")  # that samples are kept about, in turn
+_KINDS: tuple[Kind, ...] = ("pause", "rhythm", "run", "group", "rate", "V", "F", "S")
+"""That samples are kept about, in turn."""
 _PLANES = (
     ("Frontal plane", 0, 1, ("left", "feet")),
     ("Horizontal plane, from above", 0, 2, ("left", "back")),

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import Measurement
-from beatssl.analysis.result import Analysis, Diagnosis
+from beatssl.analysis.result import PACED_BEAT, Analysis, Diagnosis
+from beatssl.beats.classes.classifier import CLASSES
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES
 from beatssl.store.vocabularies.statements import statements
@@ -121,9 +123,14 @@ def rhythm_text(a: Analysis) -> str:
     parts += [
         f"{count:,} {names[kind]} beat{'s' * (count > 1)}" for kind, count in rhythm.ectopic_beats.items() if count
     ]
-    for many, word in ((len(rhythm.pauses), "pause"), (len(rhythm.runs), "ectopic run")):
+    for many, word in (
+        (rhythm.paced_beats, "paced beat"),
+        (len(rhythm.pauses), "pause"),
+        (len(rhythm.runs), "ectopic run"),
+    ):
         if many:
             parts.append(f"{many:,} {word}{'s' * (many > 1)}")
+    parts += groups_in_words(rhythm.groups)
     return ", ".join(parts)
 
 
@@ -132,7 +139,7 @@ def about_lines(a: Analysis) -> list[tuple[str, str]]:
     record = a.record
     person = [f"{record.age_years:g} years" if record.age_years is not None else "", record.sex or ""]
     labels = a.beats.labels
-    kinds = ", ".join(f"{labels.count(kind):,} {kind}" for kind in ("N", "S", "V", "F") if kind in labels)
+    kinds = ", ".join(f"{labels.count(kind):,} {kind}" for kind in (*CLASSES, PACED_BEAT) if kind in labels)
     return [
         ("Record", record.id),
         ("Source", record.source),

@@ -26,6 +26,19 @@ class EctopicRun:
 
 
 @dataclass(frozen=True, slots=True)
+class EctopicGroup:
+    """A couplet, or an episode of bigeminy or trigeminy: ectopic beats of one kind."""
+
+    name: Literal["couplet", "bigeminy", "trigeminy"]
+    kind: Literal["S", "V"]
+    start_s: float
+    """Its first ectopic beat."""
+    stop_s: float
+    """Its last one."""
+    ectopic_beats: int
+
+
+@dataclass(frozen=True, slots=True)
 class RhythmClass:
     """A rhythm and its calibrated probability."""
 
@@ -88,8 +101,12 @@ class Rhythm:
     regularity: Literal["regular", "slightly irregular", "irregular"] | None
     ectopic_beats: Mapping[str, int]
     """Beats of class S, V and F."""
+    paced_beats: int
+    """Beats of class Q; see `analysis.rhythms.pacing`."""
     pauses: tuple[Pause, ...]
     runs: tuple[EctopicRun, ...]
+    groups: tuple[EctopicGroup, ...]
+    """Couplets, and episodes of bigeminy and trigeminy."""
     classes: tuple[RhythmClass, ...]
     """See `Rhythms`, as what follows."""
     classes_reason: str

@@ -16,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from beatssl.beats.classes.beat_shape import contexts
-from beatssl.beats.classes.class_features import class_features
+from beatssl.beats.classes.class_features import class_features, shaped_beats
+from beatssl.beats.classes.networks import Networks
+from beatssl.beats.classes.second_pass import ShapedBeats, second_features, without_lone_fusion
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
 from beatssl.files import sha256_of, write_bytes
@@ -28,18 +30,15 @@ WEIGHTS = Path(__file__).with_name("weights") / "beat-classes.safetensors"
 """The weights that come with the package."""
 
 _BEATS_AT_ONCE = 4096
-_BEYOND = 4.0  # standardised features are cut here
+_PASSES = ("first", "second")
 
 
 @dataclass(frozen=True, slots=True)
 class BeatClassifier:
-    """Some small networks with one hidden layer after another, whose probabilities are averaged."""
+    """Two passes: the second compares each beat with those of its record that the first one is sure of."""
 
-    features: tuple[str, ...]
-    centre: Float32[np.ndarray, " feature"]
-    scale: Float32[np.ndarray, " feature"]
-    weights: tuple[Float32[np.ndarray, "net _from _to"], ...]  # one a layer
-    biases: tuple[Float32[np.ndarray, "net 1 _to"], ...]
+    first: Networks
+    second: Networks
 
     @classmethod
     def load(cls, path: Path) -> "BeatClassifier":
@@ -55,41 +54,26 @@ class BeatClassifier:
             )
         try:
             with safe_open(path, "np") as file:
-                features = tuple(json.loads((file.metadata() or {})["features"]))
+                metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return cls(*(Networks.of(name, tensors, metadata) for name in _PASSES))
         except (SafetensorError, KeyError) as error:
             raise ValueError(f"{path} holds no beat classifier ({error!r}); train one, or pass {WEIGHTS}") from error
-        layers = range(sum(name.startswith("weight_") for name in tensors))
-        return cls(
-            features,
-            tensors["centre"],
-            tensors["scale"],
-            tuple(tensors[f"weight_{n}"] for n in layers),
-            tuple(tensors[f"bias_{n}"] for n in layers),
-        )
 
     def save(self, path: Path) -> None:
         """Write safetensors, and its SHA-256 beside it; the names of features and classes go into its metadata."""
-        tensors = {"centre": self.centre, "scale": self.scale}
-        for n, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            tensors |= {f"weight_{n}": np.ascontiguousarray(weight), f"bias_{n}": np.ascontiguousarray(bias)}
-        metadata = {"features": json.dumps(self.features), "classes": json.dumps(CLASSES)}
-        save_file(tensors, path, metadata)
+        both = dict(zip(_PASSES, (self.first, self.second), strict=True))
+        metadata = {f"{name}.features": json.dumps(nets.features) for name, nets in both.items()}
+        tensors = {key: tensor for name, nets in both.items() for key, tensor in nets.tensors(name).items()}
+        save_file(tensors, path, metadata | {"classes": json.dumps(CLASSES)})
         write_bytes(_checksum_of(path), f"{sha256_of(path)}  {path.name}\n".encode())
 
-    def standardised(self, features: dict[str, np.ndarray]) -> Float32[np.ndarray, "beat feature"]:
-        """Features about their centre, in parts of their scale, cut at ±4; 0, the centre, where not measured."""
-        table = np.stack([features[name] for name in self.features], axis=1).astype(np.float32)
-        return np.clip(np.nan_to_num((table - self.centre) / self.scale), -_BEYOND, _BEYOND)
-
-    def probabilities(self, features: dict[str, np.ndarray]) -> Float32[np.ndarray, "beat 4"]:
-        """Class probabilities from `class_features`, in the order of `CLASSES`."""
-        hidden = self.standardised(features)[None]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = np.maximum(hidden @ weight + bias, 0)
-        logit = hidden @ self.weights[-1] + self.biases[-1]
-        power = np.exp(logit - logit.max(axis=2, keepdims=True))
-        return (power / power.sum(axis=2, keepdims=True)).mean(axis=0)
+    def probabilities(self, beats: ShapedBeats) -> Float32[np.ndarray, "beat 4"]:
+        """Class probabilities, in the order of `CLASSES`."""
+        features = class_features(beats)
+        sure = self.first.probabilities(features)
+        features |= second_features(beats, sure)
+        return without_lone_fusion(self.second.probabilities(features), features)
 
 
 def classify(
@@ -114,7 +98,7 @@ def classify(
             rr_next_s=beats.rr_next_s[part],
             window_mv=beats.window_mv[part],
         )
-        out[part] = classifier.probabilities(class_features(some, context[part] - context[part.start]))
+        out[part] = classifier.probabilities(shaped_beats(some, context[part] - context[part.start]))
     unmeasured = np.isnan(beats.window_mv[:, :, beats.r_index]).all(axis=1)
     out[unmeasured] = np.nan
     return out

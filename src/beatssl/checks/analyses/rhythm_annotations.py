@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from beatssl.analysis.model import EcgModel
+from beatssl.analysis.result import PACED_BEAT
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS
 from beatssl.checks.analyses.lines import Line, analysed_lines
+from beatssl.checks.beat_classes import TOLERANCE_S
 from beatssl.metrics.classification import auroc
 from beatssl.records.annotations import read_annotations
 from beatssl.records.mitdb import MitdbReader
+from beatssl.records.record import BeatMarks
 from beatssl.results import Number
+from beatssl.signals.matching import match_times
 
 _CODES = {"(AFIB": AF, "(AFL": AF, "(P": PACED, "(N": SINUS, "(SBR": SINUS}
 """Any other code is another rhythm."""
@@ -41,6 +45,17 @@ class AnnotatedRecord:
 
 
 @dataclass(frozen=True)
+class PacedBeatFigures:
+    """Beats of class Q of all records against the marks of paced beats ("/")."""
+
+    beats: int
+    """Marked."""
+    sensitivity: Number
+    ppv: Number
+    """Fusion of paced and normal beats ("f") counts as right."""
+
+
+@dataclass(frozen=True)
 class RhythmAnnotationFigures:
     """Of all records."""
 
@@ -60,6 +75,7 @@ class RhythmAnnotationFigures:
     """Share of each record's annotated paced time that was found."""
     p_per_beat: Mapping[str, Number]
     """By annotated rhythm: share of the beats that have a P."""
+    paced_beats: PacedBeatFigures
 
 
 def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigures:
@@ -84,6 +100,7 @@ def check_rhythm_annotations(folder: Path, kept: Path) -> RhythmAnnotationFigure
             "episodes": a.rhythm.episodes,
             "stretches": a.rhythm.stretches,
             "beats": np.stack([a.beats.time_s, np.isfinite(a.beats.marks.p_peak_s)], axis=1).round(3).tolist(),
+            "paced_beats": paced_counts(record.beats, a.beats.time_s, a.beats.labels),
         }
 
     return _figures(analysed_lines(list(sources), line_of, kept))
@@ -94,6 +111,7 @@ def _figures(lines: Sequence[Line]) -> RhythmAnnotationFigures:
     all_truth, all_found = np.concatenate(truth), np.concatenate(found)
     stretches = [one for line, own in zip(lines, truth, strict=True) for one in _stretches(line, own)]
     true = np.array([rhythm for rhythm, _ in stretches])
+    marked, called, both, right = np.sum([line["paced_beats"] for line in lines], axis=0).tolist()
     p = np.array([probability for _, probability in stretches])
     return RhythmAnnotationFigures(
         records=len(lines),
@@ -116,6 +134,7 @@ def _figures(lines: Sequence[Line]) -> RhythmAnnotationFigures:
             if (own == at).any()
         },
         p_per_beat=_p_per_beat(lines, truth),
+        paced_beats=PacedBeatFigures(marked, both / max(marked, 1), right / called if called else float("nan")),
     )
 
 
@@ -127,6 +146,17 @@ def _p_per_beat(lines: Sequence[Line], truth: Sequence[np.ndarray]) -> dict[str,
     )
     has_p = np.concatenate([of[:, 1] > 0 for of in beats])
     return {name: _share(float(has_p[rhythm == k].sum()), rhythm == k) for k, name in enumerate(RHYTHMS)}
+
+
+def paced_counts(marks: BeatMarks | None, time_s: Float64[np.ndarray, " beat"], labels: tuple[str, ...]) -> list[int]:
+    """Marked paced beats, beats of class Q, marked ones among these, and those that are right."""
+    if marks is None:
+        return [0, 0, 0, 0]
+    symbols, paced = np.array(marks.symbol, object), np.array(labels, object) == PACED_BEAT
+    at_mark, at_beat = match_times(marks.time_s, time_s, TOLERANCE_S)
+    both = (symbols[at_mark] == "/") & paced[at_beat]
+    right = np.isin(symbols[at_mark].astype(str), ("/", "f")) & paced[at_beat]
+    return [int((symbols == "/").sum()), int(paced.sum()), int(both.sum()), int(right.sum())]
 
 
 def _auroc(true: np.ndarray, p: np.ndarray, name: str) -> float:

@@ -71,3 +71,25 @@ def fibrillation_waves(fs_hz: float, samples: int, rng: np.random.Generator) -> 
         direction = np.array([-0.25, 0.45, -0.8]) + rng.normal(0, 0.25, 3)
         out += direction[:, None] * (size_mv * (np.sin(turns) + 0.35 * np.sin(2 * turns)))
     return out
+
+
+def electrode_motion(fs_hz: float, samples: int, rng: np.random.Generator) -> Float64[np.ndarray, " time"]:
+    """What a moving electrode adds to one lead, of unit power: a drifting offset with bursts between 1 and 10 Hz.
+
+    The offset is a random walk that returns within about a second, as the skin's potential does. The bursts, one every
+    two seconds, half a second long, hold the frequencies of T waves and of wide QRS complexes, as the noise "em" of
+    the MIT-BIH Noise Stress Test Database does (Moody, Muldrow and Mark 1984), which this stands in for.
+    """
+    from scipy.signal import butter, lfilter, sosfilt
+
+    walk = lfilter([1.0], [1.0, -np.exp(-1 / fs_hz)], rng.standard_normal(samples))
+    bursts = sosfilt(butter(2, (1.0, 10.0), "bandpass", fs=fs_hz, output="sos"), rng.standard_normal(samples))
+    time_s = np.arange(samples) / fs_hz
+    loudness = np.full(samples, 0.1)
+    for at_s in np.cumsum(rng.exponential(2.0, max(1, round(samples / fs_hz / 2)))):
+        near = slice(*np.searchsorted(time_s, (at_s - 1.5, at_s + 1.5)).tolist())
+        loudness[near] += np.exp(-0.5 * ((time_s[near] - at_s) / 0.25) ** 2)
+    bursts *= loudness
+    noise = walk / walk.std() + bursts / bursts.std()
+    noise -= noise.mean()
+    return noise / noise.std()

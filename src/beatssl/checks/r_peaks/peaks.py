@@ -10,13 +10,12 @@ from jaxtyping import Float64
 from wfdb.processing import compare_annotations
 
 from beatssl.beats.global_beats import global_beats
+from beatssl.checks.r_peaks.cases import BEATS_TOLERANCE_S, WAVES_TOLERANCE_S
 from beatssl.metrics.boundaries import Score, mark_span, matched_errors, score_times
 from beatssl.records.mitdb import aami_class
 from beatssl.results import Number
 from beatssl.store.store import Store
 
-WAVES_TOLERANCE_S = 0.075
-BEATS_TOLERANCE_S = 0.150
 _TICKS_PER_S = 1000  # wfdb compares whole samples; milliseconds lose nothing
 
 
