@@ -34,7 +34,7 @@ class FitConfig:
     """The network on top of the encoder."""
     train: Literal["all", "decoder"] = "decoder"
     """decoder: the encoder stays as it is; all: it is trained too, at a lower rate."""
-    updates: Annotated[int, Field(ge=1)] = 1500
+    updates: Annotated[int, Field(ge=1)] = 2000
     """Weight updates, however many records there are."""
     optim: Annotated[OptimConfig, tyro.conf.arg(name="")] = OPTIM
     """Optimization."""
