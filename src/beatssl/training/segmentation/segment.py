@@ -44,7 +44,8 @@ PROBABILITIES, COTRAINING, FINAL = "probabilities.npz", "pseudo-labels", "final"
 
 @dataclass(frozen=True)
 class FoldFigures:
-    """How the network of one fold was trained, and how the weights that are kept did on its validation records."""
+    """How the network of one fold was trained, and how the weights that were chosen did on its validation records; with
+    co-training before their mean with those from before the marks was taken."""
 
     test_fold: int
     valid_fold: int
