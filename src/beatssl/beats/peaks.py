@@ -44,8 +44,8 @@ _REFRACTORY_S = 0.19
 _T_WAVE_S, _P_WAVE_S, _T_WAVE_SHARE = 0.36, 0.25, 0.55
 _PEAK_SEARCH_S, _PEAK_EARLIER_S, _PEAK_SPREAD_S = 0.10, 0.02, 0.05
 
-BEAT_CONFIDENCE = 0.35
-"""A candidate of at least this probability is a beat."""
+BEAT_CONFIDENCE = 0.36
+"""A candidate of at least this probability is a beat: fewest errors on the records of the fit (`fit_r_peaks`)."""
 
 # All is noise unless the likeliest quarter of peaks has this confidence (white noise has 0.8 in one lead, 0.6 in two),
 # or half of them, ten at least, this correlation with the median QRS: a fast heart without a level line.

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 from beatssl.beats.global_beats import global_beats
 from beatssl.beats.peak_evidence import WEIGHTS, Evidence, column_names, logistic, with_kinks
-from beatssl.beats.peaks import candidates_of
+from beatssl.beats.peaks import candidates_of, rate_r_peaks
 from beatssl.files import write_json
-from beatssl.metrics.boundaries import mark_span
+from beatssl.metrics.boundaries import mark_span, score_times
 from beatssl.progress import track
 from beatssl.records.ludb import LudbReader
 from beatssl.records.mitdb import DS1, MitdbReader, aami_class
@@ -34,6 +34,7 @@ _FS_HZ = _PREPARATION.fs_hz
 _EDGE_S = 0.15  # of a record: a beat there may be cut
 _SINGLE_LEADS = (0, 1, 6, 7, 9, 11)  # of twelve: I, II, V1, V2, V4, V6
 _NOISY_S = 600.0  # of a long record
+_THRESHOLDS = tuple(np.arange(0.2, 0.61, 0.02).round(2).tolist())
 
 Ecg = Float32[np.ndarray, "lead time"]
 
@@ -77,6 +78,9 @@ class FittedRPeaks:
     out: Path
     candidates: int
     beats: int
+    errors_by_threshold: dict[str, int]
+    """Beats missed and false on MIT-BIH's DS1 and LUDB's odd records, all leads; `peaks.BEAT_CONFIDENCE` has fewest.
+    Of the weights that come with the package."""
 
 
 class _Signal(NamedTuple):
@@ -117,7 +121,20 @@ def fit_r_peaks(config: FitRPeaksConfig) -> FittedRPeaks:
         "config": settings,
     }  # fmt: skip
     write_json(config.out, fitted)
-    return FittedRPeaks(config.out, len(y), int(y.sum()))
+    return FittedRPeaks(config.out, len(y), int(y.sum()), errors_by_threshold(config.root))
+
+
+def errors_by_threshold(root: Path) -> dict[str, int]:
+    """See `FittedRPeaks`."""
+    signals = [_Signal(ecg_mv, beat_s, (-np.inf, np.inf), 0.15, 1.0) for ecg_mv, beat_s in _mitdb(root / "mitdb")]
+    signals += [_Signal(*record, 0.075, 1.0) for record in _ludb(root / "ludb")]
+    errors = dict.fromkeys((f"{threshold:.2f}" for threshold in _THRESHOLDS), 0)
+    for one in signals:
+        for threshold in _THRESHOLDS:
+            found_s = rate_r_peaks(one.ecg_mv, _FS_HZ, threshold).time_s
+            score = score_times(one.beat_s, found_s, one.tolerance_s, one.span_s)
+            errors[f"{threshold:.2f}"] += score.missed + score.false
+    return errors
 
 
 class _Found(NamedTuple):
