@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.checks.wave_presence import MADE, _of_made, _of_rows, made_ecg, record_groups
+from beatssl.checks.wave_presence import MADE, _of_made, _of_rows, record_groups
 from beatssl.inference.segmenter import EcgSegmenter
+from beatssl.records.synthetic.drawn import drawn_ecg, regular
+from beatssl.signals.leads import LEADS
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 from beatssl.store.store import Store
@@ -17,31 +19,35 @@ def segmenter() -> EcgSegmenter:
     return EcgSegmenter.from_pretrained("default")
 
 
+@pytest.mark.parametrize("leads", [LEADS, ("II", "V5"), ("II",)], ids=len)
 @pytest.mark.parametrize("name", ["no P, 60/min", "no P, irregular", "no T, 80/min"])
-def test_what_is_not_there_is_not_invented(segmenter: EcgSegmenter, name: str) -> None:
-    figures = _of_made(segmenter, **MADE[name])
+def test_what_is_not_there_is_not_invented(segmenter: EcgSegmenter, name: str, leads: tuple[str, ...]) -> None:
+    figures = _of_made(segmenter, leads, **MADE[name])
     assert figures.qrs > 0.98
     assert (figures.p if "P" in name else figures.t) <= 0.02
 
 
+def test_twelve_leads_without_p_are_given_none_at_100_a_minute(segmenter: EcgSegmenter) -> None:
+    assert _of_made(segmenter, LEADS, **MADE["no P, 100/min"]).p <= 0.02
+
+
 @pytest.mark.parametrize("rate", [20, 100, 120, 150])
 def test_p_is_found_at_every_rate_at_which_there_is_room_for_it(segmenter: EcgSegmenter, rate: int) -> None:
-    figures = _of_made(segmenter, **MADE[f"all waves, {rate}/min"])
+    figures = _of_made(segmenter, LEADS, **MADE[f"all waves, {rate}/min"])
     assert min(figures.p, figures.t) > 0.95
     assert figures.qrs > 0.98
 
 
 @pytest.mark.parametrize("rate", [240, 300])
 def test_qrs_are_found_at_the_highest_rates(segmenter: EcgSegmenter, rate: int) -> None:
-    assert _of_made(segmenter, **MADE[f"all waves, {rate}/min"]).qrs == pytest.approx(1, abs=0.05)
+    assert _of_made(segmenter, LEADS, **MADE[f"all waves, {rate}/min"]).qrs == pytest.approx(1, abs=0.05)
 
 
-def test_a_made_record_has_the_beats_that_are_stated() -> None:
-    ecg_mv, r_s = made_ecg(75, 2, 0, p_mv=0.0)
-    np.testing.assert_allclose(np.diff(r_s), 0.8)
-    assert ecg_mv.shape == (2, 5000)
-    before = ecg_mv[:, [round((r - 0.15) * 500) for r in r_s[1:]]]
-    assert np.abs(before).max() < 0.1
+def test_a_made_record_has_the_waves_that_are_stated() -> None:
+    r_s = regular(75, 10.0)
+    with_p, without_p = (drawn_ecg(r_s, 10.0, (1.0, 0.8), p_ratio=p, noise_mv=0.0) for p in (0.12, 0.0))
+    at_p = [round((r - 0.16) * 100) for r in r_s]
+    np.testing.assert_allclose((with_p - without_p)[:, at_p], [[0.11] * len(r_s), [0.09] * len(r_s)], atol=0.025)
 
 
 def test_groups_are_by_statement_and_rate(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Int64
 
 from beatssl.beats.decoding.wave_decoding import find_waves
 from beatssl.features.wave_intervals import measure_waves
 from beatssl.inference.device import torch_device
 from beatssl.inference.device_name import Device
 from beatssl.inference.segmenter import EcgSegmenter, slots
+from beatssl.records.synthetic.drawn import drawn_ecg, regular
 from beatssl.results import Number
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import resample_rows
@@ -25,6 +26,7 @@ _NO_SINUS = ("AFIB", "AFLT", "PSVT", "SVTAC", "SVARR", "PACE")
 _MOST_ORDINARY = 300
 _AT_ONCE = 16
 _EDGE_S = 0.6
+_MADE_OF_A_KIND = 5
 _FS_HZ = 500.0
 
 
@@ -42,7 +44,7 @@ class PresenceFigures:
 
 @dataclass(frozen=True)
 class MadeFigures:
-    """Over made records of twelve, two and one lead."""
+    """Over made records of one kind."""
 
     beats: int
     qrs: Number
@@ -53,10 +55,10 @@ class MadeFigures:
 
 @dataclass(frozen=True)
 class WavePresenceCheck:
-    """By number of leads and group of records; and of made records."""
+    """By leads, and group of records or kind of made records."""
 
     by_leads: dict[str, dict[str, PresenceFigures]]
-    made: dict[str, MadeFigures]
+    made: dict[str, dict[str, MadeFigures]]
 
 
 def check_wave_presence(store: Store, segmenter: str = "default", device: Device = "auto") -> WavePresenceCheck:
@@ -74,7 +76,11 @@ def check_wave_presence(store: Store, segmenter: str = "default", device: Device
         name: {group: _of_rows(network, store, rows, leads) for group, rows in groups.items()}
         for name, leads in LEAD_SETS.items()
     }
-    return WavePresenceCheck(by_leads, {name: _of_made(network, **made) for name, made in MADE.items()})
+    made = {
+        name: {kind: _of_made(network, leads, **values) for kind, values in MADE.items()}
+        for name, leads in LEAD_SETS.items()
+    }
+    return WavePresenceCheck(by_leads, made)
 
 
 def record_groups(store: Store, fold: int = TEST_FOLD) -> dict[str, Int64[np.ndarray, " row"]]:
@@ -123,56 +129,29 @@ def _of_rows(
 
 
 MADE: Mapping[str, Mapping[str, float]] = (
-    {f"no P, {rate}/min": {"rate": rate, "p_mv": 0.0} for rate in (60, 80, 100)}
-    | {"no P, irregular": {"rate": 90, "p_mv": 0.0, "irregular": 0.2}}
-    | {f"no T, {rate}/min": {"rate": rate, "t_mv": 0.0} for rate in (60, 80, 100)}
+    {f"no P, {rate}/min": {"rate": rate, "p_ratio": 0.0} for rate in (60, 80, 100)}
+    | {"no P, irregular": {"rate": 90, "p_ratio": 0.0, "irregular": 0.2}}
+    | {f"no T, {rate}/min": {"rate": rate, "t_ratio": 0.0} for rate in (60, 80, 100)}
     | {f"all waves, {rate}/min": {"rate": rate} for rate in (20, 30, 60, 100, 120, 140, 150, 170, 200, 240, 270, 300)}
 )
 """Made records by name, and what each is made of."""
 
 
-def made_ecg(
-    rate: float,
-    leads: int,
-    seed: int,
-    p_mv: float = 0.12,
-    t_mv: float = 0.25,
-    irregular: float = 0.0,
-    seconds: float = 10.0,
-) -> tuple[Float32[np.ndarray, "lead time"], Float64[np.ndarray, " beat"]]:
-    """Leads of one heart at 500 samples/s and the times of R, in seconds: bells for waves, and 0.02 mV of noise."""
-    rng = np.random.default_rng(seed)
-    time, rr_s = np.arange(round(seconds * _FS_HZ)) / _FS_HZ, 60 / rate
-    r_s = 0.3 + np.cumsum([0.0, *rr_s * (1 + irregular * rng.standard_normal(int(seconds / rr_s) + 4))])
-    r_s = r_s[r_s < seconds]
-    shrink = float(np.sqrt(min(rr_s, 1.0)))
-    size = rng.uniform(0.5, 1.3, (3, leads, 1)) * np.where(
-        rng.random((3, leads, 1)) < [[[0.0]], [[0.2]], [[0.0]]], -1, 1
-    )
-    p, qrs, t = np.zeros((3, len(time)))
-    for r in r_s:
-        p += _bell(time, r - 0.05 - 0.11 * min(1.0, shrink * 1.2), 0.02)
-        qrs += _bell(time, r, 0.012) - 0.15 * _bell(time, r - 0.03, 0.01) - 0.25 * _bell(time, r + 0.03, 0.012)
-        t += _bell(time, r + 0.31 * shrink, 0.045 * shrink)
-    clean = size[0] * p_mv * p + size[1] * qrs + size[2] * t_mv * t
-    return (clean + 0.02 * rng.standard_normal(clean.shape)).astype(np.float32), r_s
-
-
-def _bell(time: Float64[np.ndarray, " time"], at: float, width: float) -> Float64[np.ndarray, " time"]:
-    return np.exp(-0.5 * ((time - at) / width) ** 2)
-
-
-def _of_made(segmenter: EcgSegmenter, rate: float, **made: float) -> MadeFigures:
+def _of_made(
+    segmenter: EcgSegmenter, leads: Sequence[str], rate: float, irregular: float = 0.0, **made: float
+) -> MadeFigures:
     fs_hz, seconds = segmenter.preparation.fs_hz, 10.0 if rate >= 60 else 30.0
     counts, beats = np.zeros(3), 0
-    for names in (LEADS, ("II", "V1"), ("II",)):
-        for seed in range(3):
-            recorded_mv, r_s = made_ecg(rate, len(names), seed, seconds=seconds, **made)
-            ecg_mv = segmenter.takes.filtered(recorded_mv, _FS_HZ)
-            probability = segmenter.of_prepared(ecg_mv, names, segmenter.takes)
-            found = measure_waves(find_waves(probability, fs_hz, ecg_mv), beats_s=r_s)
-            inside = (found.r_s > _EDGE_S) & (found.r_s < seconds - _EDGE_S)
-            counts += (found.share[inside] >= _LEAST_SHARE).sum(axis=0)
-            beats += int(((r_s > _EDGE_S) & (r_s < seconds - _EDGE_S)).sum())
+    for seed in range(_MADE_OF_A_KIND):
+        rng = np.random.default_rng(seed)
+        r_s = regular(rate, seconds)
+        r_s = r_s + np.clip(irregular * rng.standard_normal(len(r_s)), -0.3, 0.3) * 60 / rate
+        r_mv = rng.uniform(0.5, 1.3, len(leads)) * rng.choice([1, 1, 1, 1, -1], len(leads))
+        recorded_mv = drawn_ecg(r_s, seconds, leads=r_mv.tolist(), noise_mv=0.02, to_hz=_FS_HZ, seed=seed, **made)
+        ecg_mv = segmenter.takes.filtered(recorded_mv, _FS_HZ)
+        probability = segmenter.of_prepared(ecg_mv, leads, segmenter.takes)
+        found = measure_waves(find_waves(probability, fs_hz, ecg_mv), beats_s=r_s)
+        counts += (found.share[found.r_s > _EDGE_S] >= _LEAST_SHARE).sum(axis=0)
+        beats += int((r_s > _EDGE_S).sum())
     p, qrs, t = (counts / beats).tolist()
     return MadeFigures(beats, qrs, p, t)

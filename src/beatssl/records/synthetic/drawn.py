@@ -23,6 +23,7 @@ def drawn_ecg(
     duration_s: float = 30.0,
     leads: Sequence[float] = TWELVE,
     qrs_s: float = 0.09,
+    p_ratio: float = 0.12,
     t_ratio: float = 0.3,
     spikes_before_s: Sequence[float] = (),
     noise_mv: float = 0.01,
@@ -32,7 +33,7 @@ def drawn_ecg(
 ) -> Float32[np.ndarray, "lead time"]:
     """Leads of the R amplitudes given, band-passed (0.5-40 Hz) at `fs_hz` and resampled to `to_hz`, mV.
 
-    P, QRS of a duration, T of a share of R (its size varies between leads), all drawn together where beats follow one
+    QRS of a duration, P and T of a share of R (T's varies between leads), all drawn together where beats follow one
     another faster than 100 a minute; spikes of a pacemaker (2 ms, 3 mV in every lead) before R; white noise. Two beats
     at least.
     """
@@ -45,7 +46,7 @@ def drawn_ecg(
         squeeze = min(1.0, rr / 0.6)
         for offset_s, size in ((-1.6 * sd_s, -0.15), (0.0, 1.0), (1.8 * sd_s, -0.3)):
             heart += size * np.exp(-0.5 * ((time_s - at_s - offset_s) / sd_s) ** 2)
-        heart += 0.12 * squeeze * np.exp(-0.5 * ((time_s - at_s + 0.16 * squeeze) / (0.022 * squeeze)) ** 2)
+        heart += p_ratio * squeeze * np.exp(-0.5 * ((time_s - at_s + 0.16 * squeeze) / (0.022 * squeeze)) ** 2)
         t_at_s = at_s + 0.5 * qrs_s + 0.25 * squeeze
         t_wave += t_ratio * np.exp(-0.5 * ((time_s - t_at_s) / (0.05 * squeeze)) ** 2)
         for before_s in spikes_before_s:
