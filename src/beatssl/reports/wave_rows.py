@@ -42,7 +42,7 @@ def _within_cse(f: Json) -> str:
 
 
 def _presence(f: Json) -> str:
-    p, none = (f["details"]["presence"][name] for name in ("P", "P_records_without"))
+    p, none = (f["details"][name] for name in ("P", "P_records_without"))
     return f"{p['found']:.3f} / {p['invented']:.3f} / {none['invented']:.3f}"
 
 

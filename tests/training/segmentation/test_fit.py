@@ -1,5 +1,6 @@
 """Segmenters fitted to the synthetic cohort: that they learn, and what their weights depend on."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.training.config import RunConfig
 from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import OPTIM, VIEWS, FitConfig
-from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
+from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter, mean_with
 from beatssl.training.segmentation.marks import classes_of, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import sample_f1
@@ -111,6 +112,16 @@ def test_the_best_evaluation_of_the_averaged_weights_chooses_them_in_half_precis
     assert exact != lines[0]["loss"] == pytest.approx(exact, rel=0.05)
     assert plain.trained.best is None
     assert (tmp_path / STATE).exists()
+
+
+def test_weights_are_a_mean_with_those_before_the_marks(learnt):
+    before, after = copy.deepcopy(learnt), copy.deepcopy(learnt)
+    with torch.no_grad():
+        for weight in before.parameters():
+            weight.zero_()
+    mean_with(after, before, 0.25)
+    for name, weight in learnt.named_parameters():
+        torch.testing.assert_close(after.get_parameter(name), 0.75 * weight)
 
 
 def test_an_encoder_that_cannot_take_the_rows_is_refused(store, tmp_path):

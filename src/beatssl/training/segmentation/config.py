@@ -52,6 +52,9 @@ class FitConfig:
     """With co-training: weight updates on the pseudo-labels alone, before all others."""
     cotrain_weight: Annotated[float, Field(ge=0)] = 0.5
     """With co-training: weight of the pseudo-labels' loss; that of the marks has 1."""
+    kept_before: Share = 0.3
+    """With co-training: share of the weights from before the marks in the mean of both that is kept: what few marked
+    records make a network forget of other hearts comes back."""
     evaluate_every: Annotated[int, Field(ge=1)] = 200
     """Updates between two evaluations on the validation records."""
 

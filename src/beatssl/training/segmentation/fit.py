@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 
 from beatssl.inference.decimation import Decimation, decimation_factor
@@ -82,4 +83,16 @@ def fit_segmenter(
         title=title,
     )
     trained = train(task, config.optim, run, seed, out, accelerator)
+    if cotraining is not None:
+        mean_with(segmenter, cotraining.start, config.kept_before)
     return Fitted(segmenter.cpu(), trained)
+
+
+@torch.no_grad()
+def mean_with(segmenter: EcgSegmenter, before: EcgSegmenter, share: float) -> None:
+    """Replace the weights by their mean with those they were initialised from, which have this share (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models")."""
+    old = before.state_dict()
+    for name, value in segmenter.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(old[name].to(value), share)
