@@ -33,9 +33,9 @@ def p_of(waves):
 
 
 def test_a_p_that_every_beat_hints_at_is_in_every_beat():
-    waves = decode_waves(lines(height=0.42), FS_HZ)
+    waves = decode_waves(lines(height=0.7), FS_HZ)
     assert len(p_of(waves)) == 12
-    alone = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.42, 0.0)), FS_HZ)
+    alone = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.7, 0.0)), FS_HZ)
     assert not len(p_of(alone))
 
 
