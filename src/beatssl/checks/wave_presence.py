@@ -138,7 +138,12 @@ MADE: Mapping[str, Mapping[str, float]] = (
 
 
 def _of_made(
-    segmenter: EcgSegmenter, leads: Sequence[str], rate: float, irregular: float = 0.0, **made: float
+    segmenter: EcgSegmenter,
+    leads: Sequence[str],
+    rate: float,
+    irregular: float = 0.0,
+    p_ratio: float = 0.12,
+    t_ratio: float = 0.3,
 ) -> MadeFigures:
     fs_hz, seconds = segmenter.preparation.fs_hz, 10.0 if rate >= 60 else 30.0
     counts, beats = np.zeros(3), 0
@@ -147,7 +152,9 @@ def _of_made(
         r_s = regular(rate, seconds)
         r_s = r_s + np.clip(irregular * rng.standard_normal(len(r_s)), -0.3, 0.3) * 60 / rate
         r_mv = rng.uniform(0.5, 1.3, len(leads)) * rng.choice([1, 1, 1, 1, -1], len(leads))
-        recorded_mv = drawn_ecg(r_s, seconds, leads=r_mv.tolist(), noise_mv=0.02, to_hz=_FS_HZ, seed=seed, **made)
+        recorded_mv = drawn_ecg(
+            r_s, seconds, r_mv.tolist(), p_ratio=p_ratio, t_ratio=t_ratio, noise_mv=0.02, to_hz=_FS_HZ, seed=seed
+        )
         ecg_mv = segmenter.takes.filtered(recorded_mv, _FS_HZ)
         probability = segmenter.of_prepared(ecg_mv, leads, segmenter.takes)
         found = measure_waves(find_waves(probability, fs_hz, ecg_mv), beats_s=r_s)
