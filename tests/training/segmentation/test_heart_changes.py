@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from beatssl.training.segmentation.heart_changes import UNCHANGED, HeartChanges, changed
+from beatssl.training.segmentation.config import UNCHANGED, HeartChanges
+from beatssl.training.segmentation.heart_changes import changed
 from beatssl.training.segmentation.marks import MarkedRows, classes_at, covered_by
 
 FS_HZ = 200.0

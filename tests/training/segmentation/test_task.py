@@ -14,8 +14,7 @@ from beatssl.models.encoder import build_encoder
 from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.loop import train
 from beatssl.training.run import read_log, start_accelerator
-from beatssl.training.segmentation.config import FitConfig
-from beatssl.training.segmentation.heart_changes import UNCHANGED, HeartChanges
+from beatssl.training.segmentation.config import UNCHANGED, FitConfig, HeartChanges
 from beatssl.training.segmentation.marks import MarkedRows, classes_at, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import WaveTask, sample_f1, wave_loss

@@ -18,8 +18,7 @@ from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.store.store import Store
 from beatssl.training.config import OptimConfig
-from beatssl.training.segmentation.config import FitConfig
-from beatssl.training.segmentation.heart_changes import UNCHANGED
+from beatssl.training.segmentation.config import UNCHANGED, FitConfig
 from beatssl.training.segmentation.marks import marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows
 from beatssl.training.segmentation.task import WaveTask

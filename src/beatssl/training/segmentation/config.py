@@ -1,6 +1,6 @@
 """Settings of segmenter training."""
 
-from dataclasses import asdict, field
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,6 @@ from pydantic.dataclasses import dataclass
 from beatssl.models.config import DecoderConfig, EncoderConfig
 from beatssl.store.config import FOLDS
 from beatssl.training.config import OptimConfig, RunConfig, Share
-from beatssl.training.segmentation.heart_changes import HeartChanges
 from beatssl.views.config import ViewsConfig
 
 VIEWS = ViewsConfig(
@@ -24,6 +23,40 @@ FOLD_COUNT = 5
 
 OPTIM = OptimConfig(batch_size=4, encoder_rate=0.3, warmup=0.1, average=0.995, precision="bfloat16")
 """How segmenters are optimized unless it is said otherwise: records of a batch come with all their leads."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class HeartChanges:
+    """Shares of the rows of a batch that are changed to those of other hearts; each row draws its changes apart."""
+
+    faster: Share = 0.4
+    """Beats follow one another sooner, and T becomes shorter."""
+    rate: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (70.0, 210.0)
+    """The rates that are aimed at, in beats a minute; a row stays slower where its own waves leave no room."""
+    long_pr: Share = 0.15
+    """The time between P and QRS longer by up to 0.2 s."""
+    wide_qrs: Share = 0.1
+    """QRS longer by up to 80 %."""
+    small_p: Share = 0.25
+    """P smaller in all leads, down to three tenths."""
+    no_p: Share = 0.08
+    """No P in any lead."""
+    no_t: Share = 0.04
+    """No T in any lead."""
+    not_conducted: Share = 0.05
+    """One P in two, three or four without QRS and T after it."""
+    noisy: Share = 0.2
+    """Noise as of a Holter recorder, 3 to 24 dB below the QRS."""
+
+    def times(self, factor: float) -> "HeartChanges":
+        """All shares times a factor."""
+        shares = {one.name: factor * getattr(self, one.name) for one in fields(self) if one.name != "rate"}
+        return replace(self, **shares)
+
+
+UNCHANGED = HeartChanges(
+    faster=0, long_pr=0, wide_qrs=0, small_p=0, no_p=0, no_t=0, not_conducted=0, noisy=0
+)  # fmt: skip
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -6,18 +6,15 @@ ended is added to it. Marks move with what they mark.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Annotated
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int16
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as checked
 from scipy.ndimage import uniform_filter1d
 
 from beatssl.signals.waves import WAVE_CLASSES
-from beatssl.training.config import Share
+from beatssl.training.segmentation.config import HeartChanges
 from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, classes_at, covered_by
 
 _P, _QRS, _T = (WAVE_CLASSES.index(name) for name in ("P", "QRS", "T"))
@@ -35,40 +32,6 @@ _SMOOTH_S = 0.03
 """What is taken out of a wave is smoother than this; the noise on it stays."""
 
 Grid = Int16[np.ndarray, "lead step"]
-
-
-@checked(frozen=True, config=ConfigDict(extra="forbid"))
-class HeartChanges:
-    """Shares of the rows of a batch that are changed so; each row draws its changes apart."""
-
-    faster: Share = 0.4
-    """Beats follow one another sooner, and T becomes shorter."""
-    rate: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (70.0, 210.0)
-    """The rates that are aimed at, in beats a minute; a row stays slower where its own waves leave no room."""
-    long_pr: Share = 0.15
-    """The time between P and QRS longer by up to 0.2 s."""
-    wide_qrs: Share = 0.1
-    """QRS longer by up to 80 %."""
-    small_p: Share = 0.25
-    """P smaller in all leads, down to three tenths."""
-    no_p: Share = 0.08
-    """No P in any lead."""
-    no_t: Share = 0.04
-    """No T in any lead."""
-    not_conducted: Share = 0.05
-    """One P in two, three or four without QRS and T after it."""
-    noisy: Share = 0.2
-    """Noise as of a Holter recorder, 3 to 24 dB below the QRS."""
-
-    def times(self, factor: float) -> "HeartChanges":
-        """All shares times a factor."""
-        shares = {one.name: factor * getattr(self, one.name) for one in fields(self) if one.name != "rate"}
-        return replace(self, **shares)
-
-
-UNCHANGED = HeartChanges(
-    faster=0, long_pr=0, wide_qrs=0, small_p=0, no_p=0, no_t=0, not_conducted=0, noisy=0
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

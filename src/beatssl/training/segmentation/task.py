@@ -17,8 +17,8 @@ from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.config import MIN_DURATION_S
 from beatssl.training.optim import Groups
 from beatssl.training.random_streams import COTRAINING, HEARTS, VIEWS, part_of, seed_of, shuffled
-from beatssl.training.segmentation.config import FitConfig
-from beatssl.training.segmentation.heart_changes import HeartChanges, changed
+from beatssl.training.segmentation.config import FitConfig, HeartChanges
+from beatssl.training.segmentation.heart_changes import changed
 from beatssl.training.segmentation.marks import MARK_HZ, MarkedRows, targets, without_edges
 from beatssl.training.task import Losses
 from beatssl.views.registry import build_views
