@@ -52,7 +52,7 @@ class CheckConfig:
     - targets: whether records of high target similarity share a diagnosis (PTB-XL).
     - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
-    - wave-presence: P where PTB-XL's statements say that there are some, and where none; made records too (PTB-XL).
+    - wave-presence: P where PTB-XL's statements say that there are some or none; synthetic records too (PTB-XL).
     - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
     - sampling-rates: rates stated wrongly on purpose that heart rate, QRS and QT give away, and false alarms (any).
     - rhythm: rhythms by `analyze`, atrial fibrillation among them, and their calibration (PTB-XL).

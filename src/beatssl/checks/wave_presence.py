@@ -1,4 +1,4 @@
-"""P (and T) where there are some, and none where there are none: records by their statements, and made ones."""
+"""P (and T) where there are some, and none where there are none: records by statement, and synthetic ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class PresenceFigures:
 
 @dataclass(frozen=True)
 class MadeFigures:
-    """Over made records of one kind."""
+    """Over synthetic records of one kind."""
 
     beats: int
     qrs: Number
@@ -55,14 +55,14 @@ class MadeFigures:
 
 @dataclass(frozen=True)
 class WavePresenceCheck:
-    """By leads, and group of records or kind of made records."""
+    """By leads, and group of records or kind of synthetic records."""
 
     by_leads: dict[str, dict[str, PresenceFigures]]
     made: dict[str, dict[str, MadeFigures]]
 
 
 def check_wave_presence(store: Store, segmenter: str = "default", device: Device = "auto") -> WavePresenceCheck:
-    """P of the records of PTB-XL's test fold, by statement and rate, and P, QRS and T of made records.
+    """P of the records of PTB-XL's test fold, by statement and rate, and P, QRS and T of synthetic records.
 
     A beat is one of the store's. Records in AV block of second and third degree are few: they come from all folds.
 
@@ -134,7 +134,7 @@ MADE: Mapping[str, Mapping[str, float]] = (
     | {f"no T, {rate}/min": {"rate": rate, "t_ratio": 0.0} for rate in (60, 80, 100)}
     | {f"all waves, {rate}/min": {"rate": rate} for rate in (20, 30, 60, 100, 120, 140, 150, 170, 200, 240, 270, 300)}
 )
-"""Made records by name, and what each is made of."""
+"""Synthetic records by name, and what each is made of."""
 
 
 def _of_made(

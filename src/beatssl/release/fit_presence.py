@@ -65,6 +65,8 @@ def fit_presence(config: FitPresenceConfig) -> Parameters:
     """The constants, also written as JSON."""
     marked, unmarked = Store(config.marked), Store(config.unmarked)
     folders = sorted(config.run.glob("fold-*"))
+    if not folders:
+        raise ValueError(f"{config.run} has no folder fold-0 or others; pass a finished run of segment over folds")
     own = _joined([beats for folder in folders for beats in _of_marked(folder, marked)])
     segmenter = EcgSegmenter.from_pretrained(str(folders[0] / SEGMENTER))
     without, sinus = _of_unmarked(segmenter, unmarked)

@@ -144,7 +144,7 @@ SOURCES = (
         ),
     ),
     (
-        "ptb-xl/check-wave-presence.json", "made records", "check STORE --what wave-presence",
+        "ptb-xl/check-wave-presence.json", "synthetic records", "check STORE --what wave-presence",
         (
             ("P invented where there is none, worst of four rhythms: 12 leads / II, V5 / II", _invented("p", "no P")),
             ("T invented where there is none, worst of three rates: the same", _invented("t", "no T")),

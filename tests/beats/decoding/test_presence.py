@@ -32,11 +32,18 @@ def p_of(waves):
     return waves[waves["wave"] == "P"]
 
 
-def test_a_p_that_every_beat_hints_at_is_in_every_beat():
+def test_a_p_of_every_beat_is_found_and_the_same_of_one_beat_is_not():
     waves = decode_waves(lines(height=0.7), FS_HZ)
     assert len(p_of(waves)) == 12
     alone = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.7, 0.0)), FS_HZ)
     assert not len(p_of(alone))
+
+
+def test_a_faint_p_among_plain_ones_is_found():
+    faint = np.where(np.arange(12) == 5, 0.42, 0.95)
+    assert len(p_of(decode_waves(lines(height=faint), FS_HZ))) == 12
+    without = decode_waves(lines(height=np.where(np.arange(12) == 5, 0.42, 0.0)), FS_HZ)
+    assert not len(p_of(without))
 
 
 def test_a_p_before_one_beat_alone_needs_evidence_of_its_own():

@@ -1,9 +1,9 @@
 """Whether a beat has a P wave, decided over the beats of its lead and not one by one.
 
-The same P stands before every beat at the same place, so where the network doubts a P in each of them, it need not
-doubt them all; and what looks like a P before one beat alone is mostly none. For every beat of a lead the evidence is
-the log-odds of P against what else there may be, smoothed, by the time before its QRS. Its mean over the beats around
-says where the lead has its P, and how plainly. A beat's own evidence there and that of the others together give the
+The same P stands before every beat at the same place, so a beat whose P the network doubts has one where the others
+show theirs; and what looks like a P before one beat alone is mostly none. For every beat of a lead the evidence is the
+log-odds of P against what else there may be, smoothed, by the time before its QRS. Its mean over the beats around says
+where the lead has its P, and how plainly. A beat's own evidence there and that of the others together give the
 probability that it has a P, and the network's odds of P before its QRS are moved by as much as that probability asks.
 A P that no QRS follows is left to the network, and a P that comes at another place needs evidence of its own.
 """
