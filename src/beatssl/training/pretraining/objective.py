@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -99,3 +99,18 @@ class Method:
     build: Callable[[Encoder, Any, Columns], Objective]
     presets: Mapping[str, Preset]
     """Named values of this method."""
+
+
+def of_the_map(method: Method) -> Method:
+    """The method on the pooled feature map: `NAME-map`, of encoders without the layer that makes embeddings.
+
+    A hard contrast that reaches the feature map through that layer lets the layer take what it asks for, and a probe
+    then sees less of the map. `--encoder.embedding 0` does the same to any preset.
+    """
+
+    def build(encoder: Encoder, settings: Any, columns: Columns) -> Objective:
+        return method.build(encoder.maps_only(), settings, columns)
+
+    name = f"{method.name}-map"
+    presets = {f"{preset}-map": replace(values, method=name) for preset, values in method.presets.items()}
+    return replace(method, name=name, build=build, presets=presets)

@@ -1,6 +1,5 @@
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,10 +239,3 @@ def test_clusters_of_several_stores_are_no_targets(store):
     both = load_rows([store.path, store.path])
     with pytest.raises(ValueError, match="no beat has one of the clusters"):
         beat_ssl_columns(both, small("beatssl", "objective.beat.targets=clusters").objective)
-
-
-def test_two_processes_give_the_loss_and_gradients_of_one(store, forked):
-    (line,) = forked(Path(__file__).parent / "two_processes.py", store.path)
-    compared, apart = line.split()
-    assert int(compared) > 40
-    assert float(apart) < 1e-5

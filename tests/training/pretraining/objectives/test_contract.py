@@ -1,6 +1,7 @@
 """Every registered method through the same checks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from beatssl.views.registry import build_views
 NOT_IN_THE_LOSS = "encoder.embedding"
 
 
-QUICK = {"beatssl": ("objective.kernel.coordinates=0",)}
-"""What is changed of a preset whose columns take long."""
+NARROW = ("objective.projector_hidden=32", "objective.projector_out=16")
+QUICK = {"beatssl": ("objective.kernel.coordinates=0",), "vicreg": NARROW, "vicreg-map": NARROW}
+"""What is changed of a preset whose columns or projector take long."""
 
 
 @pytest.fixture(params=PRESETS)
@@ -89,3 +91,12 @@ def test_it_pretrains_in_half_precision_with_an_average_and_is_resumed(config, n
     assert [line["update"] for line in lines] == [1, 2, 3, 4]
     assert all(np.isfinite(line["loss"]) for line in lines)
     assert pretrain(config(**few)) == made
+
+
+def test_two_processes_give_the_loss_and_gradients_of_one(store, forked):
+    lines = forked(Path(__file__).parent / "two_processes.py", store.path)
+    assert len(lines) == 2
+    for line in lines:
+        compared, apart = line.split()
+        assert int(compared) > 40
+        assert float(apart) < 1e-5

@@ -1,4 +1,5 @@
-"""Run by test_beatssl.py: one batch on one process and shared by two; prints how far losses and gradients differ.
+"""Run by test_contract.py: one batch on one process and shared by two; prints how far losses and gradients differ,
+a line a preset.
 
 Views that draw nothing, since processes draw apart, and group norm, since batch norm sees each process's records alone.
 """
@@ -16,30 +17,33 @@ from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import Batches
 from beatssl.training.pretraining.columns import Rows, load_rows
-from beatssl.training.pretraining.objectives.beatssl import beat_ssl_columns, build_beat_ssl
+from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.presets import preset
 
 BATCH, BEATS = 8, 3
-WHICH = preset(
-    "beatssl",
-    [
+WHICH = {
+    "beatssl": (
         "objective.regression=1",
         "objective.beat_regression=1",
         "objective.projector_hidden=16",
         "objective.beat_bins=4",
         "objective.beat_shape=4",
         "objective.kernel.coordinates=0",
-    ],
-)
+    ),
+    "vicreg": ("objective.projector_hidden=16", "objective.projector_out=8"),
+}
+"""What is changed of each preset."""
 
 
-def step(data: Rows, process: int, processes: int) -> list[Tensor]:
+def step(data: Rows, name: str, process: int, processes: int) -> list[Tensor]:
     """Loss and gradients of the first batch. In float64: what is left to see is a mistake, not rounding."""
+    values = preset(name, WHICH[name])
+    method = METHODS[values.method]
     encoder = build_encoder(EncoderConfig(width=0.25, depth=0.5, norm="group"))
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        columns = beat_ssl_columns(data, WHICH.objective)
-        objective = build_beat_ssl(encoder, WHICH.objective, columns).double()
+        columns = method.columns(data, values.objective)
+        objective = method.build(encoder, values.objective, columns).double()
     wrapped: nn.Module = objective if processes == 1 else DistributedDataParallel(objective)
     batch = Batches(data, columns, BATCH, BEATS, 0, process, processes).batch(0)
     signals = batch.signals()
@@ -51,7 +55,9 @@ def step(data: Rows, process: int, processes: int) -> list[Tensor]:
 
 
 def main(store: str) -> None:
-    print(*compared(partial(step, load_rows([store]))))
+    rows = load_rows([store])
+    for name in WHICH:
+        print(*compared(partial(step, rows, name)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,23 @@
 """Pretraining methods, one file each; a new one is registered by a line here."""
 
-from beatssl.training.pretraining.objective import Method, Preset
-from beatssl.training.pretraining.objectives import beatssl, cmsc, masked_reconstruction, regression, simclr
+from beatssl.training.pretraining.objective import Method, Preset, of_the_map
+from beatssl.training.pretraining.objectives import (
+    beatssl,
+    cmsc,
+    masked_reconstruction,
+    physioclr,
+    regression,
+    simclr,
+    vicreg,
+)
+
+_OWN = (beatssl, simclr, physioclr, regression, masked_reconstruction, cmsc, vicreg)
 
 METHODS: dict[str, Method] = {
-    one.METHOD.name: one.METHOD for one in (beatssl, simclr, regression, masked_reconstruction, cmsc)
+    method.name: method
+    for method in (*(one.METHOD for one in _OWN), *(of_the_map(one.METHOD) for one in (simclr, cmsc, vicreg)))
 }
-"""Methods by name."""
+"""Methods by name; those of the map have the pooled feature map as their embedding."""
 
 PRESETS: dict[str, Preset] = {name: preset for method in METHODS.values() for name, preset in method.presets.items()}
 """Presets of all methods by name."""
