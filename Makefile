@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Only what is imported is compiled, and then: of all modules, few are.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 # NumPy's and PyTorch's own threads would fight with the worker processes for the same cores.
 export OMP_NUM_THREADS ?= 1
@@ -114,10 +115,17 @@ statements: $(BIN)/.installed-dev
 	$(BIN)/python -m beatssl.release.head runs/statements --store stores/ptb-xl
 	$(BIN)/python -m beatssl.release.fit_rhythms stores/ptb-xl --kept runs/rhythms
 
-# The order matters: the quickest check fails first, and pytest's closing line comes last.
+# The order matters: the quickest check fails first, and pytest's closing line comes last. pyright runs beside pytest; what it
+# says stands before that line.
+SAID := .venv/said
 test:
-	@$(MAKE) --no-print-directory lint types imports
-	@$(MAKE) --no-print-directory pytest
+	@$(MAKE) --no-print-directory --jobs 2 $(BIN)/.installed-dev browser
+	@$(MAKE) --no-print-directory lint imports
+	@mkdir -p $(SAID) && rm -f $(SAID)/*; \
+	  $(MAKE) --no-print-directory types >$(SAID)/types 2>&1 & types=$$!; \
+	  { $(MAKE) --no-print-directory pytest || touch $(SAID)/failed; } | tee $(SAID)/pytest | awk 'NR > 1 {print last; fflush()} {last = $$0}'; \
+	  wait $$types || touch $(SAID)/failed; \
+	  cat $(SAID)/types; tail -n 1 $(SAID)/pytest; test ! -e $(SAID)/failed
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
@@ -155,6 +163,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-$(BIN)/.installed-dev: $(BIN)/.installed
+$(BIN)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation --editable '.[dev]'
-	@touch $@
+	@touch $(BIN)/.installed $@

@@ -1,8 +1,11 @@
 """Stores that several checks measure."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
@@ -25,19 +28,34 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(folder)
 
 
-def _prepared(kind: str, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp(kind) / "store"
-    prepare(PrepareConfig(kind, data_root / kind, folder, workers=1))
+MITDB = (
+    "100", "104", "105", "108", "111", "200", "202", "203", "207", "210", "213", "219", "222", "228", "232", "233",
+)  # fmt: skip
+"""A third of MIT-BIH: twelve records of DS2 with most of its ectopic beats, and the hardest of the others."""
+
+
+def _prepared(kind: str, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store of a set, prepared once for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"{kind}-of-checks"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            prepare(PrepareConfig(kind, source, folder, workers=1))
     return Store(folder)
 
 
 @pytest.fixture(scope="session")
 def ludb(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """All of LUDB."""
-    return _prepared("ludb", data_root, tmp_path_factory)
+    return _prepared("ludb", data_root / "ludb", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def mitdb(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """All of MIT-BIH."""
-    return _prepared("mitdb", data_root, tmp_path_factory)
+    """The records `MITDB`."""
+    source = tmp_path_factory.mktemp("mitdb")
+    for name in MITDB:
+        for path in (data_root / "mitdb").glob(f"{name}.*"):
+            shutil.copy(path, source)
+    (source / "RECORDS").write_text("\n".join(MITDB) + "\n")
+    return _prepared("mitdb", source, tmp_path_factory)
