@@ -51,18 +51,33 @@ def files(store: Store, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """A hundred records, one of them bad."""
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Eight records, one of them bad, for parts of four."""
+    monkeypatch.setattr(parts, "PART_RECORDS", 4)
     folder = tmp_path / "many"
     folder.mkdir()
     ecg_mv = synthetic_record(0).ecg_mv[1:2, ::5]
-    for number in range(100):
-        np.save(folder / f"{number:03d}.npy", ecg_mv[:, : 300 + number])
-    (folder / "050.npy").write_bytes(b"no array")
+    for number in range(8):
+        np.save(folder / f"{number}.npy", ecg_mv[:, : 300 + number])
+    (folder / "5.npy").write_bytes(b"no array")
     return folder
 
 
 SHORT = FileOptions(csv_fs_hz=100.0, unit="mV", lead_names=("II",))
+WITH_SMALL_PARTS = """
+import sys, time
+from beatssl import cli
+from beatssl.analysis import analyze, parts
+
+def make_part(job, **rest):
+    if job.number == 1:
+        time.sleep(600)
+    return parts.make_part(job, **rest)
+
+parts.PART_RECORDS, sys.modules["beatssl.analysis.analyze"].make_part = 4, make_part
+cli.main(sys.argv[1:])
+"""
+"""The command line with parts of four records, the second of which never ends."""
 
 
 def test_files_and_a_store_give_one_set_of_tables(store: Store, files: Path, tmp_path: Path) -> None:
@@ -91,12 +106,12 @@ def test_waves_of_a_store_are_those_of_the_segmenter(store: Store, tmp_path: Pat
     analyze(AnalyzeConfig((store.path,), tmp_path / "out", device="cpu"))
     waves = tables(tmp_path / "out")["waves"]
     whole = pd.concat([one.waves for one in of_store(EcgSegmenter.from_pretrained("default"), store)])
-    assert (
-        waves.groupby(["record_id", "wave"]).size().to_dict() == whole.groupby(["record_id", "wave"]).size().to_dict()
-    )
-    by = ["record_id", "lead", "onset_s"]
-    pair = [table.dropna(subset=["onset_s"]).sort_values(by)["onset_s"].to_numpy() for table in (waves, whole)]
-    np.testing.assert_allclose(*pair, atol=0.002)
+    assert len(waves) == pytest.approx(len(whole), rel=0.002)
+    at = [table.groupby(["record_id", "lead", "wave"])["onset_s"].apply(np.array).to_dict() for table in (waves, whole)]
+    assert at[0].keys() == at[1].keys()
+    # What a processor rounds otherwise in a batch of another size may tip a doubtful wave, no more.
+    lost = [np.abs(at[0][of][:, None] - onset_s).min(axis=0) > 0.002 for of, onset_s in at[1].items()]
+    assert np.concatenate(lost).mean() < 0.002
 
 
 def test_files_of_one_name_are_told_apart(store: Store, tmp_path: Path) -> None:
@@ -245,18 +260,18 @@ def test_gaps_are_taken_and_only_what_holds_nothing_is_refused(store: Store, tmp
     assert not found["waves"]["peak_s"].between(3.05, 6.95).any()
 
 
-def test_a_folder_with_one_bad_file_of_a_hundred(many: Path, tmp_path: Path) -> None:
+def test_a_folder_with_one_bad_file(many: Path, tmp_path: Path) -> None:
     result = analyze(AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=2))
-    assert (result.records, result.refused, result.complete) == (99, 1, False)
+    assert (result.records, result.refused, result.complete) == (7, 1, False)
     found = tables(tmp_path / "out")
-    names = [f"{number:03d}.npy" for number in range(100) if number != 50]
+    names = [f"{number}.npy" for number in range(8) if number != 5]
     assert found["records"]["record_id"].tolist() == names  # in order, though two processes made them
-    assert found["refused"]["file"].tolist() == ["050.npy"]
+    assert found["refused"]["file"].tolist() == ["5.npy"]
 
 
 def test_a_dask_cluster_gives_the_same_tables(many: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    few = tuple(sorted(many.glob("04*.npy")))
+    few = tuple(sorted(many.glob("*.npy")))[:3]
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
     try:
         address = cluster.scheduler_address
@@ -271,7 +286,7 @@ def test_a_dask_cluster_gives_the_same_tables(many: Path, tmp_path: Path) -> Non
 def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     command = [
-        sys.executable, "-m", "beatssl", "analyze", str(many), "--out", str(out), "--device", "cpu", "--workers", "1",
+        sys.executable, "-c", WITH_SMALL_PARTS, "analyze", str(many), "--out", str(out), "--device", "cpu", "--workers", "1",
         "--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "--keep-going",
     ]  # fmt: skip
     running = subprocess.Popen(command, start_new_session=True)
@@ -286,7 +301,7 @@ def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytes
     assert not (out / "records.parquet").exists()
     kept = parts.read_part(out, 0)
     assert kept is not None
-    assert kept.records == 50
+    assert kept.records == 4
     config = AnalyzeConfig((many,), out, files=SHORT, device="cpu", keep_going=True, workers=1)
     made_again: list[int] = []
 
@@ -297,28 +312,22 @@ def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("beatssl.analysis.analyze.make_part", make)
     whole = analyze(config)
     assert made_again == [1]
-    assert (whole.records, whole.refused) == (99, 1)
+    assert (whole.records, whole.refused) == (7, 1)
     again = analyze(AnalyzeConfig((many,), tmp_path / "afresh", files=SHORT, device="cpu", keep_going=True, workers=1))
     assert again.waves == whole.waves
     for name, table in tables(out).items():
         pd.testing.assert_frame_equal(table, tables(tmp_path / "afresh")[name])
 
 
-def test_parts_of_files_that_changed_are_made_again(
-    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "PART_RECORDS", 4)
-    out, few = tmp_path / "out", tmp_path / "few"
-    few.mkdir()
-    for number in range(46, 54):
-        shutil.copy(many / f"{number:03d}.npy", few)
-    config = AnalyzeConfig((few,), out, files=SHORT, device="cpu", workers=1)
-    jobs = parts.jobs_of((few,), SHORT)
+def test_parts_of_files_that_changed_are_made_again(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    config = AnalyzeConfig((many,), out, files=SHORT, device="cpu", workers=1)
+    jobs = parts.jobs_of((many,), SHORT)
     parts.make_part(jobs[0], config, False, None)
     parts.make_part(jobs[1], config, False, None)
     plan = parts.plan_of(jobs)
     write_json(out / parts.PARTS / "plan.json", plan)
-    shutil.copy(few / "046.npy", few / "050.npy")  # no longer broken
+    shutil.copy(many / "4.npy", many / "5.npy")  # no longer broken
     assert parts.plan_of(jobs) != plan
     (out / "config.json").write_text(json.dumps(asked_of("analyze", config, ("dask", "keep_going", "workers"))))
     assert analyze(config).records == 8
