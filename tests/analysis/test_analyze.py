@@ -286,8 +286,8 @@ def test_a_dask_cluster_gives_the_same_tables(many: Path, tmp_path: Path) -> Non
 def test_a_killed_command_goes_on(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     command = [
-        sys.executable, "-c", WITH_SMALL_PARTS, "analyze", str(many), "--out", str(out), "--device", "cpu", "--workers", "1",
-        "--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "--keep-going",
+        sys.executable, "-c", WITH_SMALL_PARTS, "analyze", str(many), "--out", str(out), "--device", "cpu",
+        "--workers", "1", "--files.csv-fs-hz", "100", "--files.unit", "mV", "--files.lead-names", "II", "--keep-going",
     ]  # fmt: skip
     running = subprocess.Popen(command, start_new_session=True)
     first = out / parts.PARTS / "part-00000"
