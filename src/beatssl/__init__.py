@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from beatssl.records.record import Record as Record
     from beatssl.records.record import RecordError as RecordError
     from beatssl.reports.classification_pictures import draw_classification as draw_classification
+    from beatssl.reports.scorecard.scorecard import scorecard as scorecard
     from beatssl.reports.show_views import ShowViewsConfig as ShowViewsConfig
     from beatssl.reports.show_views import show_views as show_views
     from beatssl.reports.tables import TablesConfig as TablesConfig
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from beatssl.studies.config import RecalibrateConfig as RecalibrateConfig
     from beatssl.studies.config import TransferConfig as TransferConfig
     from beatssl.studies.recalibrate import recalibrate as recalibrate
+    from beatssl.studies.scorecard.config import ScorecardConfig as ScorecardConfig
     from beatssl.studies.transfer import transfer as transfer
     from beatssl.training.diagnosis.config import FinetuneConfig as FinetuneConfig
     from beatssl.training.diagnosis.config import ProbeConfig as ProbeConfig
@@ -123,6 +125,8 @@ _HOME = {
     "read_all": "records.read",
     "Record": "records.record",
     "RecordError": "records.record",
+    "scorecard": "reports.scorecard.scorecard",
+    "ScorecardConfig": "studies.scorecard.config",
     "segment": "training.segmentation.segment",
     "SegmentConfig": "training.segmentation.config",
     "serve": "viewer.serve",
@@ -163,6 +167,7 @@ __all__ = [
     "RecalibrateConfig",
     "Record",
     "RecordError",
+    "ScorecardConfig",
     "SegmentConfig",
     "ServeConfig",
     "ShowViewsConfig",
@@ -193,6 +198,7 @@ __all__ = [
     "read",
     "read_all",
     "recalibrate",
+    "scorecard",
     "segment",
     "serve",
     "show_views",

@@ -300,6 +300,15 @@ VERBS: dict[str, Verb] = {
         "with --predictions encoders that are finished are kept, else their embeddings in the cache; the same command "
         "does the rest",
     ),
+    "scorecard": Verb(
+        "encoders with frozen weights on everything they are used for: records, beats, waves, retrieval",
+        "beatssl.reports.scorecard.scorecard",
+        "scorecard",
+        "ScorecardConfig",
+        "beatssl scorecard default random --out scorecard",
+        show_line,
+        "finished tasks are kept, the same command does the others",
+    ),
     "transfer": Verb(
         "a classifier of PTB-XL's labels on a CinC store, through SNOMED CT",
         "beatssl.studies.transfer",

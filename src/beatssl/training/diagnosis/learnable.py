@@ -118,6 +118,11 @@ class LearntNumbers:
         made.measure_in(*self._scale)
         return made
 
+    def in_units(self, scores: Float64[np.ndarray, "row label"]) -> Float64[np.ndarray, "row label"]:
+        """Scores as numbers in their own units."""
+        centres, scales = self._scale
+        return scores * scales + centres
+
     def begin(self, model: RecordModel, from_probe: bool) -> None:
         """Nothing: numbers are centred."""
 

@@ -75,12 +75,13 @@ def ask(config: DiagnosisConfig) -> Question:
         return _ask_in_parts(config)
     folds = parse_folds(config.train_folds), config.valid_fold, config.test_fold
     store = Store(config.store)
-    drawn = config.split.startswith("random")
-    sides = sided(store, config.split, folds, strata(store, config.labels) if drawn else None, config.seed)
+    by_labels = strata(store, config.labels) if config.split.startswith("random") else None
+    sides = sided(store, config.split, folds, by_labels, config.seed)
     group = _rows(config, sides.store, sides.train, sides.valid, sides.test)
     group = validation_only(group) if config.validation_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
-    return Question(sides.store, group, opened, _draws(store, group, config), sides)
+    drawn = training_draws(store, group, config.label_share, config.draws, config.seed)
+    return Question(sides.store, group, opened, drawn, sides)
 
 
 def _ask_in_parts(config: DiagnosisConfig) -> Question:
@@ -223,10 +224,10 @@ def _settings(config: DiagnosisConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name not in free}
 
 
-def _draws(store: Store, group: Rows, config: DiagnosisConfig) -> list[Bool[np.ndarray, " row"]]:
-    """The training rows of each draw."""
-    if config.label_share >= 1:
+def training_draws(store: Store, group: Rows, share: float, draws: int, seed: int) -> list[Bool[np.ndarray, " row"]]:
+    """The training rows of each draw of `share` of the training patients; a share of 1 is drawn once."""
+    if share >= 1:
         return [group.train]
     train = group.row[group.train]
-    rngs = [np.random.default_rng([config.seed, draw]) for draw in range(config.draws)]
-    return [np.isin(group.row, take_share(store.records, train, config.label_share, rng)) for rng in rngs]
+    rngs = [np.random.default_rng([seed, draw]) for draw in range(draws)]
+    return [np.isin(group.row, take_share(store.records, train, share, rng)) for rng in rngs]

@@ -1,0 +1,1 @@
+"""The scorecard of encoders as files: JSON, a table, a page."""

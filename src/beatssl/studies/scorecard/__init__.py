@@ -1,0 +1,1 @@
+"""The scorecard: encoders with frozen weights on everything that they are used for."""

@@ -1,0 +1,116 @@
+"""Scores of encoders by task, and the mean rank that they are chosen by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure of one encoder on one task."""
+
+    encoder: str
+    task: str
+    figure: str
+    value: float | None
+    ci95: tuple[float, float] | None
+    """Over bootstrap draws of patients."""
+    records: int
+    """That the figure is of; of retrieval the queries."""
+    higher_is_better: bool
+    chooses: bool
+    """Whether it counts in the mean rank."""
+    reason: str = ""
+    """Why there is no value."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The contents of scorecard.json."""
+
+    folds: str
+    """ "validation" or "test"."""
+    seed: int
+    bootstrap_draws: int
+    encoders: tuple[str, ...]
+    mean_rank: Mapping[str, float | None]
+    """By encoder, over the tasks in `ranks`; None: without a value of one of them."""
+    ranks: Mapping[str, Mapping[str, float]]
+    """By task that chooses, then by encoder; 1 is the best, ties have their mean."""
+    scores: tuple[Score, ...]
+
+    def __str__(self) -> str:
+        """A table: a line a figure, a column an encoder; below it reasons for what is missing."""
+        lines = [("task", "figure", *self.encoders)]
+        found = {(one.task, one.figure, one.encoder): one for one in self.scores}
+        for task, figure in dict.fromkeys((one.task, one.figure) for one in self.scores):
+            cells = [_cell(found.get((task, figure, encoder))) for encoder in self.encoders]
+            lines.append((task, figure, *cells))
+        lines.append(
+            ("mean rank", f"{len(self.ranks)} tasks", *(_number(self.mean_rank[one]) for one in self.encoders))
+        )
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        reasons = dict.fromkeys(f"{one.encoder}, {one.task}: {one.reason}" for one in self.scores if one.reason)
+        return "\n".join([f"{self.folds} folds; * counts in the mean rank", *text, *reasons])
+
+
+def scorecard_of(
+    scores: Sequence[Score], encoders: Sequence[str], test: bool, seed: int, bootstrap_draws: int
+) -> Scorecard:
+    """Scores with the ranks that follow from them."""
+    ranks = ranks_of(scores)
+    return Scorecard(
+        folds="test" if test else "validation",
+        seed=seed,
+        bootstrap_draws=bootstrap_draws,
+        encoders=tuple(encoders),
+        mean_rank=mean_ranks(ranks, encoders),
+        ranks=ranks,
+        scores=tuple(scores),
+    )
+
+
+def ranks_of(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
+    """By task that chooses, the rank of each encoder: 1 is the best, ties have their mean.
+
+    Only encoders with a value in every task that any of them has a value of are ranked, so that all ranks of all tasks
+    are among the same encoders.
+    """
+    values: dict[str, dict[str, float]] = {}
+    for one in scores:
+        if one.chooses and one.value is not None:
+            values.setdefault(one.task, {})[one.encoder] = one.value if one.higher_is_better else -one.value
+    ranked = [
+        name for name in dict.fromkeys(one.encoder for one in scores) if all(name in of for of in values.values())
+    ]
+    if not ranked:
+        return {}
+    return {
+        task: dict(zip(ranked, rankdata([-of[name] for name in ranked]).tolist(), strict=True))
+        for task, of in values.items()
+    }
+
+
+def mean_ranks(ranks: Mapping[str, Mapping[str, float]], encoders: Sequence[str]) -> dict[str, float | None]:
+    """Each encoder's mean over the tasks; None where it is not ranked."""
+    every = list(ranks.values())
+    return {
+        name: float(np.mean([of[name] for of in every])) if every and all(name in of for of in every) else None
+        for name in encoders
+    }
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return "–"
+    interval = "" if score.ci95 is None else f" ({_number(score.ci95[0])} to {_number(score.ci95[1])})"
+    return f"{_number(score.value)}{interval}{'*' if score.chooses else ''}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

@@ -1,0 +1,137 @@
+"""What is scored: a frozen encoder, or the measured features alone, as numbers of records and of beats of a store."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from beatssl.features.beat_features import BEAT_DEFINITIONS
+from beatssl.inference.beat_embedding import embed_beats
+from beatssl.inference.device import torch_device
+from beatssl.inference.embedding_cache import cached_embed
+from beatssl.inference.source import open_encoder
+from beatssl.inference.tensors import hash_of_weights
+from beatssl.models.encoder import Encoder
+from beatssl.signals.leads import with_derived
+from beatssl.store.splits import split_mitdb
+from beatssl.store.standardise import FeatureStandardiser
+from beatssl.store.store import Store
+from beatssl.studies.compare import names_of
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.training.diagnosis.frozen_inputs import OF_THE_LENGTH, features_with
+
+FEATURES = "features"
+"""The source that is no encoder."""
+TRAIN_FOLDS, VALID_FOLD, TEST_FOLD = tuple(range(1, 8)), 8, 9
+"""Of PTB-XL."""
+_ADAPTED = re.compile(r"([a-z][a-z0-9-]+):(.+)")
+_BATCH = 256
+
+
+class NotAtHand(ValueError):
+    """Published weights whose file is not here."""
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """A frozen encoder on one store."""
+
+    encoder: Encoder
+    store: Store
+    device: torch.device
+    cache: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that its numbers depend on, apart from the store."""
+        return _hash([type(self.encoder).__qualname__, asdict(self.encoder.config), hash_of_weights(self.encoder)])
+
+    def of_records(
+        self, rows: Int64[np.ndarray, " row"], leads: Sequence[str] = ()
+    ) -> Float32[np.ndarray, "row embedding"]:
+        """Of whole rows, shown with `leads` alone if there are any."""
+        return cached_embed(self.encoder, self.store, rows, _BATCH, self.device, leads, self.cache)
+
+    def of_beats(
+        self, rows: Int64[np.ndarray, " row"], bins: int
+    ) -> tuple[Float32[np.ndarray, "beat feature"], Int64[np.ndarray, " beat"]]:
+        """Of the beats of rows, with their lines in the store's table of beats."""
+        return embed_beats(self.encoder, self.store, rows, bins, device=self.device)
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """The measured features that a store holds, on the scale of the protocol's training rows."""
+
+    store: Store
+    cache: bool
+    fingerprint: str = FEATURES
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [str(name) for name in self.store.features.columns if name not in OF_THE_LENGTH]
+
+    def of_records(
+        self, rows: Int64[np.ndarray, " row"], leads: Sequence[str] = ()
+    ) -> Float32[np.ndarray, "row embedding"]:
+        """As `EncoderSource.of_records`; with `leads`, as they are measured where no others were recorded."""
+        table = self.store.features[self._names]
+        scale = FeatureStandardiser.fit(table, None, rows_in(self.store, TRAIN_FOLDS))
+        some = table.iloc[rows].reset_index(drop=True)
+        if leads:
+            some.loc[:, :] = features_with(self.store, rows, with_derived(leads), self._names, self.cache)
+        return scale.for_models(scale.transform(some))
+
+    def of_beats(
+        self, rows: Int64[np.ndarray, " row"], bins: int
+    ) -> tuple[Float32[np.ndarray, "beat feature"], Int64[np.ndarray, " beat"]]:
+        """As `EncoderSource.of_beats`, whatever the bins."""
+        row = self.store.beats["row"].to_numpy(np.int64)
+        table = self.store.beats[[name for name in BEAT_DEFINITIONS if name in self.store.beats]]
+        scale = FeatureStandardiser.fit(table, None, np.isin(row, split_mitdb(self.store.records).train))
+        line = np.flatnonzero(np.isin(row, rows))
+        return scale.for_models(scale.transform(table.iloc[line].reset_index(drop=True))), line
+
+
+Source = EncoderSource | FeatureSource
+
+
+def open_source(source: str, config: ScorecardConfig, store: Store) -> Source:
+    """Raises NotAtHand for published weights (ecg-fm:PATH) whose file is missing, CheckpointError as `open_encoder`."""
+    if source == FEATURES:
+        return FeatureSource(store, config.cache)
+    adapted = _ADAPTED.fullmatch(source)
+    if adapted is not None and not Path(adapted[2]).exists():
+        raise NotAtHand("weights not at hand")
+    opened = open_encoder(source, config.network, config.seed, store)
+    device = torch_device(config.device)
+    return EncoderSource(opened.encoder.to(device), store, device, config.cache)
+
+
+def encoder_names(config: ScorecardConfig) -> dict[str, str]:
+    """Name of every encoder by its source: as given, that of an adapter, or the last part of a path.
+
+    Raises ValueError as `compare.names_of`, and where one source is named twice.
+    """
+    if len(set(config.encoders)) < len(config.encoders):
+        twice = next(one for one in config.encoders if config.encoders.count(one) > 1)
+        raise ValueError(f"encoders names {twice!r} twice; name each once")
+    plain = [adapted[1] if (adapted := _ADAPTED.fullmatch(one)) else one for one in config.encoders]
+    return dict(zip(config.encoders, names_of(plain, config.names), strict=True))
+
+
+def rows_in(store: Store, folds: Collection[int]) -> Int64[np.ndarray, " row"]:
+    """Rows of a store in some folds, ascending."""
+    fold = store.records["fold"].to_numpy(np.float64, na_value=np.nan)
+    return np.flatnonzero(np.isin(fold, list(folds)))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

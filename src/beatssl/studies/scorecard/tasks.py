@@ -1,0 +1,141 @@
+"""The tasks of a scorecard, and one encoder on one of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from beatssl._version import __version__
+from beatssl.results import read_result, write_result
+from beatssl.store.layout import canonical_hash
+from beatssl.store.store import Store
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.figures import Figure
+from beatssl.studies.scorecard.records import probe_labels, probe_numbers
+from beatssl.studies.scorecard.scores import Score
+from beatssl.studies.scorecard.sources import Source, encoder_names, open_source
+
+Measure = Callable[[Source, Store, ScorecardConfig], Mapping[str, list[Figure]]]
+"""Figures by task: one pass over a store may serve several tasks."""
+
+SCORES = "scores"
+_FORMAT = 1
+"""Of kept scores; another number leaves those kept before unread."""
+
+LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a frozen encoder is asked."""
+
+    name: str
+    about: str
+    """A few words for readers."""
+    store: str
+    """Folder below `stores`."""
+    figure: str
+    """The one of its figures that stands for it."""
+    chooses: bool
+    """Whether that figure counts in the mean rank."""
+    measure: Measure
+
+
+def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
+    """All figures of one encoder on one task, kept below `out`/scores and taken from there.
+
+    Where a store or weights are missing, or the encoder cannot do the task, there is one score without a value, with
+    the reason. Raises ValueError for a task that is none.
+    """
+    if task not in TASKS:
+        raise ValueError(f"there is no task {task!r}; choose from {', '.join(TASKS)}")
+    about = TASKS[task]
+    encoder = encoder_names(config).get(source, source)
+    if not (config.stores / about.store).is_dir():
+        return [_without(encoder, about, f"no store {about.store}")]
+    try:
+        figures = _figures(source, about, config)
+    except ValueError as error:
+        return [_without(encoder, about, " ".join(str(error).split()))]
+    return [
+        Score(
+            encoder=encoder,
+            task=task,
+            figure=one.name,
+            value=one.value,
+            ci95=one.ci95,
+            records=one.records,
+            higher_is_better=one.higher_is_better,
+            chooses=about.chooses and one.name == about.figure,
+            reason="" if one.value is not None else "not measurable on these records",
+        )
+        for one in figures
+    ]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A file below `out`/scores."""
+
+    figures: tuple[Figure, ...]
+
+
+def _figures(source: str, task: Task, config: ScorecardConfig) -> list[Figure]:
+    prepared = Store(config.stores / task.store)
+    store = prepared.twelve_leads()
+    opened = open_source(source, config, store)
+    asked = [
+        __version__,
+        _FORMAT,
+        prepared.fingerprint(),
+        opened.fingerprint,
+        config.test,
+        config.seed,
+        config.bootstrap_draws,
+    ]
+    path = _path(config.out, asked, task.name)
+    if not path.is_file():
+        for name, figures in task.measure(opened, store, config).items():
+            write_result(_path(config.out, asked, name), _Kept(tuple(figures)))
+    return list(read_result(path, _Kept).figures)
+
+
+def _path(out: Path, asked: Sequence[object], task: str) -> Path:
+    return out / SCORES / f"{task}-{canonical_hash(list(asked))[:16]}.json"
+
+
+def _without(encoder: str, task: Task, reason: str) -> Score:
+    return Score(encoder, task.name, task.figure, None, None, 0, True, task.chooses, reason)
+
+
+def _labels(name: str, source: Source, store: Store, config: ScorecardConfig, **asked: Any) -> dict[str, list[Figure]]:
+    return {name: probe_labels(source, store, config, **asked)}
+
+
+def _age(source: Source, store: Store, config: ScorecardConfig) -> dict[str, list[Figure]]:
+    return {"age": probe_numbers(source, store, config, "column:age_years")}
+
+
+def _of_labels(name: str, about: str, chooses: bool = False, **asked: Any) -> Task:
+    return Task(name, about, "ptb-xl", "AUROC", chooses, partial(_labels, name, **asked))
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        _of_labels("superclass", "five superclasses, linear probe", True, labels="superclass"),
+        _of_labels("all-statements", "all 71 statements, linear probe", True, labels="all"),
+        _of_labels(
+            "superclass-1-percent", "superclasses, 1 % of the training patients", True, labels="superclass", share=0.01
+        ),
+        _of_labels(
+            "superclass-10-percent", "superclasses, 10 % of the training patients", labels="superclass", share=0.1
+        ),
+        _of_labels("lead-II", "superclasses with lead II alone", True, labels="superclass", leads=("II",)),
+        _of_labels("limb-leads", "superclasses with limb leads alone", labels="superclass", leads=LIMB_LEADS),
+        Task("age", "age in years, ridge regression", "ptb-xl", "MAE (years)", False, _age),
+        _of_labels("sex", "sex, linear probe", labels="column:sex"),
+    )
+}  # fmt: skip
+"""By name, in the order of tables."""
