@@ -85,6 +85,24 @@ class OpenPage:
         return page
 
 
+@pytest.fixture
+def printed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """`printed_by(example)`: what the Python code of a page prints, run in this process and the folder of the test.
+
+    A process of its own would take the time to import PyTorch again.
+    """
+
+    def printed(example: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        exec(compile(example, "example.py", "exec"), {"__name__": "__main__"})
+        return capsys.readouterr().out
+
+    return printed
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """24 records of ten seconds; not to be changed."""

@@ -3,9 +3,7 @@
 import re
 import runpy
 import shlex
-import subprocess
-import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import wraps
 from importlib import import_module
@@ -59,31 +57,20 @@ def commands() -> Iterator[str]:
                 yield line
 
 
-def printed_by(page: Path, folder: Path) -> list[str]:
-    """What the Python examples of a page print, run one after the other."""
-    printed: list[str] = []
-    for example in blocks(page, "python"):
-        (folder / "example.py").write_text(example, encoding="utf-8")
-        done = subprocess.run([sys.executable, "example.py"], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        printed.append(done.stdout)
-    return printed
-
-
 def test_examples_are_on_the_pages_that_are_run_here() -> None:
     assert [page.stem for page in DOCS if blocks(page, "python")] == ["analyze", "data", "models", "own-data"]
 
 
-def test_examples_run_as_shown_page_after_page(tmp_path: Path) -> None:
-    (report,) = printed_by(REPO / "docs" / "analyze.md", tmp_path)
+def test_examples_run_as_shown_page_after_page(printed_by: Callable[[str], str]) -> None:
+    (report,) = map(printed_by, blocks(REPO / "docs" / "analyze.md", "python"))
     assert "Research, not for diagnosis." in report
     assert "pr_interval_ms" in report
-    file, store, split = printed_by(REPO / "docs" / "data.md", tmp_path)
+    file, store, split = map(printed_by, blocks(REPO / "docs" / "data.md", "python"))
     assert "12 leads (I II III" in file
     assert "(8, 12, 1000)" in store
     assert "qtc_fridericia_ms" in store
     assert re.search(r"\(\d+, 521\) \{'CD': \d+", split)
-    models, encoder = printed_by(REPO / "docs" / "models.md", tmp_path)
+    models, encoder = map(printed_by, blocks(REPO / "docs" / "models.md", "python"))
     assert models.count("Preparation(fs_hz=") == 3
     assert all(name in models for name in (*SUPERCLASSES, "QRS", "onset_confidence"))
     assert "[1, 256, 125]" in encoder
