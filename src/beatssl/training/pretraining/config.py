@@ -30,7 +30,8 @@ class PretrainConfig:
     """Folder of the run."""
     preset: str = "beatssl"
     """Method, views and settings by name: beatssl, paper, simclr, physioclr, regression, domain-ssl,
-    masked-reconstruction, cmsc or vicreg; simclr-map, cmsc-map and vicreg-map embed by the pooled feature map alone."""
+    masked-reconstruction, cmsc, vicreg, ts2vec or latent-prediction; simclr-map, cmsc-map and vicreg-map embed by the
+    pooled feature map alone."""
     set: tuple[str, ...] = ()
     """Values of the preset to change, such as objective.rhythm.soft.exponent=30 or views.time_mask=0."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

@@ -18,7 +18,10 @@ from beatssl.models.encoder import build_encoder
 from beatssl.training.pretraining.batches import Batches
 from beatssl.training.pretraining.columns import Rows, load_rows
 from beatssl.training.pretraining.objectives import METHODS
+from beatssl.training.pretraining.objectives.latent_prediction import Blocks
+from beatssl.training.pretraining.objectives.ts2vec import Crops
 from beatssl.training.pretraining.presets import preset
+from beatssl.views.view import Signals
 
 BATCH, BEATS = 8, 3
 WHICH = {
@@ -31,6 +34,8 @@ WHICH = {
         "objective.kernel.coordinates=0",
     ),
     "vicreg": ("objective.projector_hidden=16", "objective.projector_out=8"),
+    "ts2vec": ("objective.projector_out=8",),
+    "latent-prediction": ("objective.predictor_channels=16",),
 }
 """What is changed of each preset."""
 
@@ -49,9 +54,21 @@ def step(data: Rows, name: str, process: int, processes: int) -> list[Tensor]:
     signals = batch.signals()
     exact = replace(signals, ecg_mv=signals.ecg_mv.double(), beat_at=signals.beat_at.double())
     louder = replace(exact, ecg_mv=1.5 * exact.ecg_mv)
-    outcome = wrapped(batch, (exact, louder))
+    outcome = wrapped(batch, views(name, exact, louder))
     outcome.total.backward()
     return [outcome.total.detach(), *(weight.grad for weight in objective.parameters() if weight.grad is not None)]
+
+
+def views(name: str, first: Signals, second: Signals) -> object:
+    """What an objective compares of two versions of the records, the same wherever a record is."""
+    records, steps = len(first.valid), torch.arange(100)
+    if name == "ts2vec":
+        none = torch.zeros(records, dtype=torch.int64)
+        return Crops(first, second, none, none, (steps < 90).expand(records, -1))
+    if name == "latent-prediction":
+        hidden = (torch.arange(125) % 25 < first.valid[:, None] // 50).contiguous()
+        return Blocks(first, second, hidden)
+    return first, second
 
 
 def main(store: str) -> None:

@@ -4,14 +4,16 @@ from beatssl.training.pretraining.objective import Method, Preset, of_the_map
 from beatssl.training.pretraining.objectives import (
     beatssl,
     cmsc,
+    latent_prediction,
     masked_reconstruction,
     physioclr,
     regression,
     simclr,
+    ts2vec,
     vicreg,
 )
 
-_OWN = (beatssl, simclr, physioclr, regression, masked_reconstruction, cmsc, vicreg)
+_OWN = (beatssl, simclr, physioclr, regression, masked_reconstruction, cmsc, vicreg, ts2vec, latent_prediction)
 
 METHODS: dict[str, Method] = {
     method.name: method
