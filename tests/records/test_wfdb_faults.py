@@ -69,10 +69,11 @@ def test_length_comes_from_the_file_where_the_header_has_none(tmp_path: Path) ->
     np.testing.assert_allclose(record.ecg_mv, SAMPLES.T / 200, rtol=1e-6)
 
 
-def test_checksums_of_0_with_initial_values_of_0_are_unstated(tmp_path: Path) -> None:
+def test_checksums_that_are_all_0_are_unstated(tmp_path: Path) -> None:
     lines = "".join(f"r.dat 16 200/mV 16 0 0 0 0 {lead}\n" for lead in ("I", "II", "III"))
     read(_write(tmp_path, "r 3 250 1000\n" + lines, SAMPLES))
-    one = lines.replace("0 0 0 0 II\n", f"0 {SAMPLES[0, 1]} 0 0 II\n")
+    read(_write(tmp_path, "r 3 250 1000\n" + lines.replace("0 0 0 0 II\n", "0 -127 0 0 II\n"), SAMPLES))  # CinC 2017's
+    one = lines.replace("0 0 0 0 II\n", f"0 0 {int(SAMPLES[:, 1].sum()) & 0xFFFF} 0 II\n")
     _refused(_write(tmp_path, "r 3 250 1000\n" + one, SAMPLES), "checksum", "signal")
 
 

@@ -63,3 +63,10 @@ def test_patient_keys_are_salted_hashes_unless_identifiers_are_kept():
     assert key != config().patient_key("ludb", "1234")
     assert config(keep_identifiers=True).patient_key("ptbxl", "1234") == "1234"
     assert config().patient_key("ptbxl", None) is None
+
+
+def test_missing_leads_follow_the_kind_unless_stated():
+    assert config().missing_leads_allowed == 4
+    assert config(kind="cinc2017").missing_leads_allowed == 11
+    assert config(kind="cinc2017", max_missing_leads=2).missing_leads_allowed == 2
+    assert config().what_counts() == config(max_missing_leads=4).what_counts()

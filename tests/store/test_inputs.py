@@ -143,3 +143,12 @@ def test_a_synthetic_cohort_is_a_number_and_no_folder(tmp_path, monkeypatch):
     assert not np.array_equal(Store("store").ecg_mv([0, 1]), first)
     with pytest.raises(ValueError, match="'ptbxl' does not take seed"):
         prepare(PrepareConfig("ptbxl", tmp_path, tmp_path / "out", seed=5))
+
+
+def test_a_file_beside_counts_too(tmp_path: Path) -> None:
+    for name, content in {"data.mat": b"1", "ref.mat": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+    sources = [Source("data", "data.mat", {"beside": "ref.mat"})]
+    before = hash_files(tmp_path, sources)
+    (tmp_path / "ref.mat").write_bytes(b"3")
+    assert hash_files(tmp_path, sources) != before

@@ -82,7 +82,7 @@ class MitdbReader:
             patient_id=_SAME_PATIENT.get(source.id, source.id),
             age_years=age,
             sex=sex,
-            beats=_beats(marks, signals.fs_hz),
+            beats=beat_marks(marks, signals.fs_hz),
             metadata=signals.metadata | ({"flutter_s": flutter} if flutter else {}),
         )
 
@@ -93,7 +93,8 @@ def _age_sex(comments: tuple[str, ...]) -> tuple[float | None, Sex | None]:
     return (age_of(match[1]), sex_of(match[2])) if match else (None, None)
 
 
-def _beats(marks: Annotations, fs_hz: float) -> BeatMarks:
+def beat_marks(marks: Annotations, fs_hz: float) -> BeatMarks:
+    """The marks of beats and of flutter waves among all; times in seconds."""
     keep = [symbol in BEATS or symbol == "!" for symbol in marks.symbol]
     return BeatMarks(
         time_s=marks.sample[np.array(keep, bool)] / fs_hz,

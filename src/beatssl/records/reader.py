@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from beatssl.records.record import Record, RecordError
 
+BESIDE = "beside"
+"""Key of `Source.info` under which a reader names one more file that it reads, relative to the root."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

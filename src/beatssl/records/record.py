@@ -10,14 +10,14 @@ from jaxtyping import Float32, Float64
 
 Reason = Literal[
     "unreadable", "truncated", "checksum", "nan", "unit", "amplitude", "no-ecg", "sampling-rate", "missing-leads",
-    "no-beats", "impossible-rate", "too-short", "unsafe-path",
+    "no-beats", "impossible-rate", "too-short", "unsafe-path", "duplicate",
 ]  # fmt: skip
 
 
 METADATA = frozenset(
     [
         "format", "highpass_hz", "lowpass_hz", "notch_hz", "pacemaker", "unit_assumed", "implausible_amplitude",
-        "age_over_89", "age_as_published", "gain_corrected", "flutter_s", "ptbxl_ecg_id", "height", "weight", "device",
+        "age_over_89", "age_as_published", "gain_corrected", "flutter_s", "height", "weight", "device",
         "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
         "rate_bpm", "pr_s", "qrs_s", "qt_s", "left_out", "left_out_groups", "calibration_cut_s",
         "fs_overridden_from_hz", "damaged_sections", "derived", "trailing",

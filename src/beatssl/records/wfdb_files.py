@@ -193,8 +193,8 @@ def _samples(header: Header, where: str) -> int:
 
 
 def _check_sums(sums: Sequence[int], signals: Sequence[SignalLine], where: str) -> None:
-    if not any(line.checksum or line.initial for line in signals):
-        return  # what writers put there that compute neither
+    if not any(line.checksum for line in signals):
+        return  # what writers put there that compute none (CinC 2017)
     for total, line in zip(sums, signals, strict=True):
         if line.checksum is not None and (total - line.checksum) & 0xFFFF:
             raise RecordError(

@@ -17,13 +17,19 @@ from beatssl.signals.preparation import Preparation
 FOLDS = "folds"
 """As `split` of a verb: the store's own folds are the sides."""
 
-AS_RECORDED = ("qtdb", "mitdb")
-"""Kinds whose leads mostly have no place among the twelve: their two leads are kept in file order."""
+AS_RECORDED = ("qtdb", "mitdb", "cpsc2019")
+"""Kinds whose leads mostly have no place among the twelve: their leads are kept in file order."""
 
-PUBLISHED = ("ptbxl", "ludb", "qtdb", "mitdb", "cinc", "synthetic")
+ONE_LEAD = ("cinc2017", "incartdb")
+"""Kinds of which one of the twelve leads will do."""
+
+PUBLISHED = (
+    "ptbxl", "ludb", "qtdb", "mitdb", "cinc", "brugada", "ptbdb", "cinc2011", "cinc2017", "incartdb", "cpsc2019",
+    "synthetic",
+)  # fmt: skip
 """Kinds whose patient ids are public, or of nobody."""
 
-_SHARD_RECORDS = {"qtdb": 8, "mitdb": 8, "ludb": 64}
+_SHARD_RECORDS = {"qtdb": 8, "mitdb": 8, "incartdb": 8, "ludb": 64}
 
 MIN_DURATION_S = 2.0
 """A shorter record or row shows neither rhythm nor, surely, one whole beat."""
@@ -41,7 +47,8 @@ class PrepareConfig:
     """From ECG files to a store of equal rows with beats, features and labels."""
 
     kind: tyro.conf.Positional[str]
-    """What the source holds: ptbxl, ludb, qtdb, mitdb, cinc, files or synthetic."""
+    """What the source holds: ptbxl, ludb, qtdb, mitdb, cinc, brugada, ptbdb, cinc2011, cinc2017, incartdb, cpsc2019,
+    files or synthetic."""
     source: tyro.conf.Positional[Annotated[Path | tuple[Path, ...], tyro.conf.arg(metavar="PATH [PATH ...]")]]
     """Folder of the data set, in the layout its publisher gives it; of kind files one or more files and folders; for
     synthetic the number of records."""
@@ -71,9 +78,17 @@ class PrepareConfig:
     high_hz: Positive = 40.0
     """Upper edge of the zero-phase band-pass, in Hz."""
     leads: Literal["by-kind", "twelve", "as-recorded"] = "by-kind"
-    """twelve: canonical order, missing leads marked. as-recorded: file order. by-kind: as-recorded for qtdb, mitdb."""
-    max_missing_leads: Annotated[int, Field(ge=0, le=11)] = 4
-    """A record with more of the twelve leads missing, after limb leads are derived, is set aside."""
+    """twelve: canonical order, missing leads marked. as-recorded: file order. by-kind: as-recorded for qtdb, mitdb and
+    cpsc2019."""
+    baseline: Literal["as-recorded", "medians"] = "as-recorded"
+    """medians: take off, at the record's own rate, the running median over 600 ms of that over 200 ms, as is usual
+    before beats are classified."""
+    distinct_from: tuple[Path, ...] = ()
+    """Stores, prepared alike, whose records are set aside here: those of one database under its two names (cinc and
+    ptbdb or incartdb), of the same source and id, or with a row of the same waveform."""
+    max_missing_leads: Annotated[int, Field(ge=0, le=11)] | None = None
+    """A record with more of the twelve leads missing, after limb leads are derived, is set aside. None: 4, and 11 for
+    cinc2017 and incartdb, of which one lead may be all there is."""
     max_missing_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """A record with a larger share of unmeasured samples in its present leads is set aside."""
     seed: Annotated[int, Field(ge=0)] | None = None
@@ -154,6 +169,13 @@ class PrepareConfig:
         return Preparation(self.fs_hz, self.low_hz, self.high_hz, LEADS if self.twelve_leads else ())
 
     @property
+    def missing_leads_allowed(self) -> int:
+        """`max_missing_leads`, or what holds for the kind where it is not given."""
+        if self.max_missing_leads is not None:
+            return self.max_missing_leads
+        return 11 if self.kind in ONE_LEAD else 4
+
+    @property
     def reads_files(self) -> bool:
         """Whether the source is files; that of a synthetic cohort is a number."""
         return self.kind != "synthetic"
@@ -176,7 +198,7 @@ class PrepareConfig:
             "low_hz": self.low_hz,
             "high_hz": self.high_hz,
             "leads": "twelve" if self.twelve_leads else "as-recorded",
-            "max_missing_leads": self.max_missing_leads,
+            "max_missing_leads": self.missing_leads_allowed,
             "max_missing_share": self.max_missing_share,
             "min_rate": self.min_rate,
             "max_rate": self.max_rate,
@@ -198,7 +220,8 @@ class PrepareConfig:
         places = tuple(place.resolve() for place in self.places) if self.reads_files else self.places
         source = places[0] if len(places) == 1 else places
         table = self.table.resolve() if self.table else None
-        return replace(self, source=source, out=self.out.resolve(), table=table, salt=salt)
+        others = tuple(store.resolve() for store in self.distinct_from)
+        return replace(self, source=source, out=self.out.resolve(), table=table, distinct_from=others, salt=salt)
 
     def patient_key(self, source: str, patient_id: str | None) -> str | None:
         """What the store keeps of a patient id: the id itself on request, else 32 hex digits of a salted hash."""

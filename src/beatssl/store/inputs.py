@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
-from beatssl.records.reader import Source
+from beatssl.records.reader import BESIDE, Source
 
 _CHUNK_BYTES = 1 << 18
 
@@ -37,6 +37,8 @@ def hash_files(root: Path, sources: Sequence[Source]) -> str:
         for name in _files_of(path, listing):
             digest.update(f"{source.path} {name} ".encode())
             digest.update(_hash_of(path.parent / name))
+        if beside := source.info.get(BESIDE):
+            digest.update(_hash_of(source.folder(root) / beside))
     return digest.hexdigest()
 
 

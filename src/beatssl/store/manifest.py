@@ -1,6 +1,7 @@
 """The plan a store is made to, what two plans differ in, and the manifest that closes a finished store."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,12 +28,15 @@ from beatssl.store.layout import (
 _LIBRARIES = ("beatssl", "numpy", "scipy", "pandas", "pyarrow", "wfdb", "sleepecg", "scikit-learn", "ecgdatakit")
 
 
-def make_plan(config: PrepareConfig, reader: Reader, sources: list[Source], table: str = "") -> dict[str, Any]:
-    """All that decides the result but the files' bytes: format, config, versions, sources, and the hash of a table of
-    the user's own. Nothing of this machine."""
+def make_plan(
+    config: PrepareConfig, reader: Reader, sources: list[Source], table: str = "", distinct_from: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All that decides the result but the files' bytes: format, config, versions, sources, the hash of a table of
+    the user's own and those of the stores it is distinct from. Nothing of this machine."""
+    others = {"distinct_from": list(distinct_from)} if distinct_from else {}
     return {
         "format": FORMAT_VERSION,
-        "config": config.what_counts() | ({"table": table} if table else {}),
+        "config": config.what_counts() | ({"table": table} if table else {}) | others,
         "reader": _options(reader),
         "signal": {"units_per_mv": UNITS_PER_MV, "missing": MISSING, "largest": LARGEST, "samples": config.row_samples},
         "versions": _versions(),

@@ -36,6 +36,7 @@ from beatssl.store.outputs import check_ecgs
 from beatssl.store.own_data.record_table import RecordTable, TableReader, read_record_table
 from beatssl.store.parallel import in_parallel
 from beatssl.store.readers import make_reader
+from beatssl.store.shards.duplicates import check_distinct
 from beatssl.store.shards.shard import ShardJob, checked_shard, make_shard
 
 
@@ -82,7 +83,8 @@ def prepare(config: PrepareConfig, reader: Reader | None = None) -> PrepareSumma
 
     `reader` stands in for the one that `config.kind` names.
 
-    Raises StoreError where `config.out` holds something else or a store of another plan, or where no record at all was
+    Raises StoreError where `config.out` holds something else or a store of another plan, where a store of
+    `config.distinct_from` cannot be compared, or where no record at all was
     kept (the store is finished then, its `rejects` say why, and a corrected command replaces it); FileNotFoundError
     where the source lacks its index; OSError where `config.out` cannot be written to; ValueError where it holds no
     record, or two of one id.
@@ -122,7 +124,7 @@ def _prepare(config: PrepareConfig, reader: Reader | None) -> PrepareSummary:
             f"two records under {named(config.places)} have the id {twice!r}; a reader must tell them apart"
         )
     table = read_record_table(config, sources)
-    plan = make_plan(config, reader, sources, table.digest if table else "")
+    plan = make_plan(config, reader, sources, table.digest if table else "", check_distinct(config))
     with _opened(config.out, plan):
         jobs = _jobs(config, reader, sources, canonical_hash(plan), table)
         done = _check_shards(config, jobs)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from beatssl.records.datasets.baseline import WithoutBaseline
 from beatssl.records.reader import Reader
 from beatssl.records.registry import READERS
 from beatssl.records.units import UnitPolicy
@@ -31,7 +32,8 @@ def make_reader(config: PrepareConfig) -> Reader:
         reader = READERS[config.kind](**options)
     except TypeError as error:
         raise ValueError(f"kind {config.kind!r} does not take {' and '.join(options)}; leave it out") from error
-    return _with_units(reader, config)
+    reader = _with_units(reader, config)
+    return WithoutBaseline(reader) if config.baseline == "medians" else reader
 
 
 def _with_units(reader: Any, config: PrepareConfig) -> Reader:

@@ -80,7 +80,7 @@ def transfer(config: TransferConfig) -> TransferFigures:
     own = (store.records["source"] == PTBXL).to_numpy(np.bool_)
     if own.all():
         raise ValueError(
-            f"all {len(store)} rows of {store.path} are PTB-XL's own records (HR*), which the classifier may know; "
+            f"all {len(store)} rows of {store.path} are PTB-XL's own records, which the classifier may know; "
             "transfer to another source"
         )
     records = score_records(classifier, store, translation.labels, np.flatnonzero(~own), torch_device(config.device))

@@ -13,12 +13,10 @@ from beatssl.analysis.result import Analysis
 from beatssl.analysis.rhythms.truth import AF, SINUS
 from beatssl.checks.analyses.lines import Line, analysed_lines
 from beatssl.metrics.classification import auroc
+from beatssl.records.datasets.cinc2017 import CLASSES
 from beatssl.records.read import read
 from beatssl.records.record import RecordError
 from beatssl.results import Number
-
-CLASSES = {"N": "normal", "A": "af", "O": "other", "~": "noise"}
-"""The challenge's, by their symbol in REFERENCE.csv."""
 
 PREVALENCE = {"normal": 5154, "af": 771, "other": 2557, "noise": 46}
 """Records of the challenge's training set."""

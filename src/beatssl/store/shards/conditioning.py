@@ -13,6 +13,7 @@ from beatssl.records.reader import Reader, Source
 from beatssl.records.record import Record
 from beatssl.signals.quality import quality_flags
 from beatssl.store.config import PrepareConfig
+from beatssl.store.shards.duplicates import refuse_held
 from beatssl.store.shards.reading import Limits, Reject, prepare_record, read_record
 
 _FLAGS_OF_READERS = ("unit_assumed", "implausible_amplitude")
@@ -40,7 +41,7 @@ def condition(reader: Reader, source: Source, config: PrepareConfig) -> Conditio
 
 
 def _with_beats(record: Record, config: PrepareConfig) -> Conditioned:
-    limits = Limits(config.max_missing_leads, config.max_missing_share)
+    limits = Limits(config.missing_leads_allowed, config.max_missing_share)
     ready = prepare_record(record, config.preparation, limits)
     r_times_s = find_r_peaks(ready.ecg_mv, config.fs_hz)
     limits_bpm = (config.min_rate, config.max_rate)
@@ -48,6 +49,7 @@ def _with_beats(record: Record, config: PrepareConfig) -> Conditioned:
         r_times_s, record.duration_s, record.fs_hz, f"record {record.id}", "see fs_hz_override", limits_bpm
     )
     rows = row_count(ready.ecg_mv.shape[1], r_times_s, config)
+    refuse_held(record, ready.ecg_mv, rows, config.row_samples, config.distinct_from)
     flags = row_flags(ready.raw_mv, ready.leads, record, rows, config.duration_s)
     return Conditioned(ready.record, ready.ecg_mv, ready.lead_names, flags, r_times_s)
 

@@ -1,6 +1,5 @@
 """From rows and their beats to everything that a shard stores of them."""
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -20,8 +19,9 @@ from beatssl.features.ragged import row_median
 from beatssl.records.record import IDENTITY, METADATA, Record
 from beatssl.signals.leads import LEADS
 from beatssl.store.config import PrepareConfig
-from beatssl.store.layout import MISSING, out_of_range, to_int16
+from beatssl.store.layout import out_of_range, to_int16
 from beatssl.store.shards.conditioning import Conditioned, row_flags
+from beatssl.store.shards.duplicates import waveform_hash
 from beatssl.store.shards.rows import Piece, beats_of_pieces, cut
 
 
@@ -212,13 +212,6 @@ def _metadata(record: Record, config: PrepareConfig) -> str:
     kept = METADATA | IDENTITY if config.keep_identifiers else METADATA
     found = {key: value for key, value in record.metadata.items() if key in kept}
     return json.dumps(found, sort_keys=True, ensure_ascii=False, default=lambda value: value.item())
-
-
-def waveform_hash(row: Int16[np.ndarray, "lead time"]) -> str:
-    """32 hex digits of a record's own leads as stored: equal for identical waveforms only. "" for nothing measured."""
-    if not (row != MISSING).any():
-        return ""
-    return hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=16).hexdigest()
 
 
 def _beat_table(

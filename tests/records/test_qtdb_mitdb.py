@@ -1,13 +1,11 @@
-"""QTDB, MIT-BIH and the CinC collections."""
+"""QTDB and MIT-BIH."""
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from beatssl.records.cinc import CincReader
 from beatssl.records.mitdb import DS1, DS2, PACED, MitdbReader, aami_class
 from beatssl.records.qtdb import QtdbReader
 from beatssl.records.record import Record
@@ -66,43 +64,7 @@ def test_mitdb_record(mitdb: dict[str, Record]) -> None:
     assert 0 < start < end < 1806
 
 
-def test_cinc_records(data_root: Path) -> None:
-    reader, root = CincReader(), data_root / "cinc2020"
-    records = {source.id: reader.read(root, source) for source in reader.sources(root)}
-    assert len(records) == 19
-    assert Counter(r.source for r in records.values()) == {
-        "cpsc2018": 3, "georgia": 7, "chapman-shaoxing": 4, "cpsc2018-extra": 3, "ptb": 2
-    }  # fmt: skip
-    georgia = records["E00015"]
-    assert [label.name for label in georgia.labels] == ["251146004", "284470004"]  # one stands twice in the file
-    assert (records["E00001"].age_years, records["E00001"].sex) == (None, "female")
-    assert records["S0001"].fs_hz == 1000.0
-    assert records["A0001"].labels[0].label_set == "snomed"
-
-
-def test_one_name_in_two_folders_makes_two_ids(data_root: Path, tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        for end in ("hea", "mat"):
-            shutil.copy(data_root / f"cinc2020/A0002.{end}", tmp_path / folder)
-    shutil.copy(data_root / "cinc2020/A0003.hea", tmp_path / "b")
-    sources = CincReader().sources(tmp_path)
-    assert [source.id for source in sources] == ["a/A0002", "b/A0002", "A0003"]
-    assert CincReader().read(tmp_path, sources[1]).source == "cpsc2018"
+def test_one_name_in_two_folders_makes_two_ids(tmp_path: Path) -> None:
     (tmp_path / "RECORDS").write_text("x/100\ny/100\n101\n101\n")
     for reader in (MitdbReader(), QtdbReader()):
         assert [source.id for source in reader.sources(tmp_path)] == ["101", "x/100", "y/100"]
-
-
-def test_cinc_says_whose_records_hr_and_ningbo_are(data_root: Path, tmp_path: Path) -> None:
-    for name in ("HR00017", "JS10647", "mine"):
-        shutil.copy(data_root / "cinc2020/A0002.mat", tmp_path / f"{name}.mat")
-        header = (data_root / "cinc2020/A0002.hea").read_text().replace("A0002", name)
-        (tmp_path / f"{name}.hea").write_text(header.replace("#Sex: Female", "#Sex: Unknown"))
-    reader = CincReader()
-    records = {source.id: reader.read(tmp_path, source) for source in reader.sources(tmp_path)}
-    assert records["HR00017"].source == "ptb-xl"
-    assert records["HR00017"].metadata["ptbxl_ecg_id"] == 17
-    assert records["JS10647"].source == "ningbo"
-    assert records["mine"].source == "cinc"
-    assert records["mine"].sex is None

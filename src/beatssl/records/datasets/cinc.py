@@ -4,12 +4,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beatssl.records.demographics import age_of, comment_fields, sex_of, snomed_labels
+from beatssl.records.datasets.listing import headers_below, wfdb_record
+from beatssl.records.demographics import comment_fields, snomed_labels
 from beatssl.records.reader import Source, unlike_ids
-from beatssl.records.record import Record
+from beatssl.records.record import Record, RecordError
 from beatssl.records.units import BY_FORMAT, UnitPolicy
-from beatssl.records.wfdb_files import read_wfdb
-from beatssl.signals.leads import canonical_leads
 
 _NAME = re.compile(r"(HR|JS|A|E|I|Q|S)(\d+)")
 _SOURCES = {
@@ -23,10 +22,10 @@ _LAST_OF_CHAPMAN = 10646  # JS numbers above it are Ningbo's
 class CincReader:
     """CinC records (`.hea` with `.mat`) in any folders. Labels of the set "snomed", one per code of `Dx`.
 
-    `Record.source` is the collection that the record's name tells: A "cpsc2018", Q "cpsc2018-extra", I "incart",
-    S "ptb", E "georgia", JS "chapman-shaoxing" or "ningbo", and HR "ptb-xl": those are PTB-XL's own records,
-    never another database; `metadata["ptbxl_ecg_id"]` says which. Patients are not published here. Where a record's
-    name stands in several folders, its id is the path.
+    `Record.source` is the collection that the record's name tells, and so the hospitals: A "cpsc2018", Q
+    "cpsc2018-extra" (eleven hospitals in China), I "incart" (St Petersburg), S "ptb" (Berlin), E "georgia" (Atlanta),
+    JS "chapman-shaoxing" or "ningbo" (by number). HR are PTB-XL's own records: they are refused.
+    Patients are not published here. Where a record's name stands in several folders, its id is the path.
     """
 
     units: UnitPolicy = BY_FORMAT
@@ -34,27 +33,19 @@ class CincReader:
 
     def sources(self, root: Path) -> list[Source]:
         """Every header below `root`, by path. Raises FileNotFoundError where there is none."""
-        found = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.hea"))
-        if not found:
-            raise FileNotFoundError(f"no header (.hea) below {root}; give the folder of a CinC 2020 or 2021 collection")
+        found = headers_below(root, "", "a CinC 2020 or 2021 collection")
         return [Source(record_id, name) for record_id, name in zip(unlike_ids(found), found, strict=True)]
 
     def read(self, root: Path, source: Source) -> Record:
-        """The record at `source.path`; age, sex and diagnoses from its header."""
-        signals = read_wfdb(root, source.path, self.units)
-        said = comment_fields(signals.comments)
+        """The record at `source.path`; age, sex and diagnoses from its header. `RecordError`, "duplicate", for HR*."""
         collection, number = _collection(source.path.rpartition("/")[2])
-        return Record(
-            ecg_mv=signals.ecg_mv,
-            leads=canonical_leads(signals.leads),
-            fs_hz=signals.fs_hz,
-            id=source.id,
-            source=collection,
-            age_years=age_of(said.get("age", "")),
-            sex=sex_of(said.get("sex", "")),
-            labels=snomed_labels(said.get("dx", "")),
-            metadata=signals.metadata | ({"ptbxl_ecg_id": number} if collection == "ptb-xl" else {}),
-        )
+        if collection == "ptb-xl":
+            raise RecordError(
+                "duplicate",
+                f"{source.path}: is record {number} of PTB-XL; prepare PTB-XL itself (ptbxl), or any files (files)",
+            )
+        record, comments = wfdb_record(root, source, self.units, collection)
+        return record.replace(labels=snomed_labels(comment_fields(comments).get("dx", "")))
 
 
 def _collection(record_id: str) -> tuple[str, int]:
