@@ -74,7 +74,8 @@ class CheckConfig:
     out: Path | None = None
     """Folder for check-WHAT.json; None: the store's own."""
     encoder: str = "default"
-    """For beat-embeddings: run or checkpoint; "default": the bundled weights; "random": an untrained network."""
+    """For beat-embeddings: run or checkpoint; "default": the bundled weights; "random": an untrained network;
+    NAME:PATH: the weights of an encoder that others published, ecg-fm or ecgfounder."""
     segmenter: str = "default"
     """For marked-points and wave-presence: folder of a segmenter, or of a run with one; "default": bundled weights."""
     device: Device = "auto"

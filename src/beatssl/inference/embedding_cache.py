@@ -121,8 +121,9 @@ def _key(encoder: Encoder, batch_size: int, device: torch.device, leads: Sequenc
 def _code(encoder: Encoder) -> str:
     """Hash of the files that compute an embedding."""
     files = {*Path(getfile(encoded)).parent.glob("*.py"), Path(getfile(embedding)), Path(getfile(row_signals))}
-    with suppress(TypeError, OSError):  # a class that was typed in has no file
-        files.add(Path(getfile(type(encoder))))
+    for kind in (*type(encoder).__mro__, *(type(part) for part in encoder.children())):
+        with suppress(TypeError, OSError):  # a class that was typed in has no file
+            files.add(Path(getfile(kind)))
     return hash_of_code(files)
 
 

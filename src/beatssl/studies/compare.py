@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from beatssl.inference.adapters.registry import published
 from beatssl.inference.source import CHECKPOINT, open_encoder
 from beatssl.metrics.classification import (
     MacroEstimates,
@@ -137,6 +138,8 @@ def names_of(encoders: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _last_part(source: str) -> str:
+    if found := published(source):
+        return found[0].name
     parts = [part for part in Path(source).parts if part != CHECKPOINT]
     return parts[-1] if parts else source
 
@@ -202,7 +205,7 @@ def _encoder_figures(figures: DiagnosisFigures) -> EncoderFigures:
     return EncoderFigures(
         encoder=figures.encoder,
         method=figures.pretraining.get("method", "none"),
-        pretraining_set=", ".join(one["store"] for one in sets) or "none",
+        pretraining_set=", ".join(one["store"] for one in sets) or figures.pretraining.get("trained_on", "none"),
         pretraining_folds=figures.pretraining.get("folds", "none"),
         pretraining_rows=sum(one["rows"] for one in sets),
         macro_auroc=figures.macro_auroc,

@@ -24,8 +24,9 @@ class CompareConfig:
     store: tyro.conf.Positional[Path]
     """Folder of a prepared store with labels and folds."""
     encoders: tuple[str, ...]
-    """Runs, checkpoints, "default" or "random"; or folders where probe or finetune wrote metrics.json and
-    predictions.parquet, whose predictions are taken as they are. The first is compared with every other."""
+    """Runs, checkpoints, "default", "random" or NAME:PATH (see probe); or folders where probe or finetune wrote
+    metrics.json and predictions.parquet, whose predictions are taken as they are. The first is compared with every
+    other."""
     out: Path
     """Folder for the figures; it gets no predictions."""
     names: tuple[str, ...] = ()

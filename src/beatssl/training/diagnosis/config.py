@@ -34,7 +34,8 @@ class DiagnosisConfig:
     out: Path
     """Folder for metrics.json, predictions.parquet and the head."""
     encoder: str = "default"
-    """Run or checkpoint; "default": the bundled weights; "random": an untrained network."""
+    """Run or checkpoint; "default": the bundled weights; "random": an untrained network. probe and compare also take
+    NAME:PATH, the weights of an encoder that others published: ecg-fm or ecgfounder."""
     network: EncoderConfig = field(default_factory=EncoderConfig)
     """Name and size of the network where the encoder is random."""
     labels: str = "superclass"

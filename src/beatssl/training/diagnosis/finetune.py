@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.inference.row_signals import RowSignals
+from beatssl.inference.source import frozen_only
 from beatssl.results import read_result
 from beatssl.store.labels import Cohort, Rows
 from beatssl.store.own_data.sides import parts_of
@@ -48,6 +49,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
     """
     if parts_of(config.split):
         raise ValueError(f"split={config.split!r} is for probe; fine-tune with 'folds', 'column:NAME' or 'random'")
+    frozen_only(config.encoder, "finetune")
     question = ask(config)
     _check_trees(config.trees, question.group)
     accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))

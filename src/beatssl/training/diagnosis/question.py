@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float32
 
 from beatssl.files import make_folder, write_bytes
+from beatssl.inference.adapters.foreign_encoder import ForeignEncoder
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.embedding_cache import cached_embed
 from beatssl.inference.model_folder import save_model
@@ -167,7 +168,8 @@ def conclude(
         "figures": {name: to_json(value) for name, value in vars(reported.figures).items() if name in kept}
         | _of_labels(question.group, reported.figures),
     }
-    save_model(config.out / HEAD, model)
+    if not isinstance(question.opened.encoder, ForeignEncoder):  # what others published is not ours to copy
+        save_model(config.out / HEAD, model)
     write_result(config.out / METRICS, reported.figures)
     return reported.figures
 

@@ -1,0 +1,1 @@
+"""Encoders that others published: their networks, weights by name, and their own preprocessing; one file each."""
