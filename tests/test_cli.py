@@ -138,7 +138,7 @@ KEPT = {
     "download": "complete files", "prepare": "finished shards", "pretrain": "last saved state",
     "segment": "finished folds", "finetune": "last saved state", "compare": "--predictions", "demo": "begins again",
     "analyze": "finished parts", "tables": "as it was", "draw": "draws all again", "probe": "no figures",
-    "serve": "what was saved", "scorecard": "finished tasks",
+    "serve": "what was saved", "study": "finished runs", "scorecard": "finished tasks",
 }  # fmt: skip
 
 

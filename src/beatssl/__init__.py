@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from beatssl.studies.config import TransferConfig as TransferConfig
     from beatssl.studies.recalibrate import recalibrate as recalibrate
     from beatssl.studies.scorecard.config import ScorecardConfig as ScorecardConfig
+    from beatssl.studies.study.config import StudyConfig as StudyConfig
+    from beatssl.studies.study.study import study as study
     from beatssl.studies.transfer import transfer as transfer
     from beatssl.training.diagnosis.config import FinetuneConfig as FinetuneConfig
     from beatssl.training.diagnosis.config import ProbeConfig as ProbeConfig
@@ -135,6 +137,8 @@ _HOME = {
     "ShowViewsConfig": "reports.show_views",
     "split_by_fold": "store.splits",
     "Store": "store.store",
+    "study": "studies.study.study",
+    "StudyConfig": "studies.study.config",
     "tables": "reports.tables",
     "TablesConfig": "reports.tables",
     "take_share": "store.splits",
@@ -172,6 +176,7 @@ __all__ = [
     "ServeConfig",
     "ShowViewsConfig",
     "Store",
+    "StudyConfig",
     "TablesConfig",
     "TransferConfig",
     "__version__",
@@ -203,6 +208,7 @@ __all__ = [
     "serve",
     "show_views",
     "split_by_fold",
+    "study",
     "tables",
     "take_share",
     "transfer",

@@ -325,6 +325,15 @@ VERBS: dict[str, Verb] = {
         "beatssl recalibrate runs/finetune stores/own --labels my.csv --out runs/own-site",
         show_figures,
     ),
+    "study": Verb(
+        "pretrain and evaluate every variant that a file names, in any number of processes, and table the figures",
+        "beatssl.studies.study.study",
+        "study",
+        "StudyConfig",
+        "beatssl study default --out runs/study --groups contrasts",
+        show_line,
+        "finished runs are kept, of the one in work what was done up to its last state; the same command goes on",
+    ),
     "bench": Verb(
         "measure how long a stage takes, and how much memory",
         "beatssl.bench.bench",

@@ -15,7 +15,7 @@ CONFIG, ASKED = "config.json", "asked.json"
 """What was asked for, in a folder of results; in one that is a model too, whose own config.json it has, the second."""
 
 _VERBS = ("pretrain", "probe", "finetune", "segment", "compare", "scorecard", "transfer", "recalibrate", "analyze",
-          "demo")  # fmt: skip
+          "demo", "study")  # fmt: skip
 
 _RESULTS = (
     CONFIG, ASKED, "metrics.json", "metrics.jsonl", "state.safetensors", "checkpoint", "head", "predictions.parquet",

@@ -1,0 +1,1 @@
+"""Many pretraining runs from one file: base config and changes, frozen, resumable, in one table."""

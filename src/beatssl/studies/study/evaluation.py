@@ -1,0 +1,109 @@
+"""A run evaluated: figures of the scorecard's tasks on validation folds, kept in the run's folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from beatssl.results import Number, read_result, write_result
+from beatssl.store.layout import MANIFEST
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.tasks import TASKS, measure
+from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.plan import Run
+from beatssl.training.diagnosis.figures import DiagnosisFigures
+from beatssl.training.diagnosis.finetune import finetune
+
+PRETRAINED, SUPERVISED, SCORES = "pretrain", "supervised", "scores"
+"""Folders of a run."""
+
+_DRAWS = 100
+"""Of patients, behind the scorecard's own intervals; those of a study are over seeds."""
+
+_SHARES = {"superclass": 1.0, "superclass-10-percent": 0.1, "superclass-1-percent": 0.01}
+"""Share of the labels that a task learns from, of the tasks that a classifier trained from scratch can be scored on."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of one task."""
+
+    name: str
+    value: Number
+    records: int = 0
+    higher_is_better: bool = True
+    chooses: bool = True
+    """Whether it counts where variants are ranked."""
+    reason: str = ""
+    """Why there is no value."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run's figures of one task."""
+
+    figures: tuple[Figure, ...] = ()
+
+
+def scores_of(folder: Path, task: str) -> Scored | None:
+    """What a run was scored on a task; None where it was not yet."""
+    path = folder / SCORES / f"{task}.json"
+    return read_result(path, Scored) if path.is_file() else None
+
+
+def score(run: Run, task: str, folder: Path, study: StudyConfig) -> Scored:
+    """Score a run on a task and keep it in the run's folder."""
+    figures = _supervised(run, task, folder, study) if run.kind == "scratch" else _frozen(run, task, folder, study)
+    found = Scored(tuple(figures))
+    write_result(folder / SCORES / f"{task}.json", found)
+    return found
+
+
+def check_tasks(tasks: Sequence[str]) -> None:
+    """Raises ValueError for a task that the scorecard does not have."""
+    if unknown := [task for task in tasks if task not in TASKS]:
+        raise ValueError(f"the scorecard has no task {unknown[0]!r}; choose out of {', '.join(TASKS)}")
+
+
+def _frozen(run: Run, task: str, folder: Path, study: StudyConfig) -> list[Figure]:
+    """By the scorecard. Raises FileNotFoundError where the task's store is missing."""
+    store = run.stores / TASKS[task].store
+    if not (store / MANIFEST).is_file():
+        raise FileNotFoundError(f"there is no store {store}; prepare it, and try again with retry=True")
+    source = run.source or str(folder / PRETRAINED)
+    config = ScorecardConfig(
+        encoders=(source,),
+        out=folder / "scorecard",
+        stores=run.stores,
+        tasks=(task,),
+        network=run.settings.network,
+        seed=run.seed if run.source == "random" else 0,
+        device=study.device,
+        bootstrap_draws=_DRAWS,
+    )
+    return [
+        Figure(
+            one.figure,
+            float("nan") if one.value is None else one.value,
+            one.records,
+            one.higher_is_better,
+            one.chooses,
+            one.reason,
+        )
+        for one in measure(source, task, config)
+    ]
+
+
+def _supervised(run: Run, task: str, folder: Path, study: StudyConfig) -> list[Figure]:
+    if task not in _SHARES:
+        return [Figure(TASKS[task].figure, float("nan"), reason="trained on the labels of superclass alone")]
+    found = finetune(run.supervised(folder / SUPERVISED / task, study, _SHARES[task]))
+    assert isinstance(found, DiagnosisFigures)
+    return _figures(found)
+
+
+def _figures(found: DiagnosisFigures) -> list[Figure]:
+    records = found.records.valid
+    return [
+        Figure("AUROC", found.macro_auroc, records),
+        Figure("F1", found.macro_f1, records, chooses=False),
+    ]

@@ -1,0 +1,134 @@
+"""The verb `study`: runs that a file names, done by any number of processes, and one table of what came of them."""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from beatssl.files import make_folder, write_bytes
+from beatssl.results import write_result
+from beatssl.store.outputs import open_folder
+from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.evaluation import check_tasks
+from beatssl.studies.study.plan import Run, plan
+from beatssl.studies.study.plan_file import StudyFile, read_study_file
+from beatssl.studies.study.table import (
+    ContrastFigure,
+    Cost,
+    GroupRanks,
+    Mean,
+    SetAside,
+    contrast_figures,
+    costs,
+    group_ranks,
+    means,
+    table_of,
+)
+from beatssl.studies.study.work import failure, finished, lacks_stores, work
+
+JSON, CSV = "study.json", "study.csv"
+_STUDY = {"study": {}}
+"""What config.json of the folder holds: any file and budget may go on in it, runs are told apart by their hashes."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The contents of study.json; study.csv has the figures of every run."""
+
+    file: str
+    means: tuple[Mean, ...]
+    costs: tuple[Cost, ...]
+    contrasts: tuple[ContrastFigure, ...]
+    ranks: tuple[GroupRanks, ...]
+    set_aside: tuple[SetAside, ...]
+    out: str = ""
+    planned: int = 0
+    """Runs that were asked for."""
+    finished: int = 0
+    """Of them."""
+    lacking: tuple[str, ...] = ()
+    """Stores that runs need and that are not there."""
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
+        ]
+        for one in self.contrasts:
+            d = one.difference
+            lines.append(
+                f"{one.name}, {one.task}, {one.figure} ({one.budget}): {d.mean:+.4f} ({d.low:+.4f} to {d.high:+.4f}), "
+                f"{d.seeds} seed{'s' if d.seeds != 1 else ''}"
+            )
+        lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
+        lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
+        return "\n".join(lines)
+
+
+def study(config: StudyConfig) -> StudyResult:
+    """Run what a study's file names and is not finished, and write `out`/study.json and `out`/study.csv.
+
+    Each run's folder is `out`/runs/HASH: pretrain/ with the encoder, scores/ with a file a task, failed.json where it
+    was set aside. Stopped, it goes on when the same command is given again; several may work on one folder.
+
+    Raises ValueError where the file states something that cannot be run, before anything is.
+    """
+    stated = read_study_file(config.file)
+    tasks = config.tasks or stated.base.tasks
+    check_tasks(tasks)
+    runs = plan(stated, config)
+    make_folder(config.out)
+    open_folder(config.out, _STUDY)
+    if not config.only_table:
+        _work(config, runs, tasks)
+    result = _result(stated, config, runs, tasks)
+    write_result(config.out / JSON, result)
+    return result
+
+
+def _work(config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str]) -> None:
+    """In this process, and in others where there are to be more."""
+    until = float("inf") if config.minutes is None else 60 * config.minutes
+    one = replace(config, workers=1, only_table=False)
+    context = multiprocessing.get_context("spawn")
+    others = [context.Process(target=_process, args=(one, config.workers)) for _ in range(config.workers - 1)]
+    for process in others:
+        process.start()
+    if others:
+        torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
+    try:
+        work(runs, tasks, config, _say, time.monotonic() + until)
+    finally:
+        for process in others:
+            process.join()
+
+
+def _process(config: StudyConfig, workers: int) -> None:
+    """What another process does: the same, from the file on."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    stated = read_study_file(config.file)
+    _work(config, plan(stated, config), config.tasks or stated.base.tasks)
+
+
+def _result(stated: StudyFile, config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str]) -> StudyResult:
+    table, aside = table_of(stated, config)
+    write_bytes(config.out / CSV, table.to_csv(index=False).encode())
+    return StudyResult(
+        file=config.file if config.file == "default" else Path(config.file).name,
+        means=means(table),
+        costs=costs(table),
+        contrasts=contrast_figures(table, stated.contrasts),
+        ranks=group_ranks(table),
+        set_aside=tuple(aside),
+        out=config.out.name,
+        planned=len(runs),
+        finished=sum(finished(config.out, run, tasks) and failure(config.out, run) is None for run in runs),
+        lacking=tuple(dict.fromkeys(name for run in runs for name in lacks_stores(run))),
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,189 @@
+"""What came of a study: one tidy table of all figures, and what it says."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from beatssl.files import read_json
+from beatssl.results import FOR_FILES as FOR_FILES
+from beatssl.results import Number, read_result
+from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.evaluation import SCORES, Scored
+from beatssl.studies.study.plan import Run, plan
+from beatssl.studies.study.plan_file import NamedContrast, StudyFile
+from beatssl.studies.study.statistics import PairedDifference, Ranks, paired_difference, ranks
+from beatssl.studies.study.work import DONE, RUNS, Done, failure, folder_of
+
+COLUMNS = (
+    "group", "variant", "seed", "budget", "task", "figure", "value", "higher_is_better", "chooses", "seconds", "hash",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A figure of a variant over its seeds."""
+
+    group: str
+    budget: str
+    variant: str
+    task: str
+    figure: str
+    mean: Number
+    sd: Number
+    """NaN for one seed."""
+    seeds: int
+    higher_is_better: bool
+    chooses: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time of a variant's training."""
+
+    group: str
+    budget: str
+    variant: str
+    seconds: Number
+    """Median over seeds."""
+    seeds: int
+
+
+@dataclass(frozen=True)
+class ContrastFigure:
+    """A named contrast on one task: variant `a` less variant `b`."""
+
+    name: str
+    a: str
+    b: str
+    budget: str
+    task: str
+    figure: str
+    difference: PairedDifference
+
+
+@dataclass(frozen=True)
+class GroupRanks:
+    """The variants of a group ranked over the tasks that choose."""
+
+    group: str
+    budget: str
+    seeds: int
+    ranks: Ranks
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A run that failed."""
+
+    hash: str
+    variant: str
+    seed: int
+    reason: str
+
+
+def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[SetAside]]:
+    """All figures that there are, a line each: of every group, budget and seed. A run of two groups has lines in both.
+
+    And the runs that failed.
+    """
+    lines: list[dict[str, object]] = []
+    aside: list[SetAside] = []
+    for run in _every_run(study, config):
+        folder = folder_of(config.out, run)
+        if (why := failure(config.out, run)) is not None:
+            aside.append(SetAside(run.hash, "/".join(run.names[0]), run.seed, why.reason))
+        if not (folder / DONE).is_file():
+            continue
+        seconds = read_result(folder / DONE, Done).seconds
+        for group, variant in run.names:
+            for task, scored in _scored(folder):
+                for one in scored.figures:
+                    if math.isfinite(one.value):
+                        values = (
+                            group, variant, run.seed, run.budget, task, one.name, one.value, one.higher_is_better,
+                            one.chooses, seconds, run.hash,
+                        )  # fmt: skip
+                        lines.append(dict(zip(COLUMNS, values, strict=True)))
+    return pd.DataFrame(lines, columns=list(COLUMNS)), aside
+
+
+def _every_run(study: StudyFile, config: StudyConfig) -> Iterator[Run]:
+    """The runs of every group at every budget, with as many seeds as any run that was begun has."""
+    begun = [read_json(path) for path in sorted((config.out / RUNS).glob("*/run.json"))]
+    seeds = 1 + max((one["seed"] for one in begun), default=0)
+    for budget in study.budgets:
+        if any(one["budget"] == budget for one in begun):
+            yield from plan(study, replace(config, budget=budget, groups=tuple(study.groups), seeds=seeds))
+
+
+def _scored(folder: Path) -> list[tuple[str, Scored]]:
+    return [(path.stem, read_result(path, Scored)) for path in sorted((folder / SCORES).glob("*.json"))]
+
+
+def means(table: pd.DataFrame) -> tuple[Mean, ...]:
+    """Mean and standard deviation over seeds of every figure of every variant."""
+    keys = ["group", "budget", "variant", "task", "figure"]
+    return tuple(
+        Mean(
+            *key,
+            mean=float(part["value"].mean()),
+            sd=float(part["value"].std(ddof=1)) if len(part) > 1 else float("nan"),
+            seeds=len(part),
+            higher_is_better=bool(part["higher_is_better"].iloc[0]),
+            chooses=bool(part["chooses"].iloc[0]),
+        )
+        for key, part in _grouped(table, keys)
+    )
+
+
+def costs(table: pd.DataFrame) -> tuple[Cost, ...]:
+    """Time of every variant's training."""
+    once = table.drop_duplicates(["group", "budget", "variant", "seed"])
+    return tuple(
+        Cost(*key, seconds=float(part["seconds"].median()), seeds=len(part))
+        for key, part in _grouped(once, ["group", "budget", "variant"])
+    )
+
+
+def contrast_figures(table: pd.DataFrame, contrasts: Sequence[NamedContrast]) -> tuple[ContrastFigure, ...]:
+    """Every named contrast on every figure, over the seeds that both variants have."""
+    out: list[ContrastFigure] = []
+    for one in contrasts:
+        here = table[(table["group"] == one.group) & table["variant"].isin([one.a, one.b])]
+        if one.tasks:
+            here = here[here["task"].isin(one.tasks)]
+        for (budget, task, figure), part in _grouped(here, ["budget", "task", "figure"]):
+            wide = part.pivot(index="seed", columns="variant", values="value").reindex(columns=[one.a, one.b]).dropna()
+            if len(wide):
+                a, b = (wide[name].to_numpy(np.float64) for name in (one.a, one.b))
+                out.append(ContrastFigure(one.name, one.a, one.b, budget, task, figure, paired_difference(a, b)))
+    return tuple(out)
+
+
+def group_ranks(table: pd.DataFrame) -> tuple[GroupRanks, ...]:
+    """Variants of each group ranked by their means over seeds, over the tasks that choose.
+
+    Ranked are the variants that have a value of every task that any of the group has.
+    """
+    out: list[GroupRanks] = []
+    for (group, budget), part in _grouped(table[table["chooses"].astype(bool)], ["group", "budget"]):
+        sign = part["higher_is_better"].map({True: 1.0, False: -1.0})
+        wide = (
+            part.assign(value=part["value"] * sign)
+            .pivot_table(index="variant", columns="task", values="value")
+            .dropna()
+        )
+        if len(wide) > 1:
+            values: Mapping[str, list[float]] = {str(name): list(map(float, row)) for name, row in wide.iterrows()}
+            seeds = int(part[part["variant"].isin(wide.index)].groupby("variant")["seed"].nunique().min())
+            out.append(GroupRanks(group, budget, seeds, ranks(values, [str(name) for name in wide.columns])))
+    return tuple(out)
+
+
+def _grouped(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    for key, part in table.groupby(keys, sort=False):
+        yield tuple(map(str, key)), part  # pyright: ignore[reportArgumentType]  of several keys always a tuple

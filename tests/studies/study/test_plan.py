@@ -1,0 +1,163 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beatssl.models.config import EncoderConfig
+from beatssl.studies.study.changes import Settings, settings
+from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.plan import Run, changed, plan, variants_of
+from beatssl.studies.study.plan_file import StudyFile, read_study_file
+from beatssl.training.pretraining.presets import PRESETS
+
+CONFIG = StudyConfig("default", out=Path("out"))
+SMALL = """
+[base]
+changes = ["network.width=0.25"]
+[budgets.small]
+rows = 8
+epochs = 2
+[starts]
+plain = ["objective.regression=0", "objective.kernel.coordinates=0"]
+[groups.first.variants]
+one = []
+two = ["start=plain", "share=0.5"]
+[groups.second]
+seeds = 2
+[groups.second.variants]
+same = []
+other = ["objective.beat.weight=0.5"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped() -> StudyFile:
+    return read_study_file("default")
+
+
+def written(folder: Path, text: str) -> str:
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return str(folder / "study.toml")
+
+
+@pytest.mark.parametrize("budget", ["small", "full"])
+def test_every_variant_of_the_packages_file_gives_a_frozen_config(shipped: StudyFile, budget: str) -> None:
+    groups = tuple(shipped.groups) if budget == "small" else ()
+    runs = plan(shipped, replace(CONFIG, budget=budget, groups=groups, seeds=2))
+    named = [(run.seed, *name) for run in runs for name in run.names]
+    assert len(named) == len(set(named)) >= len(runs)
+    assert len({run.hash for run in runs}) == len(runs)
+    for run in runs:
+        made = run.pretraining(Path("run"), CONFIG)
+        assert made.values().method
+        assert made.folds == "1-7"
+        seen = shipped.budgets[budget].rows * shipped.budgets[budget].epochs
+        assert made.rows * made.epochs == pytest.approx(seen, rel=1e-3)
+
+
+def test_the_packages_file_has_the_rows_of_the_paper_and_every_preset(shipped: StudyFile) -> None:
+    rows = variants_of(shipped, "paper", CONFIG)
+    assert len(rows) == 14
+    for name, run in rows.items():
+        rhythm, beat, exponent = name.split(" / ")
+        made = run.pretraining(Path("run"), CONFIG).values().objective
+        assert made.rhythm.form == rhythm
+        assert beat == (made.beat.form if made.beat.weight else "-")
+        soft = [part.soft.exponent for part in (made.rhythm, made.beat) if part.weight and part.targets == "features"]
+        assert set(soft) <= {float(exponent)}
+    assert set(variants_of(shipped, "rivals", CONFIG)) == set(PRESETS)
+
+
+def test_contrasts_come_first_with_five_seeds(shipped: StudyFile) -> None:
+    assert next(iter(shipped.groups)) == "contrasts"
+    runs = plan(shipped, replace(CONFIG, groups=("contrasts",)))
+    assert [run.seed for run in runs] == [seed for seed in range(5) for _ in range(7)]
+
+
+def test_a_run_of_two_groups_stands_once(tmp_path: Path) -> None:
+    runs = plan(read_study_file(written(tmp_path, SMALL)), CONFIG)
+    assert [run.names for run in runs] == [
+        (("first", "one"), ("second", "same")), (("first", "two"),), (("second", "other"),),
+        (("second", "same"),), (("second", "other"),),
+    ]  # fmt: skip
+    assert [run.seed for run in runs] == [0, 0, 0, 1, 1]
+    assert (runs[1].rows, runs[1].epochs) == (4, 4)
+    assert all(run.settings.network == EncoderConfig(width=0.25) for run in runs)
+
+
+def test_hashes_follow_from_what_counts_alone(tmp_path: Path) -> None:
+    def hashes(text: str, config: StudyConfig = CONFIG) -> list[str]:
+        return [run.hash for run in plan(read_study_file(written(tmp_path, text)), config)]
+
+    once = hashes(SMALL)
+    assert hashes(SMALL.replace("first", "renamed"), replace(CONFIG, out=Path("x"), stores=Path("y"))) == once
+    assert hashes(SMALL.replace("one = []", 'one = ["objective.regression=1.0"]')) == once
+    other = hashes(SMALL.replace('"objective.beat.weight=0.5"', '"objective.beat.weight=0.6"'))
+    assert [a == b for a, b in zip(once, other, strict=True)] == [True, True, False, True, False]
+    assert not set(hashes(SMALL.replace("epochs = 2", "epochs = 3"))) & set(once)
+
+
+def test_what_stands_at_its_default_is_left_out_of_the_hash() -> None:
+    assert changed(EncoderConfig()) == {}
+    assert changed(EncoderConfig(width=0.5)) == {"width": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "message"),
+    [
+        ("one = []", 'one = ["objective.beta.weight=1"]', r"groups.first, variant 'one': .*objective.beta.weight"),
+        ("one = []", 'one = ["objective.beat.weight=-1"]', r"groups.first, variant 'one': .*objective.beat.weight"),
+        ("one = []", 'one = ["network.name=xresnet"]', "no network 'xresnet'; choose one of xresnet1d"),
+        ("one = []", 'one = ["network.width=thin"]', "network.width"),
+        ("one = []", 'one = ["preset=beetssl"]', "no preset 'beetssl'"),
+        ("one = []", 'one = ["start=simple"]', "no start 'simple'; choose one of plain"),
+        ("one = []", 'one = ["objective.regression"]', "write path=value"),
+        ("one = []", 'one = ["weight=1"]', "changes no setting; choose a path out of objective"),
+        ("rows = 8", "rows = 8\nrecords = 3", "budgets.small.records"),
+        ("seeds = 2", 'seeds = 2\nbudgets = ["large"]', "no budget 'large'; there are small"),
+        ("epochs = 2", "epochs =", "is no TOML"),
+    ],
+    ids=["path", "value", "network", "size", "preset", "start", "change", "setting", "key", "budget", "toml"],
+)
+def test_what_cannot_be_run_fails_before_anything_is(tmp_path: Path, was: str, now: str, message: str) -> None:
+    file = written(tmp_path, SMALL.replace(was, now))
+    with pytest.raises(ValueError, match=message):
+        plan(read_study_file(file), CONFIG)
+
+
+def test_a_contrast_names_variants_that_exist(tmp_path: Path) -> None:
+    contrast = '[[contrasts]]\nname = "n"\ngroup = "first"\na = "one"\nb = "three"\n'
+    with pytest.raises(ValueError, match=r"contrast 'n': groups.first has no variant 'three'"):
+        read_study_file(written(tmp_path, SMALL + contrast))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [({"groups": ("third",)}, "no group 'third'"), ({"budget": "huge"}, "budget 'huge' is not in the file")],
+    ids=["group", "budget"],
+)
+def test_what_the_file_has_not_is_refused(tmp_path: Path, asked: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(read_study_file(written(tmp_path, SMALL)), replace(CONFIG, **asked))
+
+
+@given(st.permutations(["objective.beat.weight=0.5", "optim.rate=0.01", "network.depth=0.5", "views.noise=0.1"]))
+def test_the_order_of_changes_to_different_values_does_not_count(changes: list[str]) -> None:
+    assert settings(Settings(), changes) == settings(Settings(), sorted(changes))
+
+
+def test_the_last_change_of_a_value_counts_and_another_preset_drops_those_before() -> None:
+    assert settings(Settings(), ["optim.rate=1", "optim.rate=2"]).optim.rate == 2
+    made = settings(Settings(), ["objective.regression=0", "preset=simclr", "views.noise=0.1"])
+    assert (made.preset, made.set) == ("simclr", ("views.noise=0.1",))
+
+
+def test_what_is_there_already_does_not_depend_on_the_budget(shipped: StudyFile) -> None:
+    def untrained(budget: str) -> list[Run]:
+        return plan(shipped, replace(CONFIG, budget=budget, groups=("untrained",)))
+
+    assert [run.kind for run in untrained("small")] == ["source", "source", "scratch", "source"]
+    same = [a.hash == b.hash for a, b in zip(untrained("small"), untrained("full"), strict=True)]
+    assert same == [False, True, False, True]  # the network of the small budget is smaller

@@ -1,0 +1,194 @@
+import json
+import shutil
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from beatssl.inference.encoder import BeatEncoder
+from beatssl.results import read_result, to_json
+from beatssl.store.outputs import what_is
+from beatssl.studies.scorecard.scores import Score
+from beatssl.studies.study import evaluation, work
+from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.evaluation import Figure
+from beatssl.studies.study.plan import plan
+from beatssl.studies.study.plan_file import read_study_file
+from beatssl.studies.study.study import StudyResult, study
+
+FILE = """
+[base]
+changes = ["network.width=0.25", "network.depth=0.5", "optim.batch_size=4", "objective.kernel.coordinates=0"]
+stores = ["small"]
+tasks = ["superclass", "lead-II"]
+[budgets.small]
+rows = 8
+epochs = 1
+[[contrasts]]
+name = "beats against none"
+group = "levels"
+a = "both"
+b = "rhythm"
+[groups.levels]
+seeds = 2
+[groups.levels.variants]
+both = []
+rhythm = ["objective.beat.weight=0"]
+[groups.others]
+[groups.others.variants]
+"in two groups" = []
+broken = ["objective.beat.targets=classes"]
+untrained = ["source=random"]
+"another store" = ["stores=absent"]
+"""
+
+
+def scored(run, task, folder, study):
+    """A task's score is a number of the weights, or of the seed of an untrained network."""
+    value = run.seed + 0.5
+    if run.kind == "pretrain":
+        weights = BeatEncoder.from_pretrained(folder / evaluation.PRETRAINED).encoder.state_dict()
+        value = float(sum(weight.double().abs().mean() for weight in weights.values()))
+    return [Figure("AUROC", value, 8), Figure("F1", value / 2, 8, chooses=False)]
+
+
+@pytest.fixture(scope="module")
+def stores(store, copied_with, tmp_path_factory) -> Path:
+    """One store, whose beats have no class that is known."""
+    folder = tmp_path_factory.mktemp("stores")
+    folds = pd.factorize(store.records["patient_id"])[0] % 8 + 1
+    made = copied_with(store, records=store.records.assign(fold=folds), beats=store.beats.assign(**{"class": "Q"}))
+    shutil.copytree(made.path, folder / "small")
+    return folder
+
+
+def config_in(folder: Path, stores: Path) -> StudyConfig:
+    (folder / "study.toml").write_text(FILE, encoding="utf-8")
+    return StudyConfig(str(folder / "study.toml"), out=folder / "out", stores=stores)
+
+
+@pytest.fixture(scope="module")
+def ran(stores, tmp_path_factory) -> tuple[StudyConfig, StudyResult, str]:
+    """A study that was run, what came of it, and what it said meanwhile."""
+    config = config_in(tmp_path_factory.mktemp("ran"), stores)
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setattr(evaluation, "_frozen", scored)
+        return config, study(config), said.getvalue()
+
+
+@pytest.fixture
+def config(stores, tmp_path, monkeypatch) -> StudyConfig:
+    monkeypatch.setattr(evaluation, "_frozen", scored)
+    return config_in(tmp_path, stores)
+
+
+def test_from_a_file_to_one_table(ran) -> None:
+    config, made, said = ran
+    assert (made.planned, made.finished) == (7, 5)
+    assert read_result(config.out / "study.json", StudyResult).costs == made.costs
+    table = pd.read_csv(config.out / "study.csv")
+    assert list(table.columns[:7]) == ["group", "variant", "seed", "budget", "task", "figure", "value"]
+    lines = table.groupby(["group", "variant"]).size().to_dict()
+    assert lines == {
+        ("levels", "both"): 8, ("levels", "rhythm"): 8, ("others", "in two groups"): 8, ("others", "untrained"): 4,
+    }  # fmt: skip
+    both, shared = (
+        table[(table["variant"] == name) & (table["seed"] == 0)]["hash"].unique() for name in ("both", "in two groups")
+    )
+    assert list(both) == list(shared)
+    assert (table[table["variant"] != "untrained"]["seconds"] > 0).all()
+    (aside,) = made.set_aside
+    assert (aside.variant, aside.seed) == ("others/broken", 0)
+    assert "no beat has one of the classes" in aside.reason
+    assert made.lacking == (str(config.stores / "absent"),)
+    assert "set aside: others/broken" in str(made)
+    assert "no store" in str(made)
+    assert said.count(" s, AUROC ") == 5
+    assert what_is(config.out) == "a folder that study wrote"
+
+
+def test_contrasts_are_differences_seed_by_seed(ran) -> None:
+    config, made, _ = ran
+    table = pd.read_csv(config.out / "study.csv")
+    of = table[(table["group"] == "levels") & (table["task"] == "lead-II") & (table["figure"] == "AUROC")]
+    wide = of.pivot(index="seed", columns="variant", values="value")
+    (found,) = [one for one in made.contrasts if (one.task, one.figure) == ("lead-II", "AUROC")]
+    assert found.difference.seeds == 2
+    assert found.difference.mean == pytest.approx((wide["both"] - wide["rhythm"]).mean())
+    assert [one.task for one in made.contrasts].count("lead-II") == 2
+    ranked = made.ranks[0]
+    assert ranked.group == "levels"
+    assert ranked.ranks.tasks == ("lead-II", "superclass")
+    assert sorted(ranked.ranks.mean_rank.values()) == [1.0, 2.0]
+
+
+def test_what_is_finished_is_not_run_again(ran, monkeypatch) -> None:
+    asked, first, _ = ran
+    monkeypatch.setattr(work, "pretrain", None)
+    monkeypatch.setattr(evaluation, "_frozen", None)
+    assert to_json(study(asked)) == to_json(first)
+    assert to_json(study(replace(asked, only_table=True, groups=("levels",))).means) == to_json(first.means)
+    monkeypatch.setattr(evaluation, "_frozen", lambda *of: [Figure("MAE", 1.0, 8, higher_is_better=False)])
+    more = study(replace(asked, groups=("levels",), tasks=("superclass", "lead-II", "age")))
+    assert {one.task for one in more.means} == {"superclass", "lead-II", "age"}
+
+
+def test_a_run_that_another_process_has_is_left_to_it_and_a_failed_one_to_a_retry(config, monkeypatch) -> None:
+    asked = replace(config, groups=("others",))
+    study(replace(asked, minutes=1e-9))
+    first = study(asked)
+    assert first.finished == 2
+    tried = []
+    monkeypatch.setattr(work, "pretrain", lambda given: tried.append(given.out) or 1 / 0)
+    study(asked)
+    assert tried == []
+    made = study(replace(asked, retry=True))
+    assert "ZeroDivisionError" in made.set_aside[0].reason
+    assert len(tried) == 2  # once in each of the two rounds
+    (tried[0].parent / "claim.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    study(replace(asked, retry=True))
+    assert len(tried) == 2
+
+
+def test_a_task_that_fails_leaves_the_others(config, monkeypatch) -> None:
+    def scored(run, task, folder, study):
+        if task == "superclass":
+            raise ValueError("no labels")
+        return [Figure("AUROC", 0.5, 8)]
+
+    monkeypatch.setattr(evaluation, "_frozen", scored)
+    made = study(replace(config, groups=("others",), seeds=1))
+    assert {one.task for one in made.means} == {"lead-II"}
+    reasons = {one.variant: one.reason for one in made.set_aside}
+    assert reasons["others/untrained"] == "superclass: ValueError: no labels"
+
+
+def test_a_task_that_the_scorecard_has_not_is_refused(config) -> None:
+    with pytest.raises(ValueError, match="the scorecard has no task 'superclasses'; choose out of superclass, "):
+        study(replace(config, tasks=("superclasses",)))
+    assert not config.out.exists()
+
+
+def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(config, monkeypatch) -> None:
+    monkeypatch.undo()
+    (run, *_) = plan(read_study_file(config.file), replace(config, groups=("others",)))
+    untrained = replace(run, kind="source", source="random", stores=config.stores)
+    seen = []
+
+    def measured(source, task, asked):
+        seen.append((source, task, asked.stores, asked.network.width, asked.seed, asked.test))
+        return [Score(source, task, "AUROC", None, None, 0, True, True, "too few records")]
+
+    monkeypatch.setattr(evaluation, "measure", measured)
+    monkeypatch.setitem(evaluation.TASKS, "lead-II", replace(evaluation.TASKS["lead-II"], store="small"))
+    found = evaluation.score(replace(untrained, seed=3), "lead-II", config.out, config)
+    assert seen == [("random", "lead-II", config.stores, 0.25, 3, False)]
+    assert (found.figures[0].reason, found.figures[0].chooses) == ("too few records", True)
+    assert np.isnan(found.figures[0].value)
+    assert to_json(evaluation.scores_of(config.out, "lead-II")) == to_json(found)
+    with pytest.raises(FileNotFoundError, match="ptb-xl; prepare it"):
+        evaluation.score(untrained, "superclass", config.out, config)
