@@ -23,8 +23,8 @@ class ScorecardConfig:
     """
 
     encoders: tyro.conf.Positional[tuple[str, ...]]
-    """Runs, checkpoints, "default" (the bundled weights), "random" (an untrained network), or "features" (what was
-    measured, without an encoder)."""
+    """Runs, checkpoints, "default" (the bundled weights), "random" (an untrained network), "features" (what was
+    measured, without an encoder), or NAME:PATH, the weights of an encoder that others published."""
     out: Path
     """Folder for scorecard.json, scorecard.csv and scorecard.html."""
     stores: Path = Path("stores")
