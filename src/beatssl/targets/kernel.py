@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
+from scipy.linalg import eigh
 
 from beatssl.targets.space import FeatureSpace
 
@@ -60,9 +61,10 @@ def kernel_coordinates(
     some = np.sort(rng.permutation(len(values))[:_FITTED_ROWS])
     space = FeatureSpace.fit(_basis(values[some], config.width), config.components, 0.0)
     marks = _directions(values[some[rng.permutation(len(some))[: config.landmarks]]], space, config)
-    strength, vectors = np.linalg.eigh(_similarity(marks, marks, config))
-    kept = np.argsort(strength)[::-1][: config.coordinates]
-    vectors = vectors[:, kept[strength[kept] > 1e-6 * strength.max()]]
+    first = max(len(marks) - max(config.coordinates, 1), 0)
+    strength, vectors = eigh(_similarity(marks, marks, config), subset_by_index=[first, len(marks) - 1])
+    strength, vectors = strength[::-1][: config.coordinates], vectors[:, ::-1][:, : config.coordinates]
+    vectors = vectors[:, strength > 1e-6 * strength.max(initial=0.0)]
     vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
     parts = [_similarity(part, marks, config) @ vectors for part in _in_chunks(values, space, config)]
     found = np.concatenate(parts)
