@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.checks.beat_classes import check_beat_classes, figures_of_marked_beats, matched_classes, rows_alone
+from beatssl.beats.classes.matching import matched_classes
+from beatssl.checks.beat_classes import check_beat_classes, figures_of_marked_beats, rows_alone
 from beatssl.metrics.beat_classes import ClassScore
 from beatssl.store.store import Store
 

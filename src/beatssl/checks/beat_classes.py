@@ -8,16 +8,13 @@ from jaxtyping import Int64
 from sklearn.metrics import roc_auc_score
 
 from beatssl.beats.classes.classifier import CLASSES, classify
+from beatssl.beats.classes.matching import NO_BEAT, TOLERANCE_S, matched_classes
 from beatssl.beats.windows import beats_of_rows
 from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures
-from beatssl.records.mitdb import DS1, DS2, PACED, aami_class
+from beatssl.records.mitdb import DS1, DS2, PACED
 from beatssl.results import INLINE, Number
-from beatssl.signals.matching import match_times
 from beatssl.store.store import Store
 
-TOLERANCE_S = 0.150
-_NO_BEAT = len(CLASSES)
-_LEFT_OUT = -1
 _MOST_S = "232"  # holds three quarters of DS2's S beats
 _ROWS_AT_ONCE = 500
 _LABELS = {"PVC": "V", "PAC": "S"}  # PTB-XL's statements of ectopic beats
@@ -137,52 +134,17 @@ def _set_figures(pairs: pd.DataFrame) -> SetFigures:
     return SetFigures(**vars(figures), records=int(pairs["record_id"].nunique()))
 
 
-def matched_classes(beats: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """One line for every beat of either table: record_id, `true` and `found` class, and the cluster where it is known.
-
-    Classes are numbers into `CLASSES`; 4 stands for no beat. Beats whose reference is class Q or flutter are left out.
-    """
-    found = {str(record): group for record, group in beats.groupby("record_id", sort=False)}
-    parts = [
-        _matched(str(record), marks, found.get(str(record), beats.iloc[:0]))
-        for record, marks in reference.groupby("record_id", sort=False)
-    ]
-    every = pd.concat(parts, ignore_index=True)
-    return every[every["true"] != _LEFT_OUT].reset_index(drop=True)
-
-
-def _matched(record: str, marks: pd.DataFrame, beats: pd.DataFrame) -> pd.DataFrame:
-    groups = [aami_class(symbol) for symbol in marks["symbol"]]
-    true = np.array([CLASSES.index(g) if g in CLASSES else _LEFT_OUT for g in groups], np.int64)
-    # A beat that no lead measured has no class, and is taken for none.
-    found = np.array([CLASSES.index(c) if c in CLASSES else _NO_BEAT for c in beats["class"]], np.int64)
-    cluster = beats["cluster"].to_numpy(np.int64) if "cluster" in beats else np.full(len(beats), -1)
-    times = marks["time_s"].to_numpy(np.float64), beats["time_in_record_s"].to_numpy(np.float64)
-    at_true, at_found = match_times(*times, TOLERANCE_S)
-    missed = np.setdiff1d(np.arange(len(true)), at_true)
-    false = np.setdiff1d(np.arange(len(found)), at_found)
-    none = np.full(len(missed), _NO_BEAT)
-    return pd.DataFrame(
-        {
-            "record_id": record,
-            "true": np.concatenate([true[at_true], true[missed], np.full(len(false), _NO_BEAT)]),
-            "found": np.concatenate([found[at_found], none, found[false]]),
-            "cluster": np.concatenate([cluster[at_found], np.full(len(missed), -1), cluster[false]]),
-        }
-    )
-
-
 def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> ClassFigures:
     return class_figures(class_counts(true, found, len(CLASSES) + 1), CLASSES)
 
 
 def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> ClusterFigures:
     """Clusters taken for the commonest class of their DS1 beats (N where they have none), measured on DS2."""
-    known = train[(train["true"] != _NO_BEAT) & (train["cluster"] >= 0)]
+    known = train[(train["true"] != NO_BEAT) & (train["cluster"] >= 0)]
     counts = pd.crosstab(known["cluster"], known["true"])
     to_class = pd.Series(counts.columns[counts.to_numpy().argmax(axis=1)], index=counts.index)
     found = to_class.reindex(test["cluster"]).fillna(0).to_numpy(np.int64)
-    found = np.where(test["found"] == _NO_BEAT, _NO_BEAT, found)
+    found = np.where(test["found"] == NO_BEAT, NO_BEAT, found)
     return ClusterFigures(**vars(_figures(test["true"].to_numpy(), found)), clusters=len(counts))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from beatssl._version import __version__
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.checks.beat_classes import matched_classes
+from beatssl.beats.classes.matching import matched_classes
 from beatssl.checks.fiducials import boundary_errors_s
 from beatssl.checks.r_peaks.peaks import check_peaks
 from beatssl.drawing.figures import Panel, boxes_by_group, error_boxes

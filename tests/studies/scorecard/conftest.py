@@ -8,22 +8,33 @@ import pandas as pd
 import pytest
 
 from beatssl.models.config import EncoderConfig
+from beatssl.records.mitdb import DS2
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
 
+OF_DS1 = ("101", "106", "108", "109", "112", "115", "116", "118", "114", "124", "205", "223")
 TINY = EncoderConfig(width=0.25, depth=0.1, embedding=0)
 
 
 @pytest.fixture(scope="session")
 def stores(larger: Store, copied_with: Callable[..., Store], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`ptb-xl` with patients in folds 1 to 9, a third of them in 8 and 9, and statements; not to be changed."""
+    """`ptb-xl` with a third of the patients in folds 8 and 9, and statements; `mitdb`. Not to be changed."""
     folder = tmp_path_factory.mktemp("stores")
     folds = np.array([1, 8, 2, 3, 9, 4, 5, 8, 6, 7, 9, 1])
     fold = folds[pd.factorize(larger.records["patient_id"])[0] % len(folds)]
     labels = larger.labels.replace({"label_set": {"synthetic": "scp"}})
     made = copied_with(larger, records=larger.records.assign(fold=fold), labels=labels)
     made.path.rename(folder / "ptb-xl")
+    _as_mitdb(larger, copied_with).path.rename(folder / "mitdb")
     return folder
+
+
+def _as_mitdb(store: Store, copied_with: Callable[..., Store]) -> Store:
+    """The records as if they were of MIT-BIH: 12 of DS1, the four that validate among them, and the others of DS2."""
+    number = dict(zip(store.records["record_id"].astype(str), (*OF_DS1, *DS2), strict=False))
+    tables = {name: getattr(store, name) for name in ("records", "beats", "reference_beats")}
+    named = {name: of.assign(record_id=of["record_id"].astype(str).map(number)) for name, of in tables.items()}
+    return copied_with(store, **named)
 
 
 @pytest.fixture

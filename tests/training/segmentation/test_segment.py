@@ -52,6 +52,16 @@ def test_a_run_writes_the_protocols_figures_every_wave_and_its_segmenters(store,
     assert kept.provenance["figures_over_folds"]["sample_f1"] == written["sample_f1"]
 
 
+def test_validation_records_alone(store, tmp_path):
+    config = SegmentConfig(store.path, tmp_path / "run", only=(1,), validation_only=True, **FEW)
+    figures = segment(config)
+    assert figures.validation_only
+    valid = fold_split(store, 1, 3).valid
+    assert np.load(config.out / "fold-1" / "probabilities.npz")["row"].tolist() == valid.tolist()
+    assert figures.records == len(valid) == figures.folds[0].records["test"]
+    assert "validation_only" not in replace(config, validation_only=False).what_counts()
+
+
 def test_the_log_of_a_fold_has_losses_and_evaluations_whose_best_is_kept(run):
     config, figures = run
     lines = read_log(config.out / "fold-1")

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float64
 from beatssl.analysis.model import EcgModel
 from beatssl.analysis.result import PACED_BEAT
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS
+from beatssl.beats.classes.matching import TOLERANCE_S
 from beatssl.checks.analyses.lines import Line, analysed_lines
-from beatssl.checks.beat_classes import TOLERANCE_S
 from beatssl.metrics.classification import auroc
 from beatssl.records.annotations import read_annotations
 from beatssl.records.mitdb import MitdbReader

@@ -16,7 +16,7 @@ from beatssl.features.beat_features import BEAT_DEFINITIONS
 from beatssl.inference.beat_embedding import embed_beats
 from beatssl.inference.device import torch_device
 from beatssl.inference.embedding_cache import cached_embed
-from beatssl.inference.source import open_encoder
+from beatssl.inference.source import open_encoder, open_encoder_beneath
 from beatssl.inference.tensors import hash_of_weights
 from beatssl.models.encoder import Encoder
 from beatssl.signals.leads import with_derived
@@ -43,6 +43,8 @@ class NotAtHand(ValueError):
 class EncoderSource:
     """A frozen encoder on one store."""
 
+    name: str
+    """The source that it was opened from."""
     encoder: Encoder
     store: Store
     device: torch.device
@@ -103,16 +105,20 @@ class FeatureSource:
 Source = EncoderSource | FeatureSource
 
 
-def open_source(source: str, config: ScorecardConfig, store: Store) -> Source:
-    """Raises NotAtHand for published weights (ecg-fm:PATH) whose file is missing, CheckpointError as `open_encoder`."""
+def open_source(source: str, config: ScorecardConfig, store: Store, decimated: bool = False) -> Source:
+    """An encoder, or "features", on a store; `decimated`: the store may have a multiple of the encoder's rate.
+
+    Raises NotAtHand for published weights (ecg-fm:PATH) whose file is missing, CheckpointError as `open_encoder`.
+    """
     if source == FEATURES:
         return FeatureSource(store, config.cache)
     adapted = _ADAPTED.fullmatch(source)
     if adapted is not None and not Path(adapted[2]).exists():
         raise NotAtHand("weights not at hand")
-    opened = open_encoder(source, config.network, config.seed, store)
+    opener = open_encoder_beneath if decimated else open_encoder
+    opened = opener(source, config.network, config.seed, store)
     device = torch_device(config.device)
-    return EncoderSource(opened.encoder.to(device), store, device, config.cache)
+    return EncoderSource(source, opened.encoder.to(device), store, device, config.cache)
 
 
 def encoder_names(config: ScorecardConfig) -> dict[str, str]:

@@ -10,11 +10,14 @@ from beatssl._version import __version__
 from beatssl.results import read_result, write_result
 from beatssl.store.layout import canonical_hash
 from beatssl.store.store import Store
+from beatssl.studies.scorecard.beats import beats_by_both
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
+from beatssl.studies.scorecard.retrieval import retrieve_superclasses
 from beatssl.studies.scorecard.scores import Score
 from beatssl.studies.scorecard.sources import Source, encoder_names, open_source
+from beatssl.studies.scorecard.waves import waves_of_few
 
 Measure = Callable[[Source, Store, ScorecardConfig], Mapping[str, list[Figure]]]
 """Figures by task: one pass over a store may serve several tasks."""
@@ -40,6 +43,8 @@ class Task:
     chooses: bool
     """Whether that figure counts in the mean rank."""
     measure: Measure
+    decimated: bool = False
+    """Whether the store has a multiple of the encoder's rate."""
 
 
 def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
@@ -56,7 +61,7 @@ def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
         return [_without(encoder, about, f"no store {about.store}")]
     try:
         figures = _figures(source, about, config)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         return [_without(encoder, about, " ".join(str(error).split()))]
     return [
         Score(
@@ -84,7 +89,7 @@ class _Kept:
 def _figures(source: str, task: Task, config: ScorecardConfig) -> list[Figure]:
     prepared = Store(config.stores / task.store)
     store = prepared.twelve_leads()
-    opened = open_source(source, config, store)
+    opened = open_source(source, config, store, task.decimated)
     asked = [
         __version__,
         _FORMAT,
@@ -134,8 +139,12 @@ TASKS: dict[str, Task] = {
         ),
         _of_labels("lead-II", "superclasses with lead II alone", True, labels="superclass", leads=("II",)),
         _of_labels("limb-leads", "superclasses with limb leads alone", labels="superclass", leads=LIMB_LEADS),
+        Task("retrieval", "records of the same superclass", "ptb-xl", "mAP", True, retrieve_superclasses),
         Task("age", "age in years, ridge regression", "ptb-xl", "MAE (years)", False, _age),
         _of_labels("sex", "sex, linear probe", labels="column:sex"),
+        Task("beats-linear", "classes of beats, linear probe", "mitdb", "macro F1", True, beats_by_both),
+        Task("beats-nearest", "classes of beats, nearest neighbour", "mitdb", "macro F1", False, beats_by_both),
+        Task("waves-sixteenth", "P, QRS and T from 1/16 of the subjects", "ludb200", "F1", True, waves_of_few, True),
     )
 }  # fmt: skip
 """By name, in the order of tables."""

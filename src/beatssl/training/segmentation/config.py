@@ -122,6 +122,9 @@ class SegmentConfig:
     """Parts that the patients are cut into; of LUDB by record number."""
     only: tuple[int, ...] = ()
     """The folds to test; none named: all."""
+    validation_only: bool = False
+    """Give the figures of the validation records and do not read the test records: for choosing between
+    configurations. Of all folds these are every record once too."""
     cotrain: Path | None = None
     """A store without marks, such as PTB-XL's, whose waves as `prepare` measured them are pseudo-labels for
     co-training: less exact, but of many more people. At the rate of the marked one, or a half or a quarter of it.
@@ -151,4 +154,6 @@ class SegmentConfig:
         from beatssl.store.own_data.sides import asked_split
 
         del values["split"]
+        if not self.validation_only:
+            del values["validation_only"]
         return values | places | asked_split(self.split)

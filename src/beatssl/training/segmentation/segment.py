@@ -75,13 +75,16 @@ class SegmentFigures(SegmentationFigures):
     folds: list[FoldFigures] = field(metadata=FOR_FILES)
     pretraining: dict[str, Any] = field(metadata=FOR_FILES)
     split: str = FOLDS
+    validation_only: bool = False
+    """Whether the figures are of the validation records."""
 
 
 def segment(config: SegmentConfig) -> SegmentFigures:
     """The figures over the folds, also written as `out`/metrics.json.
 
     `out`/waves.parquet holds every wave found, a line a wave. Each fold leaves its segmenter and its test records'
-    probabilities in `out`/fold-k. A run that was stopped goes on at its last state.
+    probabilities in `out`/fold-k. A run that was stopped goes on at its last state. With `validation_only` all of this
+    is of the validation records instead.
 
     Raises ValueError where the store has no marks, SplitError where its patients are too few, CheckpointError where
     the encoder is none or expects signals prepared otherwise.
@@ -149,8 +152,9 @@ class _Segmentation:
         if self.accelerator.is_main_process:
             trained_s = time.perf_counter() - began
             self._keep(fitted.segmenter, folder / SEGMENTER)
-            probability = np.concatenate(list(_probabilities(fitted.segmenter, self.store, split.test)))
-            np.savez_compressed(folder / PROBABILITIES, row=split.test, probability=probability.astype(np.float16))
+            scored = split.valid if config.validation_only else split.test
+            probability = np.concatenate(list(_probabilities(fitted.segmenter, self.store, scored)))
+            np.savez_compressed(folder / PROBABILITIES, row=scored, probability=probability.astype(np.float16))
             best = fitted.trained.best
             assert best is not None
             figures = FoldFigures(
@@ -158,7 +162,7 @@ class _Segmentation:
                 valid_fold=self.folds.valid_fold[fold],
                 updates=int(best["update"]),
                 valid_sample_f1={name: value for name, value in best.items() if name != "update"},
-                records={"train": len(train), "valid": len(split.valid), "test": len(split.test)},
+                records={"train": len(train), "valid": len(split.valid), "test": len(scored)},
                 training_s=trained_s,
                 evaluations=fitted.trained.evaluations,
             )
@@ -211,6 +215,7 @@ class _Segmentation:
             seed=config.seed,
             label_share=config.label_share,
             split=config.split,
+            validation_only=config.validation_only,
             cotraining=None if config.cotrain is None else config.cotrain.name,
             confidence=confidence_figures(reference, waves, CONFIDENCE_S),
             presence=presence_confidence(reference, waves),

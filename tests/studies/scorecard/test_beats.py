@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatssl.beats.classes.classifier import CLASSES
+from beatssl.metrics.beat_classes import class_counts, class_figures
+from beatssl.records.mitdb import DS2
+from beatssl.store.store import Store
+from beatssl.studies.scorecard.beats import counts_of_records, f1_of
+from beatssl.studies.scorecard.sources import open_source
+from beatssl.studies.scorecard.tasks import measure
+from beatssl.training.diagnosis.beat_probe import BINS, classed_beats, figures_of_beats, mitdb_rows
+
+
+@pytest.mark.parametrize("encoder", ["random", "features"])
+def test_one_pass_over_the_beats_serves_both_tasks(config, stores, encoder, monkeypatch):
+    card = config(encoder)
+    linear = measure(encoder, "beats-linear", card)
+    monkeypatch.setattr("beatssl.studies.scorecard.beats.classed_beats", None)
+    nearest = measure(encoder, "beats-nearest", card)
+    assert [one.figure for one in linear] == [one.figure for one in nearest] == ["macro F1", "F1 of S", "F1 of V"]
+    assert [one.chooses for one in linear] == [True, False, False]
+    assert not any(one.chooses for one in nearest)
+    assert {one.records for one in linear + nearest} == {4}
+    assert linear[0].ci95[0] <= linear[0].value <= linear[0].ci95[1]
+
+
+@pytest.mark.parametrize("validation_only", [True, False])
+def test_the_records_scored_are_those_of_one_side(config, stores, validation_only):
+    store = Store(stores / "mitdb")
+    card = config("features")
+    values, line = open_source("features", card, store).of_beats(mitdb_rows(store), BINS)
+    classed = classed_beats(store, values, line, 0, validation_only)
+    ids = set(classed.pairs["record_id"])
+    assert ids == {"114", "124", "205", "223"} if validation_only else ids <= set(DS2) and len(ids) == 22
+    scored = store.beats["record_id"].isin(ids).to_numpy()
+    assert (classed.by_probe[~scored] == len(CLASSES)).all()
+    assert (classed.by_probe[scored] < len(CLASSES)).mean() > 0.9
+    figures = figures_of_beats(classed.pairs, classed.by_probe)
+    (macro, *_) = measure("features", "beats-linear", config("features", test=not validation_only))
+    assert macro.value == pytest.approx(figures.macro_f1)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_a_record_drawn_twice_counts_twice(data):
+    drawn = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30)
+    beats = data.draw(drawn)
+    record, true, found = (np.array(column) for column in zip(*beats, strict=True))
+    times = data.draw(st.lists(st.integers(0, 3), min_size=2, max_size=2))
+    counts = counts_of_records(record, true, found)
+    weights = np.array([times[: len(counts)]], float)
+    names = np.unique(record).tolist()
+    again = [k for k, name in enumerate(record) for _ in range(times[names.index(name)])]
+    expected = class_figures(class_counts(true[again], found[again], 5), CLASSES)
+    np.testing.assert_allclose(
+        f1_of(counts, weights)[0], [expected.macro_f1, expected.per_class["S"].f1, expected.per_class["V"].f1]
+    )
