@@ -17,6 +17,7 @@ from beatssl.features.wave_intervals import global_name
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.record import Record, RecordError
 from beatssl.records.synthetic import synthetic_record
+from beatssl.records.synthetic.drawn import drawn_ecg, regular
 from beatssl.signals.leads import LEADS
 from beatssl.store.store import Store
 
@@ -213,6 +214,22 @@ def test_ventricular_beats_of_a_real_record_are_found(model, data_root: Path) ->
     assert a.rhythm.regularity == "irregular"
     assert a.embeddings is None  # longer than a minute
     assert a.diagnoses.windows == 12
+
+
+def test_doubtful_p_are_absent_and_so_is_pr(model) -> None:
+    """An irregular record without P; the decoding sees P in four of its beats, each likelier none than one."""
+    rng = np.random.default_rng(1)
+    r_s = regular(90, 10.0)
+    r_s = r_s + np.clip(0.2 * rng.standard_normal(len(r_s)), -0.3, 0.3) * 60 / 90
+    ecg_mv = drawn_ecg(r_s, 10.0, rng.uniform(0.5, 1.3, 1).tolist(), p_ratio=0.0, noise_mv=0.02, to_hz=500.0, seed=1)
+    a = model.analyze(ecg_mv, leads=("II",), fs_hz=500)
+    assert len(a.beats) == 14
+    assert set(a.waves.to_frame()["wave"]) == {"QRS", "T"}
+    assert np.isnan(a.beats.marks.p_onset_s).all()
+    assert (a.beats.p_share == 0).all()
+    reason = "not determinable, because most leads show a P wave in only 0 of 14 beats"
+    assert a.intervals["pr_interval_ms"].reason == reason
+    assert {(beat["has_p"], beat["p_onset_s"]) for beat in valid(a)["beats"]} == {(False, None)}
 
 
 # ------------------------------------------------------------------------------------------------------- bad input

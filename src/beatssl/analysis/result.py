@@ -103,7 +103,7 @@ class WavesOfLeads:
     """Probability that the boundary lies within 40 ms of where it is stated."""
     offset_confidence: Float32[np.ndarray, " wave"]
     confidence: Float32[np.ndarray, " wave"]
-    """Probability that there is such a wave."""
+    """Probability that there is such a wave; a P or T below 0.5 is absent and not listed."""
 
     def __len__(self) -> int:
         return len(self.lead)

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatssl.beats.decoding.presence import evidence, with_presence
+from beatssl.beats.decoding.viterbi import wave_segments
 from beatssl.beats.decoding.wave_decoding import decode_waves
+from beatssl.signals.waves import WAVE_CLASSES
 
 FS_HZ = 200.0
 ONE = np.zeros(1, np.int64)
@@ -46,12 +48,14 @@ def test_a_faint_p_among_plain_ones_is_found():
     assert not len(p_of(without))
 
 
-def test_a_p_before_one_beat_alone_needs_evidence_of_its_own():
-    doubtful, plain = (
-        decode_waves(lines(height=np.where(np.arange(12) == 5, h, 0.0)), FS_HZ) for h in (0.6, 0.995)
-    )  # fmt: skip
-    assert not len(p_of(doubtful))
-    assert len(p_of(plain)) == 1
+@pytest.mark.parametrize(("beats", "kept"), [(1, 0), (4, 0), (6, 6), (8, 8)])
+def test_a_plain_p_before_few_beats_is_absent_and_before_half_of_them_it_is_not(beats, kept):
+    some = np.zeros(12, bool)
+    some[np.linspace(0, 11, beats).round().astype(int)] = True
+    plain = lines(height=np.where(some, 0.995, 0.0))
+    assert len(p_of(decode_waves(plain, FS_HZ))) == kept
+    moved, _ = with_presence(plain, FS_HZ, ONE)
+    assert (wave_segments(moved, FS_HZ).kind == WAVE_CLASSES.index("P")).sum() == beats
 
 
 def test_a_beat_without_p_among_beats_with_p_gets_none():

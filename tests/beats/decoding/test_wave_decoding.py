@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beatssl.beats.decoding import viterbi
+from beatssl.beats.decoding import viterbi, wave_decoding
 from beatssl.beats.decoding.viterbi import LEAST_S, P_GAP_S, QRS_GAP_S, wave_segments
-from beatssl.beats.decoding.wave_decoding import decode_waves, silent
+from beatssl.beats.decoding.wave_decoding import LEAST_CONFIDENCE, decode_waves, silent
 from beatssl.signals.waves import WAVE_CLASSES
 
 FS_HZ = 100.0
@@ -109,10 +110,21 @@ def test_whatever_comes_in_waves_keep_order_widths_and_gaps(seed: int, fs_hz: fl
             if (before, after) == ("P", "P"):
                 assert gap_s >= P_GAP_S - 1e-9
             if before == "QRS" and after != "T":
-                assert gap_s >= QRS_GAP_S - 1e-9
+                assert gap_s >= min(QRS_GAP_S, LEAST_S["T"]) - 1e-9  # a T may have been there, and absent
     sure = waves[["onset_confidence", "offset_confidence"]].to_numpy()
     assert ((sure >= 0) & (sure <= 1) | np.isnan(sure)).all()
     assert (np.isnan(sure) == waves[["onset_s", "offset_s"]].isna().to_numpy()).all()
+
+
+def test_a_p_or_t_below_a_half_is_absent_and_every_qrs_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    probability = rough(np.random.default_rng(0), 6, 2000, 9)
+    kept = decode_waves(probability, FS_HZ)
+    monkeypatch.setattr(wave_decoding, "LEAST_CONFIDENCE", 0.0)
+    every = decode_waves(probability, FS_HZ)
+    doubtful = every["confidence"] < LEAST_CONFIDENCE
+    assert set(every["wave"][doubtful]) == set(every["wave"][~doubtful]) == set(WAVE_CLASSES[1:])
+    stays = ~doubtful | (every["wave"] == "QRS")
+    pd.testing.assert_frame_equal(kept, every[stays].reset_index(drop=True))
 
 
 @given(onset=st.floats(20.0, 25.0), offset=st.floats(40.0, 45.0), half=st.floats(1.5, 3.0))

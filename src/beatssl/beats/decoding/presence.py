@@ -5,7 +5,8 @@ show theirs; and what looks like a P before one beat alone is mostly none. For e
 log-odds of P against what else there may be, smoothed, by the time before its QRS. Its mean over the beats around says
 where the lead has its P, and how plainly. A beat's own evidence there and that of the others together give the
 probability that it has a P, and the network's odds of P before its QRS are moved by as much as that probability asks.
-A P that no QRS follows is left to the network, and a P that comes at another place needs evidence of its own.
+A P that no QRS follows is left to the network. One at another place than the others', or before few beats alone, is
+moved towards no P, and absent where its chance stays below a half (`wave_decoding.LEAST_CONFIDENCE`).
 """
 
 import json

@@ -15,10 +15,14 @@ from beatssl.signals.waves import WAVE_CLASSES
 CONFIDENCE_S = 0.04
 """A boundary's confidence is the probability that it lies within this time of where it is stated."""
 
+LEAST_CONFIDENCE = 0.5
+"""A P or T below this is absent: it is likelier not to be there. QRS complexes stay; R peaks decide about beats."""
+
 SILENT_MV = 0.01
 """A lead whose signal spans less than this over a whole second shows no heart there."""
 
 _SILENT_S = 1.0
+_QRS = WAVE_CLASSES.index("QRS")
 
 
 class Waves(NamedTuple):
@@ -48,7 +52,8 @@ def decode_waves(
 ) -> "pd.DataFrame":
     """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
 
-    Whether a beat has a P is decided over the beats and leads of its record together (`presence`).
+    Whether a beat has a P is decided over the beats and leads of its record together (`presence`). A P or T that is
+    less likely there than not is left out: it is absent (`LEAST_CONFIDENCE`).
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
@@ -65,9 +70,9 @@ def decode_waves(
 
     Returns:
         A line a wave, in order of lead and time: `lead` (index), `wave`, `onset_s`, `peak_s`, `offset_s`,
-        `onset_confidence`, `offset_confidence`, and `confidence`, the chance that there is such a wave. NaN: the
-        boundary lies beyond the record's end, or, of the peak, there is no signal. The peak is where the signal is
-        farthest from the line between the wave's ends.
+        `onset_confidence`, `offset_confidence`, and `confidence`, the chance that there is such a wave, of P and T 0.5
+        at least. NaN: the boundary lies beyond the record's end, or, of the peak, there is no signal. The peak is
+        where the signal is farthest from the line between the wave's ends.
 
     Raises:
         ValueError: signal and probabilities differ in leads or samples.
@@ -104,7 +109,7 @@ def find_waves(
     sure_offset = _at(p, waves, np.maximum(offset - reach, middle)) - _at(p, waves, offset + reach)
     onset, offset = smoothed(waves, onset, offset, sure_onset, sure_offset, fs_hz)
     peak = np.full(len(onset), np.nan) if ecg_mv is None else _peaks(ecg_mv, waves)
-    return Waves(
+    found = Waves(
         lead=waves.line,
         kind=waves.kind,
         onset_s=onset / fs_hz,
@@ -114,6 +119,7 @@ def find_waves(
         offset_confidence=np.clip(sure_offset, 0, 1),
         confidence=confidence(p, waves, of_beats),
     )
+    return found.where((found.kind == _QRS) | (found.confidence >= LEAST_CONFIDENCE))
 
 
 def silent(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Bool[np.ndarray, "lead time"]:
