@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beatssl.losses.contrast import FORMS, contrast
+from beatssl.losses.contrast import FORMS, SOFTMAX_FORMS, contrast
 
 
-def slow(z_a, z_b, targets, form, temperature, bias=-10.0):
+def slow(z_a, z_b, targets, form, temperature, bias=-10.0, compared=None, hard_negatives=0.0):
     """The equations of the docstring, one pair at a time."""
     n = len(z_a)
     z = [v / np.linalg.norm(v) for v in (*z_a, *z_b)]
@@ -17,6 +17,8 @@ def slow(z_a, z_b, targets, form, temperature, bias=-10.0):
     total = 0.0
     for i in range(2 * n):
         others = [j for j in range(2 * n) if j != i]
+        if compared is not None:
+            others = [j for j in others if item[i] == item[j] or compared[item[i], item[j]]]
         logit = {j: float(z[i] @ z[j]) / temperature for j in others}
         share = {j: 1.0 if item[i] == item[j] else float(targets[item[i], item[j]]) for j in others}
         if form == "hard":
@@ -29,7 +31,12 @@ def slow(z_a, z_b, targets, form, temperature, bias=-10.0):
                 right = 1 / (1 + math.exp(-(logit[j] + bias)))
                 total -= share[j] * math.log(right) + (1 - share[j]) * math.log(1 - right)
             continue
-        norm = sum(math.exp(v) for v in logit.values())
+        negatives = [j for j in others if item[j] != item[i]]
+        mean = sum(math.exp(hard_negatives * logit[j]) for j in negatives) / max(len(negatives), 1)
+        count = dict.fromkeys(others, 1.0)
+        for j in negatives:
+            count[j] = share[j] + (1 - share[j]) * math.exp(hard_negatives * logit[j]) / mean
+        norm = sum(count[j] * math.exp(v) for j, v in logit.items())
         row = -sum(share[j] * math.log(math.exp(logit[j]) / norm) for j in others)
         total += row if form == "soft_1" else row / sum(share.values())
     return total / (2 * n)
@@ -51,6 +58,41 @@ def test_it_is_the_double_loop(seed, form, n):
     z_a, z_b, targets = batch(seed, n)
     found = float(contrast(*tensors(z_a, z_b, targets), form, temperature=0.3, bias=-2.0))
     assert found == pytest.approx(slow(z_a, z_b, targets, form, 0.3, -2.0), rel=1e-9)
+
+
+@given(st.integers(0, 10_000), st.sampled_from(FORMS), st.integers(1, 6), st.floats(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_pairs_left_out_and_hard_negatives_are_those_of_the_double_loop(seed, form, n, strength):
+    z_a, z_b, targets = batch(seed, n)
+    compared = np.random.default_rng(seed).random((n, n)) < 0.6
+    strength = strength if form in SOFTMAX_FORMS else 0.0
+    found = float(contrast(*tensors(z_a, z_b, targets), form, 0.3, -2.0, torch.from_numpy(compared), strength))
+    assert found == pytest.approx(slow(z_a, z_b, targets, form, 0.3, -2.0, compared, strength), rel=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_with_every_pair_compared_it_is_the_same_to_the_bit(form):
+    z_a, z_b, targets = tensors(*batch(8))
+    every = torch.ones(5, 5, dtype=torch.bool)
+    assert contrast(z_a, z_b, targets, form, compared=every) == contrast(z_a, z_b, targets, form)
+
+
+def test_hard_negatives_push_the_nearest_hardest():
+    """The gradient on the nearer of two negatives grows against that on the farther one."""
+    z = torch.tensor([[1.0, 0, 0], [0.8, 0.6, 0], [0.1, 0, 0.99]], dtype=torch.float64)
+
+    def ratio(strength):
+        of = z.clone().requires_grad_()
+        contrast(of, z, None, "hard", 0.5, hard_negatives=strength).backward()
+        return float(of.grad[1].norm() / of.grad[2].norm())
+
+    assert ratio(2.0) > ratio(1.0) > ratio(0.0)
+
+
+def test_hard_negatives_need_a_softmax():
+    z = torch.ones(3, 2)
+    with pytest.raises(ValueError, match="form 'sigmoid' has no softmax"):
+        contrast(z, z, None, "sigmoid", hard_negatives=1.0)
 
 
 def test_two_records_by_hand():

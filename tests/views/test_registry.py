@@ -17,7 +17,7 @@ Seeded = Callable[[int], torch.Generator]
 
 def test_every_view_has_its_strength_in_the_config() -> None:
     names = {field.name for field in fields(ViewsConfig)}
-    assert names == {*VIEWS, "rank", "vcg", "share"}
+    assert names == {*VIEWS, "rotation_deg", "rotation_scale", "rank", "vcg", "share"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -31,6 +31,11 @@ def test_3kg_is_rotation_and_time_mask() -> None:
     rotation, mask = build_views(preset("3kg")).views
     assert rotation == Rotation(1.0, 45.0, 1.5, "low", "dower")
     assert mask == TimeMask(1.0, 0.5)
+
+
+def test_turn_and_scale_of_the_dipole_can_be_had_apart() -> None:
+    assert build_views(ViewsConfig(rotation=1, rotation_scale=1)).views == (Rotation(1.0, 45.0, 1.0, "full"),)
+    assert build_views(ViewsConfig(rotation=1, rotation_deg=0)).views == (Rotation(1.0, 0.0, 1.5, "full"),)
 
 
 def test_views_that_move_time_read_once() -> None:

@@ -16,7 +16,11 @@ class ViewsConfig:
     """How strong each view is: 0 is off, 1 its full range. The defaults change nothing."""
 
     rotation: Strength = 0.0
-    """Turn (up to 45 degrees) and scale (up to 1.5) of the dipole."""
+    """Turn (up to `rotation_deg`) and scale (up to `rotation_scale`) of the dipole."""
+    rotation_deg: Annotated[float, Field(ge=0, le=180)] = 45.0
+    """Largest angle about each axis, either way, at rotation 1."""
+    rotation_scale: Annotated[float, Field(ge=1)] = 1.5
+    """Largest factor along each axis at rotation 1; the smallest is 1."""
     rank: Rank = "full"
     """Low: only the dipole comes back, even at rotation 0. Full: what is no dipole stays as it was."""
     vcg: Method = "dower"

@@ -53,7 +53,9 @@ def preset(name: str) -> ViewsConfig:
 def build_views(config: ViewsConfig) -> Composed:
     """The views that are on, in the order of `VIEWS`, as one view; those that move time stand first and read once."""
     views = {name: kind(strength=getattr(config, name)) for name, kind in VIEWS.items() if name != "rotation"}
-    views["rotation"] = Rotation(strength=config.rotation, rank=config.rank, method=config.vcg)
+    views["rotation"] = Rotation(
+        config.rotation, config.rotation_deg, config.rotation_scale, rank=config.rank, method=config.vcg
+    )  # fmt: skip
     on = [name for name in VIEWS if getattr(config, name) > 0 or (name == "rotation" and config.rank == "low")]
     retiming = Retiming(tuple(v for v in (views[name] for name in on) if isinstance(v, TimeView)))
     others = [views[name] for name in on if not isinstance(views[name], TimeView)]

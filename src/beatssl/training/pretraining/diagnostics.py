@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from beatssl.targets.diagnostics import TargetFigures, target_figures, target_warning
@@ -23,6 +23,8 @@ class Compared:
     z_a: Float[Tensor, "n d"]
     z_b: Float[Tensor, "n d"]
     targets: Float[Tensor, "n n"] | None
+    pairs: Bool[Tensor, "n n"] | None = None
+    """Which items were compared; None: all with all."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class ViewMaker:
     augment: Composed
     window_s: float
     generator: torch.Generator
+    progress: float = 0.0
+    """Share of the run's updates that are done."""
 
     def signal(self) -> Signals:
         """The records as they were measured."""

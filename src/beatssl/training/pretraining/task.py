@@ -51,7 +51,8 @@ class Pretraining:
     def views(self, batch: Batch, generator: torch.Generator, update: int) -> Any:
         """What the objective compares, at windows while these last."""
         window_s = self.preset.window_s if update < self.preset.window_share * self.updates else 0.0
-        return self.model.views(ViewMaker(batch.signals(), self._augment, window_s, generator))
+        progress = update / self.updates
+        return self.model.views(ViewMaker(batch.signals(), self._augment, window_s, generator, progress))
 
     def losses(self, model: nn.Module, batch: Batch, seen: Any) -> Losses:
         """The objective's."""

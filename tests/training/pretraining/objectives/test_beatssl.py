@@ -239,3 +239,56 @@ def test_clusters_of_several_stores_are_no_targets(store):
     both = load_rows([store.path, store.path])
     with pytest.raises(ValueError, match="no beat has one of the clusters"):
         beat_ssl_columns(both, small("beatssl", "objective.beat.targets=clusters").objective)
+
+
+@pytest.mark.parametrize(("pairs", "same"), [("within", True), ("between", False)])
+def test_beats_of_one_record_or_of_different_ones_are_compared(rows, pairs, same):
+    which = small("paper", f"objective.beat.pairs={pairs}", "objective.beat.targets=features")
+    batch, _, outcome = outcome_of(rows, which)
+    record = batch.row[batch.beat_record[batch.chosen].numpy()]
+    seen = outcome.details["beat"]
+    assert len(seen.pairs) == len(record)  # whole records: every beat is seen
+    assert (seen.pairs.numpy() == ((record[:, None] == record) == same)).all()
+    how = which.objective.beat
+    expected = contrast(seen.z_a, seen.z_b, seen.targets, how.form, how.temperature, compared=seen.pairs)
+    torch.testing.assert_close(outcome.parts["beat"], expected)
+    assert not torch.allclose(expected, contrast(seen.z_a, seen.z_b, seen.targets, how.form, how.temperature))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "progress", "contrasts", "regressions"),
+    [
+        ("constant", 0.75, 1.0, 1.0),
+        ("contrast_first", 0.0, 2.0, 0.0),
+        ("contrast_first", 0.75, 0.5, 1.5),
+        ("regression_first", 0.75, 1.5, 0.5),
+    ],
+)
+def test_a_schedule_moves_weight_between_contrast_and_regression(rows, schedule, progress, contrasts, regressions):
+    which = small("beatssl", f"objective.schedule={schedule}", "objective.beat_regression=0.5")
+    columns, batch = batch_of(rows, which)
+    objective = made(columns, which.objective)
+    make = ViewMaker(batch.signals(), build_views(which.views), 0.0, torch.Generator().manual_seed(0), progress)
+    outcome = objective(batch, objective.views(make))
+    stated = which.objective
+    factors = {
+        "rhythm": contrasts * stated.rhythm.weight, "beat": contrasts * stated.beat.weight,
+        "regression": regressions * stated.regression, "beat_regression": regressions * stated.beat_regression,
+    }  # fmt: skip
+    expected = sum(factors[name] * float(loss.detach()) for name, loss in outcome.parts.items())
+    assert math.isclose(float(outcome.total.detach()), expected, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("objective.rhythm.pairs=within", "rhythm pairs 'within' are of beats"),
+        ("objective.schedule=contrast_first", "goes between contrast and regression"),
+        ("objective.rhythm.hard_negatives=-1", "greater than or equal to 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        named("paper", [change])
+    with pytest.raises(ValueError, match="not of 'spectral'"):
+        Contrast(form="spectral", hard_negatives=1.0)

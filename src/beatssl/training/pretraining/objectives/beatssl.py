@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
 
 from beatssl.features import BEAT_DEFINITIONS
-from beatssl.losses.contrast import Form, contrast
+from beatssl.losses.contrast import SOFTMAX_FORMS, Form, contrast
 from beatssl.losses.gather import gather, gather_with_grad
 from beatssl.losses.regression import masked_regression
 from beatssl.models.encoded import Encoder
@@ -62,6 +62,14 @@ class Contrast:
     """Divides the cosines."""
     bias: float = -10.0
     """Added to the logits of form="sigmoid"."""
+    pairs: Literal["all", "within", "between"] = "all"
+    """Beats that are compared, beside a beat's own two views: all, those of one record, or those of different ones."""
+    hard_negatives: Weight = 0.0
+    """How much more unlike items weigh that lie near; of the forms with a softmax; see `losses.contrast`."""
+
+    def __post_init__(self) -> None:
+        if self.hard_negatives and self.form not in SOFTMAX_FORMS:
+            raise ValueError(f"hard_negatives are of the forms {', '.join(SOFTMAX_FORMS)}, not of {self.form!r}")
 
     @property
     def needs_features(self) -> bool:
@@ -97,10 +105,17 @@ class BeatSSLSettings:
     """Bins that a beat's part of the feature map is pooled into."""
     beat_shape: Annotated[int, Field(ge=0)] = 32
     """Principal components of the median beat among the record features."""
+    schedule: Literal["constant", "contrast_first", "regression_first"] = "constant"
+    """How weights go over the run. contrast_first: those of the contrasts from twice what is stated to 0, linearly, and
+    those of the regressions from 0 to twice; regression_first: the reverse."""
 
     def __post_init__(self) -> None:
         if self.rhythm.targets in ("classes", "clusters"):
             raise ValueError(f"rhythm targets {self.rhythm.targets!r} are of beats; choose features or identity")
+        if self.rhythm.pairs != "all":
+            raise ValueError(f"rhythm pairs {self.rhythm.pairs!r} are of beats; records are compared with all others")
+        if self.schedule != "constant" and not (self.contrasts and self.regresses):
+            raise ValueError(f"schedule {self.schedule!r} goes between contrast and regression; give both a weight")
         hard = any(c.weight and c.targets == "identity" for c in (self.rhythm, self.beat))
         if self.anchor == "self" and hard:
             raise ValueError("with anchor 'self' an item has no other view to be like; choose anchor view or signal")
@@ -145,6 +160,7 @@ class BeatSSL(Objective):
         super().__init__()
         channels = encoder.channels
         self.config = config
+        self.progress = 0.0
         self.encoder: Encoder = encoder
         sizes = config.projector_hidden, config.projector_out, config.projector_layers
         if config.rhythm.weight:
@@ -161,7 +177,7 @@ class BeatSSL(Objective):
     def views(self, make: ViewMaker) -> tuple[Signals, ...]:
         """Two views for a contrast (one with anchor "self"); then, for regression from the signal, the untouched one
         where it is not among them."""
-        config = self.config
+        config, self.progress = self.config, make.progress
         made: tuple[Signals, ...] = ()
         if config.contrasts or config.regress_from == "views":
             first = make.signal() if config.anchor == "signal" else make.view()
@@ -184,7 +200,8 @@ class BeatSSL(Objective):
             compared["beat"] = self._contrast_beats(batch, pair, kept)
         for name, pairs in compared.items():
             how = self.config.rhythm if name == "rhythm" else self.config.beat
-            losses[name] = contrast(pairs.z_a, pairs.z_b, pairs.targets, how.form, how.temperature, how.bias)
+            weighing = how.form, how.temperature, how.bias, pairs.pairs, how.hard_negatives
+            losses[name] = contrast(pairs.z_a, pairs.z_b, pairs.targets, *weighing)
         if self.config.regression:
             losses["regression"] = self._regress_records(batch, regressed)
         if self.config.beat_regression:
@@ -201,10 +218,14 @@ class BeatSSL(Objective):
         return contrast_warnings(figures, batch_size, ("rhythm", "beat"))
 
     def weight_of(self, name: str) -> float:
-        """The weight of a named loss in the total."""
+        """The weight of a named loss in the total, at the place of the run that `views` was asked for."""
         c = self.config
-        weights = {"rhythm": c.rhythm.weight, "beat": c.beat.weight}
-        return (weights | {"regression": c.regression, "beat_regression": c.beat_regression})[name]
+        contrasts = {"rhythm": c.rhythm.weight, "beat": c.beat.weight}
+        stated = (contrasts | {"regression": c.regression, "beat_regression": c.beat_regression})[name]
+        if c.schedule == "constant":
+            return stated
+        rises = (name in contrasts) == (c.schedule == "regression_first")
+        return stated * 2 * (self.progress if rises else 1 - self.progress)
 
     def _encode(self, views: tuple[Signals, ...]) -> list[_Passed]:
         """All versions in one pass, so that norms over the batch see them together."""
@@ -234,7 +255,11 @@ class BeatSSL(Objective):
         elif how.targets != "identity":
             kinds = batch.beat["class"] if how.targets == "classes" else batch.beat["cluster"]
             targets = hard_targets(gather(kinds[kept]))
-        return Compared(z_a, z_b, targets)
+        if how.pairs == "all":
+            return Compared(z_a, z_b, targets)
+        row = torch.from_numpy(batch.row).to(kept.device)[batch.beat_record[batch.chosen][kept]]
+        same = hard_targets(gather(row)) > 0
+        return Compared(z_a, z_b, targets, same if how.pairs == "within" else ~same)
 
     def _regress_records(self, batch: Batch, passed: list[_Passed]) -> Tensor:
         predicted = gather_with_grad(self.regress(torch.cat([one.embedding for one in passed])))
