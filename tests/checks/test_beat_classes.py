@@ -81,8 +81,8 @@ def test_a_row_alone_knows_nothing_of_the_others():
 # A floor a little below what is measured, so that no change loses it unseen.
 def test_beat_classes_of_mitbih(mitdb):
     figures = check_beat_classes(mitdb).sets["DS2"]
-    assert figures.per_class["V"].sensitivity >= 0.935
-    assert figures.per_class["V"].ppv >= 0.9
-    assert figures.per_class["N"].sensitivity >= 0.975
-    assert figures.per_class["S"].ppv >= 0.7
-    assert figures.macro_f1 >= 0.7
+    assert figures.per_class["V"].sensitivity >= 0.945
+    assert figures.per_class["V"].ppv >= 0.91
+    assert figures.per_class["N"].sensitivity >= 0.97
+    assert figures.per_class["S"].ppv >= 0.75
+    assert figures.macro_f1 >= 0.71

@@ -46,7 +46,7 @@ import json, sys, time, numpy as np, torch, beatssl
 from beatssl.records.synthetic import synthetic_record
 torch.set_num_threads(1)
 hours = float(sys.argv[1])
-hour = synthetic_record(0, duration_s=3600.0, fs_hz=250.0).ecg_mv[1:2]
+hour = synthetic_record(0, duration_s=3600.0 * min(hours, 1.0), fs_hz=250.0).ecg_mv[1:2]
 ecg_mv = np.tile(hour, (1, int(np.ceil(hours))))[:, : round(hours * 3600 * 250)]
 model = beatssl.load(device="cpu")
 began = time.perf_counter(); found = model.analyze(ecg_mv, leads=("II",), fs_hz=250.0)

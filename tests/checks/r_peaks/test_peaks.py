@@ -13,6 +13,6 @@ def test_r_peaks_of_ludb(ludb):
 
 def test_r_peaks_of_mitbih(mitdb):
     figures = check_peaks(mitdb)
-    assert figures.records == 16
-    assert figures.sensitivity >= 0.9985
-    assert figures.ppv >= 0.996
+    assert figures.records == 10
+    assert figures.sensitivity >= 0.998
+    assert figures.ppv >= 0.995
