@@ -11,7 +11,10 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
 from beatssl.reports import analysis_rows, peak_rows, wave_rows
+from beatssl.reports.scorecard.lines import scorecard_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
+from beatssl.results import read_result
+from beatssl.studies.scorecard.scores import Scorecard
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -46,11 +49,17 @@ def tables(config: TablesConfig) -> Path:
 
 
 def figures_table(results: Path) -> str:
-    """The table in Markdown: what was measured, on what, the figure, and the command that gives it."""
+    """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
+
+    Below it the scorecards among the results, if any: scorecard/validation.json and scorecard/test.json.
+    """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     for file, data, command, rows in _SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
+    for file in (results / "scorecard" / f"{folds}.json" for folds in ("validation", "test")):
+        if file.is_file():
+            lines += ["", *scorecard_lines(read_result(file, Scorecard))]
     return "\n".join(lines)
 
 

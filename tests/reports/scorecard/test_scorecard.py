@@ -1,16 +1,25 @@
 import json
+import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from beatssl.reports.scorecard import scorecard as module
+from beatssl.reports.scorecard.lines import scorecard_lines
+from beatssl.reports.scorecard.page import scorecard_page
+from beatssl.reports.scorecard.pictures import bars_of_tasks, draw_bars
 from beatssl.reports.scorecard.scorecard import scorecard
-from beatssl.results import read_result, to_json
+from beatssl.reports.tables import figures_table
+from beatssl.results import read_result, to_json, write_result
 from beatssl.studies.scorecard import encoders
 from beatssl.studies.scorecard.config import ScorecardConfig
-from beatssl.studies.scorecard.scores import Score, Scorecard
+from beatssl.studies.scorecard.scores import Score, Scorecard, scorecard_of
 
+RESULTS = Path(__file__).resolve().parents[3] / "results"
 VALUES = {"ours": 0.9, "random": 0.8}
 
 
@@ -52,3 +61,55 @@ def test_what_is_done_is_written_after_every_task(config, monkeypatch):
     monkeypatch.setattr(module, "write_result", lambda path, card: written.append({one.task for one in card.scores}))
     scorecard(config)
     assert written == [{"superclass"}, {"superclass", "lead-II"}]
+
+
+def test_the_page_has_the_ranks_every_figure_and_what_is_missing(config):
+    card = scorecard(config)
+    html = (config.out / "scorecard.html").read_text(encoding="utf-8")
+    assert html == scorecard_page(card)
+    assert "Figures are of the validation folds" in html
+    assert re.search(r"<b>1.00</b><span>ours</span>.*<b>2.00</b><span>random</span>", html)
+    assert "0.9 (0.7 to 0.95)" in html
+    assert "<td>ecg-fm</td><td>lead-II</td><td>weights not at hand</td>" in html
+    assert html.count("Lead II") == 1  # the panel of the picture
+    monochrome = replace(card, scores=tuple(one for one in card.scores if not one.reason))
+    assert 'id="missing"' not in scorecard_page(monochrome)
+
+
+def bars(axes):
+    return [(bar.get_x(), bar.get_width()) for bar in axes.patches]
+
+
+def test_bars_end_at_the_value_and_the_best_is_dark():
+    axes = Figure().add_subplot()
+    draw_bars(axes, [Score("a", "age", "MAE (years)", 8.0, None, 9, False, False),
+                     Score("b", "age", "MAE (years)", 6.0, (5.0, 7.0), 9, False, False)], ("a", "b"))  # fmt: skip
+    assert bars(axes) == [(0, 8.0), (0, 6.0)]
+    pale, dark = (sum(bar.get_facecolor()[:3]) for bar in axes.patches)
+    assert dark < pale
+    assert tuple(axes.lines[0].get_xdata()) == (5.0, 7.0)
+    assert axes.get_xlabel() == "MAE (years), less is better"
+    axes = Figure().add_subplot()
+    draw_bars(axes, [Score("b", "lead-II", "AUROC", 0.9, None, 9, True, True)], ("a", "b"))
+    assert bars(axes) == [(0.5, pytest.approx(0.4))]
+    assert axes.get_xlabel() == "AUROC"
+    assert bars_of_tasks(scorecard_of([], ("a",), True, 0, 10)).startswith("<svg")
+
+
+def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp_path):
+    card = scorecard(config)
+    lines = scorecard_lines(card)
+    assert lines[0] == "Scorecard, validation folds, to choose by (`beatssl scorecard`):"
+    assert "| superclass | AUROC | **0.900 (0.700–0.950)** | **0.800 (0.700–0.950)** | weights not at hand |" in lines
+    assert "| lead-II | F1 | 0.500 | 0.500 | – |" in lines
+    assert lines[-1] == "| mean rank | 1 tasks | 1.00 | 2.00 | – |"
+    results = tmp_path / "results"
+    shutil.copytree(RESULTS, results)
+    shutil.rmtree(results / "scorecard", ignore_errors=True)
+    plain = figures_table(results)
+    write_result(results / "scorecard" / "validation.json", card)
+    write_result(results / "scorecard" / "test.json", replace(card, folds="test"))
+    table = figures_table(results)
+    assert table.startswith(plain + "\n\n")
+    assert table.count("| mean rank |") == 2
+    assert "(`beatssl scorecard --test`)" in table

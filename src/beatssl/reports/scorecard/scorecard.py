@@ -5,19 +5,21 @@ from dataclasses import asdict
 import pandas as pd
 
 from beatssl.files import make_folder, write_bytes
+from beatssl.reports.scorecard.page import scorecard_page
 from beatssl.results import write_result
 from beatssl.store.outputs import asked_of, open_folder
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.encoders import score_encoders
 from beatssl.studies.scorecard.scores import Scorecard
 
-CARD, TABLE = "scorecard.json", "scorecard.csv"
+CARD, TABLE, PAGE = "scorecard.json", "scorecard.csv", "scorecard.html"
 
 
 def scorecard(config: ScorecardConfig) -> Scorecard:
-    """The scores of all encoders on all tasks, also written as `out`/scorecard.json and, a line a score, scorecard.csv.
+    """The scores of all encoders on all tasks.
 
-    Both are written anew after every task. See `score_encoders` for what raises; ValueError too where `out` holds
+    Also written as `out`/scorecard.json, scorecard.csv (a line a score) and, with a bar picture, scorecard.html, anew
+    after every task. See `score_encoders` for what raises; ValueError too where `out` holds
     results of another command, or of other folds, stores or seed.
     """
     make_folder(config.out)
@@ -26,6 +28,7 @@ def scorecard(config: ScorecardConfig) -> Scorecard:
     def write(card: Scorecard) -> None:
         write_result(config.out / CARD, card)
         write_bytes(config.out / TABLE, table_of(card).to_csv(index=False).encode())
+        write_bytes(config.out / PAGE, scorecard_page(card).encode())
 
     return score_encoders(config, write)
 

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,12 +29,7 @@ FEATURES = "features"
 """The source that is no encoder."""
 TRAIN_FOLDS, VALID_FOLD, TEST_FOLD = tuple(range(1, 8)), 8, 9
 """Of PTB-XL."""
-_ADAPTED = re.compile(r"([a-z][a-z0-9-]+):(.+)")
 _BATCH = 256
-
-
-class NotAtHand(ValueError):
-    """Published weights whose file is not here."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +101,10 @@ Source = EncoderSource | FeatureSource
 def open_source(source: str, config: ScorecardConfig, store: Store, decimated: bool = False) -> Source:
     """An encoder, or "features", on a store; `decimated`: the store may have a multiple of the encoder's rate.
 
-    Raises NotAtHand for published weights (ecg-fm:PATH) whose file is missing, CheckpointError as `open_encoder`.
+    Raises CheckpointError and WeightsNotAtHand as `open_encoder`.
     """
     if source == FEATURES:
         return FeatureSource(store, config.cache)
-    adapted = _ADAPTED.fullmatch(source)
-    if adapted is not None and not Path(adapted[2]).exists():
-        raise NotAtHand("weights not at hand")
     opener = open_encoder_beneath if decimated else open_encoder
     opened = opener(source, config.network, config.seed, store)
     device = torch_device(config.device)
@@ -122,15 +112,14 @@ def open_source(source: str, config: ScorecardConfig, store: Store, decimated: b
 
 
 def encoder_names(config: ScorecardConfig) -> dict[str, str]:
-    """Name of every encoder by its source: as given, that of an adapter, or the last part of a path.
+    """Name of every encoder by its source; see `names_of`.
 
-    Raises ValueError as `compare.names_of`, and where one source is named twice.
+    Raises ValueError as that does, and where one source is named twice.
     """
     if len(set(config.encoders)) < len(config.encoders):
         twice = next(one for one in config.encoders if config.encoders.count(one) > 1)
         raise ValueError(f"encoders names {twice!r} twice; name each once")
-    plain = [adapted[1] if (adapted := _ADAPTED.fullmatch(one)) else one for one in config.encoders]
-    return dict(zip(config.encoders, names_of(plain, config.names), strict=True))
+    return dict(zip(config.encoders, names_of(config.encoders, config.names), strict=True))
 
 
 def rows_in(store: Store, folds: Collection[int]) -> Int64[np.ndarray, " row"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from beatssl._version import __version__
+from beatssl.inference.adapters.published_weights import WeightsNotAtHand
 from beatssl.results import read_result, write_result
 from beatssl.store.layout import canonical_hash
 from beatssl.store.store import Store
@@ -61,7 +62,9 @@ def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
         return [_without(encoder, about, f"no store {about.store}")]
     try:
         figures = _figures(source, about, config)
-    except (ValueError, FileNotFoundError) as error:
+    except WeightsNotAtHand:
+        return [_without(encoder, about, "weights not at hand")]
+    except ValueError as error:
         return [_without(encoder, about, " ".join(str(error).split()))]
     return [
         Score(

@@ -1,0 +1,37 @@
+"""A scorecard as a table of a Markdown page."""
+
+from beatssl.studies.scorecard.scores import Score, Scorecard
+
+_TITLES = {"validation": "validation folds, to choose by", "test": "test folds"}
+
+
+def scorecard_lines(card: Scorecard) -> list[str]:
+    """A line a figure, a column an encoder; the mean rank last."""
+    found = {(one.task, one.figure, one.encoder): one for one in card.scores}
+    lines = [
+        f"Scorecard, {_TITLES[card.folds]} (`beatssl scorecard{'' if card.folds == 'validation' else ' --test'}`):",
+        "",
+        f"| task | figure | {' | '.join(card.encoders)} |",
+        "| --- " * (len(card.encoders) + 2) + "|",
+    ]
+    for task, figure in dict.fromkeys((one.task, one.figure) for one in card.scores):
+        cells = " | ".join(_cell(found.get((task, figure, encoder))) for encoder in card.encoders)
+        lines.append(f"| {task} | {figure} | {cells} |")
+    ranks = (card.mean_rank[encoder] for encoder in card.encoders)
+    shown = " | ".join("–" if rank is None else f"{rank:.2f}" for rank in ranks)
+    return [*lines, f"| mean rank | {len(card.ranks)} tasks | {shown} |"]
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return "–"
+    if score.value is None:
+        return score.reason or "–"
+    text = _number(score.value)
+    if score.ci95 is not None:
+        text += f" ({_number(score.ci95[0])}–{_number(score.ci95[1])})"
+    return f"**{text}**" if score.chooses else text
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 2 else f"{value:.1f}"
