@@ -150,7 +150,7 @@ def test_a_store_of_ptbxl_alone_is_refused(cinc, copied_with, tmp_path):
 
 
 def test_what_cannot_be_translated_is_named(synthetic, tmp_path):
-    with pytest.raises(ValueError, match="no SNOMED CT codes; prepare a CinC collection"):
+    with pytest.raises(ValueError, match="no SNOMED CT codes; prepare a CinC collection, or ptbdb"):
         translate(synthetic, "superclass", SUPERCLASSES)
     with pytest.raises(ValueError, match=r"'my.csv' has no SNOMED CT codes"):
         translate(synthetic, "my.csv", SUPERCLASSES)

@@ -11,11 +11,15 @@ from beatssl.records.record import Label, Record
 from beatssl.records.units import BY_FORMAT, UnitPolicy
 from beatssl.records.wfdb_files import record_names
 
-DIAGNOSES = (
-    "healthy control", "myocardial infarction", "cardiomyopathy", "heart failure", "bundle branch block", "dysrhythmia",
-    "hypertrophy", "myocarditis", "valvular heart disease", "palpitation", "stable angina", "unstable angina",
+DIAGNOSES: dict[str, str] = {
+    "healthy control": "426783006", "myocardial infarction": "164865005", "bundle branch block": "6374002",
+    "hypertrophy": "266249003",
+} | dict.fromkeys(
+    ("cardiomyopathy", "heart failure", "dysrhythmia", "myocarditis", "valvular heart disease", "palpitation",
+     "stable angina", "unstable angina"), "",
 )  # fmt: skip
-"""What headers give as the reason for admission, without the grade in brackets: the labels of the set "ptbdb"."""
+"""What headers give as the reason for admission, without the grade in brackets: the labels of the set "ptbdb". With the
+SNOMED CT code of those that mean one of PTB-XL's superclasses: a healthy control has sinus rhythm and nothing else."""
 
 _REASON = re.compile(r"reason for admission\s*:\s*(.*)", re.IGNORECASE)
 _PATIENT = re.compile(r"patient(\d+)")
@@ -25,8 +29,8 @@ _PATIENT = re.compile(r"patient(\d+)")
 class PtbdbReader:
     """PTB Diagnostic 1.0.0 (`patientNNN/sNNNN_re`), or its records in one folder (`patientNNN_sNNNN_re`).
 
-    The label is the reason for admission that the comments of the header state, where it is one of `DIAGNOSES`. The
-    patient is the number in the path. CinC 2021's records `S0001` and on are this database.
+    The label is the reason for admission that the comments of the header state, where it is one of `DIAGNOSES`, and of
+    the set "snomed" its code. The patient is the number in the path. CinC 2021's records `S0001` and on are from here.
     """
 
     units: UnitPolicy = BY_FORMAT
@@ -47,4 +51,6 @@ def _labels(comments: Iterable[str]) -> tuple[Label, ...]:
     """The diagnosis; comments are free text, so nothing that is not on the list is taken from them."""
     found = [match[1] for comment in comments if (match := _REASON.match(comment))]
     words = found[0].partition("(")[0].strip().lower() if found else ""
-    return (Label("ptbdb", words),) if words in DIAGNOSES else ()
+    if words not in DIAGNOSES:
+        return ()
+    return (Label("ptbdb", words), *([Label("snomed", DIAGNOSES[words])] if DIAGNOSES[words] else []))

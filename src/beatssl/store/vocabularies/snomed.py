@@ -53,7 +53,7 @@ def translate(store: Store, label_set: str, names: Sequence[str]) -> Translation
         raise ValueError(f"label set {label_set!r} has no SNOMED CT codes; there are {', '.join(COLUMN_OF)}")
     codes = store.labels[store.labels["label_set"] == "snomed"]
     if codes.empty:
-        raise ValueError(f"store {store.path} has no SNOMED CT codes; prepare a CinC collection with kind cinc")
+        raise ValueError(f"store {store.path} has no SNOMED CT codes; prepare a CinC collection, or ptbdb")
     of_row = codes.groupby("row")["label"].agg(frozenset)
     table, column, classes = snomed_table(), COLUMN_OF[label_set], _superclass_of(COLUMN_OF[label_set])
     given, open_to = (np.zeros((len(store), len(names)), bool) for _ in range(2))

@@ -18,7 +18,11 @@ def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None
     names = encoder_names(config)
     if unknown := [task for task in config.tasks if task not in TASKS]:
         raise ValueError(f"there is no task {unknown[0]!r}; choose tasks= from {', '.join(TASKS)}")
-    tasks = config.tasks or tuple(task for task, about in TASKS.items() if (config.stores / about.store).is_dir())
+    tasks = config.tasks or tuple(
+        task
+        for task, about in TASKS.items()
+        if (config.stores / about.store).is_dir() and (config.test or not about.reported)
+    )
     if not tasks:
         wanted = ", ".join(dict.fromkeys(about.store for about in TASKS.values()))
         raise ValueError(

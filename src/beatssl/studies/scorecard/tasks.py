@@ -14,6 +14,7 @@ from beatssl.store.store import Store
 from beatssl.studies.scorecard.beats import beats_by_both
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
+from beatssl.studies.scorecard.further import further_records
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
 from beatssl.studies.scorecard.retrieval import retrieve_superclasses
 from beatssl.studies.scorecard.scores import Score
@@ -46,6 +47,8 @@ class Task:
     measure: Measure
     decimated: bool = False
     """Whether the store has a multiple of the encoder's rate."""
+    reported: bool = False
+    """Of a further database: measured beside the test folds alone, so that nobody chooses by it."""
 
 
 def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
@@ -60,6 +63,8 @@ def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
     encoder = encoder_names(config).get(source, source)
     if not (config.stores / about.store).is_dir():
         return [_without(encoder, about, f"no store {about.store}")]
+    if about.reported and not config.test:
+        return [_without(encoder, about, "reported once, beside the test folds; pass test=True")]
     try:
         figures = _figures(source, about, config)
     except WeightsNotAtHand:
@@ -129,6 +134,10 @@ def _of_labels(name: str, about: str, chooses: bool = False, **asked: Any) -> Ta
     return Task(name, about, "ptb-xl", "AUROC", chooses, partial(_labels, name, **asked))
 
 
+def _further(name: str, about: str, store: str) -> Task:
+    return Task(name, about, store, "AUROC", False, partial(further_records, name), reported=True)
+
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -148,6 +157,11 @@ TASKS: dict[str, Task] = {
         Task("beats-linear", "classes of beats, linear probe", "mitdb", "macro F1", True, beats_by_both),
         Task("beats-nearest", "classes of beats, nearest neighbour", "mitdb", "macro F1", False, beats_by_both),
         Task("waves-sixteenth", "P, QRS and T from 1/16 of the subjects", "ludb200", "F1", True, waves_of_few, True),
+        _further("brugada", "Brugada syndrome against healthy, cross-validated", "brugada-huca"),
+        _further("ptbdb", "diagnoses of PTB Diagnostic, cross-validated", "ptbdb"),
+        _further("cinc2021", "diagnoses of CinC 2021's sources, cross-validated", "cinc2021"),
+        _further("cinc2011", "acceptable or not, CinC 2011, cross-validated", "cinc2011"),
+        _further("cinc2017", "normal, AF, other, noise of one lead, CinC 2017, cross-validated", "cinc2017"),
     )
 }  # fmt: skip
 """By name, in the order of tables."""

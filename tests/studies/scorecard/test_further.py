@@ -1,0 +1,127 @@
+"""Cross-validated probes of further databases, on made-up embeddings of known worth."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from jaxtyping import Float32
+
+from beatssl.metrics.classification import auroc
+from beatssl.store.store import Store
+from beatssl.studies.scorecard import further
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.further import QUESTIONS, Question, cross_validated, further_records
+from beatssl.studies.scorecard.sources import EncoderSource, FeatureSource
+from beatssl.studies.scorecard.tasks import TASKS, measure
+
+Make = Callable[..., ScorecardConfig]
+
+
+class Embedded(EncoderSource):
+    """A source whose embeddings are given."""
+
+    def __init__(self, values: Float32[np.ndarray, "row feature"]) -> None:
+        object.__setattr__(self, "values", values)
+
+    def of_records(self, rows, leads=()):
+        return self.values[rows]
+
+
+@pytest.fixture(scope="module")
+def rowed(larger: Store, copied_with: Callable[..., Store]) -> Store:
+    """34 rows of 17 records, each record of one class: "a", "b" or, of two records, "rare"."""
+    records = larger.records
+    ids = np.array([f"r{row // 2}" for row in range(len(records))])
+    people = np.array([f"p{row // 4}" for row in range(len(records))])
+    records = records.assign(record_id=ids, segment=np.arange(len(records)) % 2, patient_id=people)
+    names = np.array(["rare" if row < 4 else "ab"[row // 2 % 2] for row in range(len(records))])
+    labels = pd.DataFrame(
+        {"row": np.arange(len(records)), "record_id": ids, "label_set": "made", "label": names, "likelihood": 100.0}
+    )
+    return copied_with(larger, records=records, labels=labels)
+
+
+def embeddings(store: Store, name: str = "a", noise: float = 0.05) -> Float32[np.ndarray, "row feature"]:
+    """One number that says the label, beside three that say nothing."""
+    has = store.targets("made")[name].to_numpy(np.float32)
+    drawn = np.random.default_rng(0).normal(size=(len(store), 4)).astype(np.float32)
+    return drawn * np.array([noise, 1, 1, 1], np.float32) + has[:, None] * np.array([1, 0, 0, 0], np.float32)
+
+
+def test_what_embeddings_say_is_found_and_records_count_once(rowed: Store) -> None:
+    found = cross_validated(Embedded(embeddings(rowed)), rowed, Question("made", least=5), 0)
+    assert found.names == ("a", "b")  # "rare" has two records
+    assert len(found.scores) == 17
+    assert found.labels.sum(axis=0).tolist() == [8, 7]
+    assert auroc(found.labels[:, 0], found.scores[:, 0]) == 1.0
+    only = cross_validated(Embedded(embeddings(rowed)), rowed, Question("made", 1, ("a",), ("a", "b")), 0)
+    assert only.names == ("a",)
+    assert len(only.scores) == 15
+
+
+def test_no_patient_is_scored_by_what_it_was_learnt_from(rowed: Store) -> None:
+    person = pd.factorize(rowed.records["patient_id"])[0]
+    known_by_heart = np.eye(person.max() + 1, dtype=np.float32)[person]
+    found = cross_validated(Embedded(known_by_heart), rowed, Question("made", least=5), 0)
+    # Who somebody is says nothing of others: what is left differs between the parts at most.
+    assert len(np.unique(found.scores[:, 0].round(4))) <= further.PARTS
+    assert np.abs(found.scores).max() < 0.5
+
+
+def test_a_short_rest_of_a_record_is_left_out(rowed: Store) -> None:
+    samples = np.where(np.arange(len(rowed)) % 2, 300, 1000)
+    short = rowed.with_tables(records=rowed.records.assign(samples=samples))
+    values = embeddings(rowed)
+    values[1::2] = np.nan  # would spoil every fit
+    found = cross_validated(Embedded(values), short, Question("made", least=5), 0)
+    assert auroc(found.labels[:, 0], found.scores[:, 0]) == 1.0
+
+
+def test_figures_are_pooled_with_intervals(rowed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Question("made", least=5, classes=("a", "b"))
+    monkeypatch.setattr(further, "QUESTIONS", {"made": asked})
+    config = ScorecardConfig(("random",), Path("out"), bootstrap_draws=50)
+    area, f1 = further_records("made", Embedded(embeddings(rowed, noise=1.5)), rowed, config)["made"]
+    found = cross_validated(Embedded(embeddings(rowed, noise=1.5)), rowed, asked, 0)
+    by_hand = np.mean([auroc(found.labels[:, k], found.scores[:, k]) for k in (0, 1)])
+    assert area.value == pytest.approx(by_hand)
+    assert (area.name, f1.name, area.records) == ("AUROC", "F1 of a, b", 17)
+    assert area.ci95 is not None
+    assert area.ci95[0] <= area.value <= area.ci95[1]
+    likeliest = found.log_odds.argmax(axis=1)
+    called = [likeliest == k for k in (0, 1)]
+    has = [found.labels[:, k] for k in (0, 1)]
+    each = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(has, called, strict=True)]
+    assert f1.value == pytest.approx(np.mean(each))
+
+
+def test_measured_features_need_no_folds(rowed: Store) -> None:
+    without = rowed.with_tables(records=rowed.records.assign(fold=pd.array([None] * len(rowed), dtype="Int32")))
+    found = cross_validated(FeatureSource(without, cache=False), without, Question("made", least=5), 0)
+    assert np.isfinite(found.scores).all()
+
+
+def test_labels_that_are_not_there_are_named(rowed: Store) -> None:
+    with pytest.raises(ValueError, match=r"no record labelled 'c' \(made\)"):
+        cross_validated(Embedded(embeddings(rowed)), rowed, Question("made", asked=("c",)), 0)
+    with pytest.raises(ValueError, match="no label of made has 40 records"):
+        cross_validated(Embedded(embeddings(rowed)), rowed, Question("made", least=40), 0)
+
+
+def test_tasks_are_reported_with_test_folds_alone(
+    rowed: Store, config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {name for name, task in TASKS.items() if task.reported} == QUESTIONS.keys()
+    assert not any(task.chooses for task in TASKS.values() if task.reported)
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "stores" / "ptbdb").symlink_to(rowed.path)
+    monkeypatch.setitem(further.QUESTIONS, "ptbdb", Question("made", least=5))  # type: ignore[index]
+    card = config("random", stores=tmp_path / "stores", bootstrap_draws=3)
+    (refused,) = measure("random", "ptbdb", card)
+    assert (refused.value, refused.reason) == (None, "reported once, beside the test folds; pass test=True")
+    (found,) = measure("random", "ptbdb", replace(card, test=True))
+    assert found.value is not None
+    assert (found.figure, found.records, found.chooses) == ("AUROC", 17, False)
