@@ -26,10 +26,13 @@ def beats_by_both(source: Source, store: Store, config: ScorecardConfig) -> dict
     values, line = source.of_beats(rows, BINS)
     classed = classed_beats(store, values, line, config.seed, validation_only=not config.test)
     found = {"beats-linear": classed.by_probe, "beats-nearest": classed.by_neighbour}
-    return {task: _figures(classed.pairs, found_classes(classed.pairs, of), config) for task, of in found.items()}
+    return {
+        task: figures_of_records(classed.pairs, found_classes(classed.pairs, of), config) for task, of in found.items()
+    }
 
 
-def _figures(pairs: pd.DataFrame, found: Int64[np.ndarray, " pair"], config: ScorecardConfig) -> list[Figure]:
+def figures_of_records(pairs: pd.DataFrame, found: Int64[np.ndarray, " pair"], config: ScorecardConfig) -> list[Figure]:
+    """Macro F1 and F1 of S and V of matched beats and their found classes, with intervals over records."""
     counts = counts_of_records(pairs["record_id"].to_numpy(str), pairs["true"].to_numpy(np.int64), found)
     weights = patient_weights(np.arange(len(counts)), config.bootstrap_draws, np.random.default_rng(config.seed))
     one, drawn = f1_of(counts, np.ones((1, len(counts)))), f1_of(counts, weights)

@@ -15,6 +15,7 @@ from beatssl.studies.scorecard.beats import beats_by_both
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.further import further_records
+from beatssl.studies.scorecard.further_beats import incart_beats
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
 from beatssl.studies.scorecard.retrieval import retrieve_superclasses
 from beatssl.studies.scorecard.scores import Score
@@ -162,6 +163,7 @@ TASKS: dict[str, Task] = {
         _further("cinc2021", "diagnoses of CinC 2021's sources, cross-validated", "cinc2021"),
         _further("cinc2011", "acceptable or not, CinC 2011, cross-validated", "cinc2011"),
         _further("cinc2017", "normal, AF, other, noise of one lead, CinC 2017, cross-validated", "cinc2017"),
+        Task("incart", "INCART's beats, probe of MIT-BIH", "incartdb", "macro F1", False, incart_beats, reported=True),
     )
 }  # fmt: skip
 """By name, in the order of tables."""

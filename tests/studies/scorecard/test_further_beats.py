@@ -1,0 +1,74 @@
+"""INCART's beats by a probe of MIT-BIH's, on made-up stores."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from beatssl.records.mitdb import aami_class
+from beatssl.store.store import Store
+from beatssl.studies.scorecard import further_beats
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.further_beats import incart_beats, with_lead_alone
+from beatssl.studies.scorecard.sources import EncoderSource, FeatureSource, open_source
+
+Make = Callable[..., ScorecardConfig]
+
+
+@pytest.fixture
+def card(config: Make, stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScorecardConfig:
+    """Stores of which the one to train on is there, as if its baseline had been taken off."""
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "stores" / "mitdb-baseline").symlink_to(stores / "mitdb")
+    monkeypatch.setattr(Store, "manifest", property(lambda self: self._content.manifest | {"reader": {"reader": ""}}))
+    return config("random", stores=tmp_path / "stores")
+
+
+class Knowing(EncoderSource):
+    """Embeddings that say the class of the beat that stands nearest in time."""
+
+    def of_beats(self, rows, bins):
+        beats = self.store.beats
+        line = np.flatnonzero(beats["row"].isin(rows))
+        marks = self.store.reference_beats
+        own = [marks[marks["record_id"] == one] for one in beats["record_id"].iloc[line]]
+        near = [
+            of["symbol"].iloc[np.abs(of["time_s"] - at).argmin()]
+            for of, at in zip(own, beats["time_in_record_s"].iloc[line], strict=True)
+        ]
+        groups = np.array([aami_class(symbol) for symbol in near])
+        return (groups[:, None] == np.array(list("NSVF"))).astype(np.float32), line
+
+
+def test_a_probe_of_one_database_is_applied_to_the_other(larger: Store, card: ScorecardConfig) -> None:
+    source = open_source("random", card, larger)
+    macro, of_s, _ = incart_beats(Knowing(**vars(source)), larger, card)["incart"]
+    assert of_s.value == pytest.approx(1.0, abs=0.1)  # a beat that was not found is missed; V has none to learn from
+    assert macro.records == 34
+    assert (macro.name, of_s.name) == ("macro F1", "F1 of S")
+    (other, *_) = incart_beats(source, larger, card)["incart"]
+    assert 0 < other.value < macro.value  # type: ignore[operator]
+
+
+def test_other_leads_are_withheld(larger: Store) -> None:
+    alone = with_lead_alone(larger, "II")
+    np.testing.assert_array_equal(alone.ecg_mv([3])[:, 1], larger.ecg_mv([3])[:, 1])
+    assert np.isnan(np.delete(alone.ecg_mv([3]), 1, axis=1)).all()
+    pd.testing.assert_frame_equal(alone.beats, larger.beats)
+    with pytest.raises(ValueError, match="'MLII' is no lead"):
+        with_lead_alone(larger, "MLII")
+
+
+def test_what_it_cannot_do_it_says(larger: Store, config: Make, stores: Path, tmp_path: Path) -> None:
+    card = config("random", stores=tmp_path)
+    source = open_source("random", card, larger)
+    with pytest.raises(ValueError, match="no store mitdb-baseline to train on; prepare mitdb --baseline medians"):
+        incart_beats(source, larger, card)
+    (tmp_path / further_beats.TRAINED_ON).symlink_to(stores / "mitdb")
+    with pytest.raises(ValueError, match="was prepared otherwise"):
+        incart_beats(source, larger, card)
+    with pytest.raises(ValueError, match="of both its leads"):
+        incart_beats(FeatureSource(larger, cache=False), larger, replace(card, names=()))
