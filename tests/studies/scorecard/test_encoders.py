@@ -18,14 +18,21 @@ def test_all_encoders_on_all_tasks_and_the_card_so_far(config):
     assert [one.reason for one in card.scores if one.encoder == "ecg-fm"] == ["weights not at hand"] * 2
 
 
-def test_tasks_are_those_whose_store_is_there(config, monkeypatch):
+def test_tasks_are_those_whose_store_is_there_and_further_ones_with_test_folds(config, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
         module, "measure", lambda source, task, config: asked.append(task) or measured(source, task, config)
     )
     measured = lambda source, task, config: [module.Score(source, task, "AUROC", 1.0, None, 1, True, True)]  # noqa: E731
     score_encoders(config("random"))
-    assert asked == [name for name, task in module.TASKS.items() if task.store != "ludb200"]
+    there = [name for name, task in module.TASKS.items() if task.store in ("ptb-xl", "mitdb")]
+    assert asked == there
+    for name in ("ptb-xl", "mitdb", "ptbdb"):
+        (tmp_path / name).mkdir()
+    for test in (False, True):
+        asked.clear()
+        score_encoders(config("random", stores=tmp_path, test=test))
+        assert asked == there + ["ptbdb"] * test
 
 
 def test_what_leads_to_no_score_is_refused(config, tmp_path):

@@ -28,7 +28,8 @@ class ScorecardConfig:
     out: Path
     """Folder for scorecard.json, scorecard.csv and scorecard.html."""
     stores: Path = Path("stores")
-    """Folder of the prepared stores ptb-xl, mitdb and ludb200; a task whose store is missing is left out."""
+    """Folder of the prepared stores ptb-xl, mitdb and ludb200, and with test of those of further databases; a task
+    whose store is missing is left out."""
     tasks: tuple[str, ...] = ()
     """Tasks to measure; none: all."""
     names: tuple[str, ...] = ()
