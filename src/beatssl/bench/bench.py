@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from beatssl.bench.analyze import AnalyzeTimes
     from beatssl.bench.fuzz import FuzzResult
     from beatssl.bench.prepare import PrepareTimes
-    from beatssl.bench.times import StepTimes
+    from beatssl.bench.times import MethodCosts, StepTimes
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -23,14 +23,16 @@ class BenchConfig:
     prepare: a whole data set into a scratch store that is removed afterwards: wall time, records a second, memory.
     NeuroKit2 measures some of the same records lead by lead in the same run, for comparison (extra: bench).
     step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
+    methods: a step of every pretraining preset against SimCLR's: times by part, memory, arithmetic, energy where the
+    machine counts it, and how they grow with the batch, the beats of a record and the leads.
     analyze: importing, loading, the command on one file, a record, a folder, 24 hours, and other tools beside it.
     fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change samples unseen.
     """
 
-    what: tyro.conf.Positional[Literal["prepare", "step", "analyze", "fuzz"]]
+    what: tyro.conf.Positional[Literal["prepare", "step", "methods", "analyze", "fuzz"]]
     """The stage to measure."""
     source: tyro.conf.Positional[Path | None] = None
-    """Folder of the data set; for step, of a prepared store; for analyze, of WFDB
+    """Folder of the data set; for step and methods, of a prepared store; for analyze, of WFDB
     records, none: synthetic ones; for fuzz, of further files to damage, or none."""
     out: Path | None = None
     """JSON file to write the figures to as well."""
@@ -40,16 +42,18 @@ class BenchConfig:
     """Processes."""
     neurokit_records: Annotated[int, Field(ge=0)] = 10
     """Records that NeuroKit2 measures; 0 leaves it out."""
+    presets: tuple[str, ...] = ()
+    """methods: which are measured with simclr; none named: all but those of the pooled feature map."""
     batch_size: Annotated[int, Field(ge=2)] = 128
-    """step: records of a batch."""
+    """step, methods: records of a batch."""
     beats_per_record: Annotated[int, Field(ge=0)] = 4
-    """step: beats of a record that are contrasted; 0: all."""
+    """step, methods: beats of a record that are contrasted; 0: all."""
     steps: Annotated[int, Field(ge=1)] = 10
-    """step: how many are measured."""
+    """step, methods: how many are measured."""
     encoder: str = "xresnet1d"
-    """step: which network."""
+    """step, methods: which network."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """step: of the network's arithmetic."""
+    """step, methods: of the network's arithmetic."""
     files: Annotated[int, Field(ge=1)] | None = None
     """fuzz: how many are damaged and read, 5,000 by default; analyze: of the folder, 1,000 by default."""
     hours: Annotated[float, Field(gt=0, le=48)] = 24.0
@@ -57,15 +61,15 @@ class BenchConfig:
     seed: Annotated[int, Field(ge=0)] = 0
     """fuzz: of the damages."""
     device: Device = "auto"
-    """step: where the network runs; auto: on a GPU where there is one."""
+    """step, methods: where the network runs; auto: on a GPU where there is one."""
     overwrite: bool = False
     """Replace a file of figures that is there already."""
 
 
-def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | AnalyzeTimes | FuzzResult":
+def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | MethodCosts | AnalyzeTimes | FuzzResult":
     """The figures of one stage, also written to `config.out` where it is given.
 
-    Raises ValueError where prepare or step have no source, RuntimeError where a damaged file was read wrongly.
+    Raises ValueError where prepare, step or methods have no source, RuntimeError where a damaged file was read wrongly.
     """
     if config.out is not None:
         from beatssl.store.outputs import check_file
@@ -88,6 +92,14 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | AnalyzeTimes | Fuz
         return bench_step(
             config.source, config.out, config.batch_size, config.steps, config.beats_per_record, config.encoder,
             config.precision, config.device,
+        )  # fmt: skip
+    if config.what == "methods":
+        from beatssl.bench.methods import bench_methods
+        from beatssl.models.config import EncoderConfig
+
+        return bench_methods(
+            config.source, config.out, config.presets, config.batch_size, config.steps, config.beats_per_record,
+            EncoderConfig(name=config.encoder), config.precision, config.device,
         )  # fmt: skip
     from beatssl.bench.prepare import bench_prepare
 

@@ -2,38 +2,30 @@
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 
+from beatssl.bench.contestant import WARM_UP, Contestant
 from beatssl.bench.loop import update_s_by_task
 from beatssl.bench.times import LossTimes, StepTimes
-from beatssl.inference.device import to_device, torch_device
+from beatssl.inference.device import torch_device
 from beatssl.inference.device_name import Device
 from beatssl.losses.contrast import contrast
 from beatssl.models.config import EncoderConfig
-from beatssl.models.encoder import build_encoder
 from beatssl.progress import track
 from beatssl.results import write_result
-from beatssl.training.optim import make_optimizer
 from beatssl.training.pretraining.batches import Batches
-from beatssl.training.pretraining.columns import Columns, load_rows
-from beatssl.training.pretraining.objective import Preset, ViewMaker
+from beatssl.training.pretraining.columns import load_rows
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.presets import preset
-from beatssl.views.registry import build_views
 
-_WARM_UP = 2
 _ROWS = 2048
-
-Times = dict[str, list[float]]
 
 
 def bench_step(
@@ -63,19 +55,16 @@ def bench_step(
     # Two views of each record, as SimCLR has them; the preset's own single view would halve the work.
     full = preset("beatssl", ["objective.anchor=view", "objective.regression=0"])
     plain = replace(preset("simclr"), views=full.views)
-    columns = METHODS[full.method].columns(rows, full.objective)
-    contestants = {
-        "beatssl": _Step(full, columns, encoder, place),
-        "simclr": _Step(plain, METHODS[plain.method].columns(rows, plain.objective), encoder, place),
-    }
-    stream = Batches(rows, columns, batch_size, beats_per_record, seed=0)
-    times: dict[str, Times] = {name: defaultdict(list) for name in contestants}
-    for number in track(range(steps + _WARM_UP), "Steps", unit="steps"):
-        for name, step in contestants.items():
-            for part, seconds in step.timed(stream, number, precision).items():
-                times[name][part].append(seconds)
-    figures = {name: _medians(parts) for name, parts in times.items()}
-    whole = {name: np.array(parts["step"][_WARM_UP:]) for name, parts in times.items()}
+    contestants: dict[str, Contestant] = {}
+    for name, which in (("beatssl", full), ("simclr", plain)):
+        columns = METHODS[which.method].columns(rows, which.objective)
+        stream = Batches(rows, columns, batch_size, beats_per_record, seed=0)
+        contestants[name] = Contestant(which, stream, EncoderConfig(name=encoder), place)
+    for number in track(range(steps + WARM_UP), "Steps", unit="steps"):
+        for step in contestants.values():
+            step.time(number, precision)
+    figures = {name: step.medians() for name, step in contestants.items()}
+    whole = {name: step.steps_s() for name, step in contestants.items()}
     prepared = figures["beatssl"]["loading"] + figures["beatssl"]["views"]
     result = StepTimes(
         batch_size=batch_size,
@@ -92,65 +81,11 @@ def bench_step(
         loading_and_views_share=prepared / (figures["beatssl"]["step"]),
         records_per_s=batch_size / figures["beatssl"]["step"],
         loss_only=_loss_only(batch_size, place),
-        loop_update_s=update_s_by_task(store, steps + _WARM_UP, _WARM_UP, device),
+        loop_update_s=update_s_by_task(store, steps + WARM_UP, WARM_UP, device),
     )
     if out is not None:
         write_result(out, result)
     return result
-
-
-class _Step:
-    """One method's network and optimizer."""
-
-    def __init__(self, which: Preset, columns: Columns, encoder: str, device: torch.device) -> None:
-        self.augment = build_views(which.views)
-        self.device = device
-        network = build_encoder(EncoderConfig(name=encoder))
-        self.objective = METHODS[which.method].build(network, which.objective, columns).to(device)
-        self.optimizer = make_optimizer(((self.objective, 1.0),), rate=1e-3, weight_decay=0.05)
-
-    def timed(self, stream: Batches, number: int, precision: str) -> dict[str, float]:
-        """Seconds of each part of step `number`."""
-        began = self._now()
-        batch = to_device(stream.batch(number), self.device)
-        loaded = self._now()
-        generator = torch.Generator(self.device).manual_seed(number)
-        views = self.objective.views(ViewMaker(batch.signals(), self.augment, 0.0, generator))
-        viewed = self._now()
-        with self._autocast(precision):
-            losses = self.objective(batch, views)
-        losses.total.backward()
-        learnt = self._now()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        done = self._now()
-        ecg_mv, lead_mask = torch.cat([v.ecg_mv for v in views]), torch.cat([v.lead_mask for v in views])
-        alone = self._encoder_alone(ecg_mv, lead_mask, precision)
-        return {
-            "loading": loaded - began, "views": viewed - loaded, "encoder": alone, "losses": learnt - viewed - alone,
-            "optimizer": done - learnt, "step": done - began,
-        }  # fmt: skip
-
-    def _encoder_alone(self, ecg_mv: torch.Tensor, lead_mask: torch.Tensor, precision: str) -> float:
-        began = self._now()
-        with self._autocast(precision):
-            encoded = self.objective.encoder(ecg_mv, lead_mask)
-        encoded.feature_map.float().mean().backward()
-        seconds = self._now() - began
-        self.optimizer.zero_grad()
-        return seconds
-
-    def _autocast(self, precision: str) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-
-def _medians(parts: Times) -> dict[str, float]:
-    return {name: float(np.median(seconds[_WARM_UP:])) for name, seconds in parts.items()}
 
 
 def _loss_only(batch_size: int, device: torch.device, repeats: int = 30) -> LossTimes:

@@ -33,3 +33,41 @@ class StepTimes:
     loss_only: LossTimes
     loop_update_s: dict[str, float]
     """Median of a whole weight update in the training loop, by task."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step of one method costs."""
+
+    seconds: dict[str, float]
+    """Medians by part; see `bench.contestant.Contestant.time`."""
+    ratio: float
+    """Median over turns of the whole step against SimCLR's step on the same rows."""
+    memory_mb: float
+    memory_ratio: float
+    gflops: float
+    """Thousand millions of operations of matrix products and convolutions, forward and backward."""
+    flops_ratio: float
+    energy_j: float | None
+    """Mean of a step, by the processors' counters; None: not known."""
+
+
+@dataclass(frozen=True)
+class MethodCosts:
+    """What `bench_methods` measured."""
+
+    batch_size: int
+    beats_per_record: int
+    leads: int
+    steps: int
+    encoder: str
+    weights: int
+    precision: str
+    device: str
+    threads: int
+    load_before: float
+    energy_from: str
+    methods: dict[str, StepCost]
+    """By preset."""
+    growth: dict[str, dict[str, dict[str, StepCost]]]
+    """By what is varied (batch_size, beats_per_record, leads), its value, and preset."""
