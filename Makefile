@@ -75,6 +75,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl bench fuzz --out results/bench-fuzz.json --overwrite
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite
+	$(BIN)/beatssl bench methods stores/ptb-xl --out results/bench-methods.json --overwrite
 	$(BIN)/beatssl tables results
 
 # The encoders that are compared, each on 770 hours of PTB-XL, folds 1-8; about an hour and a half on two cores.

@@ -1,6 +1,5 @@
 """The table of figures, written from the JSON files of a folder of results."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
 from beatssl.reports import analysis_rows, peak_rows, wave_rows
+from beatssl.reports.costs.method_costs import method_costs_table
 from beatssl.reports.scorecard.lines import scorecard_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 from beatssl.results import read_result
@@ -18,6 +18,10 @@ from beatssl.studies.scorecard.scores import Scorecard
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+_OPTIONAL: dict[Callable[[Path], str], tuple[str, str]] = {
+    method_costs_table: ("<!-- method costs: begin -->", "<!-- method costs: end -->"),
+}
+"""Tables that a page may hold beside the one of figures, and their marks; each says where its file is missing."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -28,11 +32,12 @@ class TablesConfig:
     """Folder with SET/check-WHAT.json, SET/…/metrics.json, SET/…/compare.json and bench-….json, as `make figures` and
     `make labels` fill it."""
     page: Path = Path("docs/results.md")
-    """The page; it must hold the marks "figures: begin" and "figures: end"."""
+    """The page; it must hold the marks "figures: begin" and "figures: end". The table of bench-methods.json stands
+    between "method costs: begin" and "method costs: end", where it holds these."""
 
 
 def tables(config: TablesConfig) -> Path:
-    """Put the table into the page, and return the page's path.
+    """Put the tables into the page, and return the page's path.
 
     Raises:
         ValueError: the page has no marks.
@@ -41,11 +46,17 @@ def tables(config: TablesConfig) -> Path:
     text = config.page.read_text(encoding="utf-8")
     if text.count(_BEGIN) != 1 or text.count(_END) != 1:
         raise ValueError(f"{config.page} must hold one line {_BEGIN} and one line {_END}; the table stands between")
-    table = figures_table(config.results)
-    parts = re.split(f"({_BEGIN}|{_END})", text)
-    parts[2] = f"\n{table}\n"
-    config.page.write_text("".join(parts), encoding="utf-8")
+    text = _between(text, _BEGIN, _END, figures_table(config.results))
+    for table, (begin, end) in _OPTIONAL.items():
+        if begin in text and end in text:
+            text = _between(text, begin, end, table(config.results))
+    config.page.write_text(text, encoding="utf-8")
     return config.page
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
 
 
 def figures_table(results: Path) -> str:
