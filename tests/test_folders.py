@@ -87,7 +87,7 @@ def test_draw(folders: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys:
     said = _said(monkeypatch, capsys, folders, "draw", name)
     assert f"{name} is {FOLDERS[name]}" in said
     assert TAKEN.get(name, "") in said
-    assert "; draw takes a folder that probe, finetune or segment wrote" in said
+    assert "; draw takes a folder that probe, finetune, segment or study wrote" in said
 
 
 @pytest.mark.parametrize("verb", STORES)

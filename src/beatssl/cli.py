@@ -282,7 +282,7 @@ VERBS: dict[str, Verb] = {
         "what was saved is in the folder of corrections",
     ),
     "draw": Verb(
-        "pictures of a probe or finetune (ROC, precision-recall, reliability) or a segment (records with their waves)",
+        "pictures of a probe or finetune (ROC, precision-recall, reliability), a segment (records, waves) or a study",
         "beatssl.reports.draw",
         "draw",
         None,

@@ -37,7 +37,7 @@ def test_a_folder_of_segment_is_drawn_from_its_store(store: Store, tmp_path: Pat
 
 def test_a_folder_of_another_kind_is_called_what_it_is(store: Store, tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"store is a prepared store \(.*\); draw takes a folder that probe, finetune or"
+        ValueError, match=r"store is a prepared store \(.*\); draw takes a folder that probe, finetune, segment or"
     ):
         draw(store.path)
     (tmp_path / "config.json").write_text(json.dumps({"pretrain": {}}))

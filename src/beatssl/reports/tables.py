@@ -13,8 +13,10 @@ from beatssl.reports import analysis_rows, peak_rows, wave_rows
 from beatssl.reports.costs.method_costs import method_costs_table
 from beatssl.reports.scorecard.lines import scorecard_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
+from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result
 from beatssl.studies.scorecard.scores import Scorecard
+from beatssl.studies.study.result import StudyResult
 
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -62,7 +64,8 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
 
-    Below it the scorecards among the results, if any: scorecard/validation.json and scorecard/test.json.
+    Below it the scorecards among the results, if any (scorecard/validation.json and scorecard/test.json), and the study
+    (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     for file, data, command, rows in _SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
@@ -71,6 +74,8 @@ def figures_table(results: Path) -> str:
     for file in (results / "scorecard" / f"{folds}.json" for folds in ("validation", "test")):
         if file.is_file():
             lines += ["", *scorecard_lines(read_result(file, Scorecard))]
+    if (file := results / "study" / "study.json").is_file():
+        lines += ["", *study_lines(read_result(file, StudyResult))]
     return "\n".join(lines)
 
 

@@ -31,6 +31,7 @@ _TAKERS = {
         "draw makes its pictures, transfer and recalibrate take it as a classifier"
     ),
     ("a folder that segment wrote",): "draw makes its pictures, analyze takes it as a segmenter",
+    ("a folder that study wrote",): "draw makes its pictures",
     ("a folder that recalibrate wrote", "a saved classifier"): "transfer and recalibrate take it as a classifier",
     ("a saved segmenter",): "analyze takes it as a segmenter",
 }

@@ -18,7 +18,8 @@ from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.evaluation import Figure
 from beatssl.studies.study.plan import plan
 from beatssl.studies.study.plan_file import read_study_file
-from beatssl.studies.study.study import StudyResult, study
+from beatssl.studies.study.result import StudyResult
+from beatssl.studies.study.study import study
 
 FILE = """
 [base]

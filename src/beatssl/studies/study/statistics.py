@@ -1,36 +1,12 @@
 """Statistics over the runs of a study: paired differences over seeds, ranks over tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, t
 
-from beatssl.results import Number
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """Mean difference over seeds with its 95 % interval; NaN ends for fewer than two seeds."""
-
-    mean: Number
-    low: Number
-    high: Number
-    seeds: int
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Variants ranked within each task, 1 the best."""
-
-    mean_rank: Mapping[str, float]
-    """From the best on."""
-    tasks: tuple[str, ...]
-    friedman_p: Number
-    """Of no difference between the variants; NaN for fewer than three variants or two tasks."""
-    critical_difference: Number
-    """Nemenyi: mean ranks that lie nearer than this do not differ at the 5 % level; NaN for fewer than two tasks."""
+from beatssl.studies.study.result import PairedDifference, Ranks
 
 
 def paired_difference(

@@ -4,7 +4,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,56 +16,12 @@ from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.evaluation import check_tasks
 from beatssl.studies.study.plan import Run, plan
 from beatssl.studies.study.plan_file import StudyFile, read_study_file
-from beatssl.studies.study.table import (
-    ContrastFigure,
-    Cost,
-    GroupRanks,
-    Mean,
-    SetAside,
-    contrast_figures,
-    costs,
-    group_ranks,
-    means,
-    table_of,
-)
+from beatssl.studies.study.result import CSV, JSON, StudyResult
+from beatssl.studies.study.table import contrast_figures, costs, group_ranks, means, table_of
 from beatssl.studies.study.work import failure, finished, lacks_stores, work
 
-JSON, CSV = "study.json", "study.csv"
 _STUDY = {"study": {}}
 """What config.json of the folder holds: any file and budget may go on in it, runs are told apart by their hashes."""
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """The contents of study.json; study.csv has the figures of every run."""
-
-    file: str
-    means: tuple[Mean, ...]
-    costs: tuple[Cost, ...]
-    contrasts: tuple[ContrastFigure, ...]
-    ranks: tuple[GroupRanks, ...]
-    set_aside: tuple[SetAside, ...]
-    out: str = ""
-    planned: int = 0
-    """Runs that were asked for."""
-    finished: int = 0
-    """Of them."""
-    lacking: tuple[str, ...] = ()
-    """Stores that runs need and that are not there."""
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
-        ]
-        for one in self.contrasts:
-            d = one.difference
-            lines.append(
-                f"{one.name}, {one.task}, {one.figure} ({one.budget}): {d.mean:+.4f} ({d.low:+.4f} to {d.high:+.4f}), "
-                f"{d.seeds} seed{'s' if d.seeds != 1 else ''}"
-            )
-        lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
-        lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
-        return "\n".join(lines)
 
 
 def study(config: StudyConfig) -> StudyResult:

@@ -2,87 +2,25 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from beatssl.files import read_json
-from beatssl.results import FOR_FILES as FOR_FILES
-from beatssl.results import Number, read_result
+from beatssl.results import read_result
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.evaluation import SCORES, Scored
 from beatssl.studies.study.plan import Run, plan
 from beatssl.studies.study.plan_file import NamedContrast, StudyFile
-from beatssl.studies.study.statistics import PairedDifference, Ranks, paired_difference, ranks
+from beatssl.studies.study.result import ContrastFigure, Cost, GroupRanks, Mean, SetAside
+from beatssl.studies.study.statistics import paired_difference, ranks
 from beatssl.studies.study.work import DONE, RUNS, Done, failure, folder_of
 
 COLUMNS = (
     "group", "variant", "seed", "budget", "task", "figure", "value", "higher_is_better", "chooses", "seconds", "hash",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A figure of a variant over its seeds."""
-
-    group: str
-    budget: str
-    variant: str
-    task: str
-    figure: str
-    mean: Number
-    sd: Number
-    """NaN for one seed."""
-    seeds: int
-    higher_is_better: bool
-    chooses: bool
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Time of a variant's training."""
-
-    group: str
-    budget: str
-    variant: str
-    seconds: Number
-    """Median over seeds."""
-    seeds: int
-
-
-@dataclass(frozen=True)
-class ContrastFigure:
-    """A named contrast on one task: variant `a` less variant `b`."""
-
-    name: str
-    a: str
-    b: str
-    budget: str
-    task: str
-    figure: str
-    difference: PairedDifference
-
-
-@dataclass(frozen=True)
-class GroupRanks:
-    """The variants of a group ranked over the tasks that choose."""
-
-    group: str
-    budget: str
-    seeds: int
-    ranks: Ranks
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A run that failed."""
-
-    hash: str
-    variant: str
-    seed: int
-    reason: str
 
 
 def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[SetAside]]:
@@ -160,7 +98,9 @@ def contrast_figures(table: pd.DataFrame, contrasts: Sequence[NamedContrast]) ->
             wide = part.pivot(index="seed", columns="variant", values="value").reindex(columns=[one.a, one.b]).dropna()
             if len(wide):
                 a, b = (wide[name].to_numpy(np.float64) for name in (one.a, one.b))
-                out.append(ContrastFigure(one.name, one.a, one.b, budget, task, figure, paired_difference(a, b)))
+                chooses = bool(part["chooses"].iloc[0])
+                found = paired_difference(a, b)
+                out.append(ContrastFigure(one.name, one.a, one.b, budget, task, figure, chooses, found))
     return tuple(out)
 
 

@@ -1,0 +1,64 @@
+"""A study as tables in Markdown."""
+
+import math
+from collections.abc import Sequence
+
+from beatssl.studies.study.result import Mean, PairedDifference, StudyResult
+
+
+def study_lines(result: StudyResult) -> list[str]:
+    """The named contrasts, then a table for each group and budget: a line a variant, a column a task that chooses."""
+    lines = _contrasts(result)
+    for group, budget in dict.fromkeys((one.group, one.budget) for one in result.means):
+        lines += ["", *_group(result, group, budget)]
+    return lines
+
+
+def _contrasts(result: StudyResult) -> list[str]:
+    lines = [
+        "Study, named contrasts: mean difference over seeds, 95 % interval.", "",
+        "| contrast | budget | task | figure | difference | seeds |", "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for one in (one for one in result.contrasts if one.chooses):
+        lines.append(
+            f"| {one.name} | {one.budget} | {one.task} | {one.figure} | {difference_text(one.difference)} | "
+            f"{one.difference.seeds} |"
+        )
+    return lines
+
+
+def difference_text(one: PairedDifference) -> str:
+    """The mean with its interval, signs before all."""
+    interval = f" ({one.low:+.3f} to {one.high:+.3f})" if math.isfinite(one.low) else ""
+    return f"{one.mean:+.3f}{interval}"
+
+
+def _group(result: StudyResult, group: str, budget: str) -> list[str]:
+    here = [one for one in result.means if (one.group, one.budget) == (group, budget) and one.chooses]
+    columns = list(dict.fromkeys((one.task, one.figure) for one in here))
+    ranks = next((one.ranks for one in result.ranks if (one.group, one.budget) == (group, budget)), None)
+    seconds = {one.variant: one.seconds for one in result.costs if (one.group, one.budget) == (group, budget)}
+    critical = ""
+    if ranks is not None and math.isfinite(ranks.critical_difference):
+        critical = f"; critical difference of mean ranks {ranks.critical_difference:.2f}"
+    heads = ["variant", *(f"{task}, {figure}" for task, figure in columns), "mean rank", "training, s", "seeds"]
+    lines = [f"Study, group {group}, budget {budget}{critical}.", "", _row(heads), _row(["---"] * len(heads))]
+    for variant in dict.fromkeys(one.variant for one in here):
+        own = [one for one in here if one.variant == variant]
+        cells = [_cell(own, *column) for column in columns]
+        rank = f"{ranks.mean_rank[variant]:.2f}" if ranks is not None and variant in ranks.mean_rank else "–"
+        trained = seconds.get(variant, math.nan)
+        lines.append(_row([variant, *cells, rank, f"{trained:.0f}" if trained > 0 else "–", str(own[0].seeds)]))
+    return lines
+
+
+def _cell(own: Sequence[Mean], task: str, figure: str) -> str:
+    found = [one for one in own if (one.task, one.figure) == (task, figure)]
+    if not found:
+        return "–"
+    spread = f" ± {found[0].sd:.3f}" if math.isfinite(found[0].sd) else ""
+    return f"{found[0].mean:.3f}{spread}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,127 @@
+"""What comes of a study, as study.json holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from beatssl.results import Number
+
+JSON, CSV = "study.json", "study.csv"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean difference over seeds with its 95 % interval; NaN ends for fewer than two seeds."""
+
+    mean: Number
+    low: Number
+    high: Number
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Variants ranked within each task, 1 the best."""
+
+    mean_rank: Mapping[str, float]
+    """From the best on."""
+    tasks: tuple[str, ...]
+    friedman_p: Number
+    """Of no difference between the variants; NaN for fewer than three variants or two tasks."""
+    critical_difference: Number
+    """Nemenyi: mean ranks that lie nearer than this do not differ at the 5 % level; NaN for fewer than two tasks."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A figure of a variant over its seeds."""
+
+    group: str
+    budget: str
+    variant: str
+    task: str
+    figure: str
+    mean: Number
+    sd: Number
+    """NaN for one seed."""
+    seeds: int
+    higher_is_better: bool
+    chooses: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time of a variant's training."""
+
+    group: str
+    budget: str
+    variant: str
+    seconds: Number
+    """Median over seeds."""
+    seeds: int
+
+
+@dataclass(frozen=True)
+class ContrastFigure:
+    """A named contrast on one task: variant `a` less variant `b`."""
+
+    name: str
+    a: str
+    b: str
+    budget: str
+    task: str
+    figure: str
+    chooses: bool
+    difference: PairedDifference
+
+
+@dataclass(frozen=True)
+class GroupRanks:
+    """The variants of a group ranked over the tasks that choose."""
+
+    group: str
+    budget: str
+    seeds: int
+    ranks: Ranks
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A run that failed."""
+
+    hash: str
+    variant: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The contents of study.json; study.csv has the figures of every run."""
+
+    file: str
+    means: tuple[Mean, ...]
+    costs: tuple[Cost, ...]
+    contrasts: tuple[ContrastFigure, ...]
+    ranks: tuple[GroupRanks, ...]
+    set_aside: tuple[SetAside, ...]
+    out: str = ""
+    planned: int = 0
+    """Runs that were asked for."""
+    finished: int = 0
+    """Of them."""
+    lacking: tuple[str, ...] = ()
+    """Stores that runs need and that are not there."""
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
+        ]
+        for one in self.contrasts:
+            d = one.difference
+            lines.append(
+                f"{one.name}, {one.task}, {one.figure} ({one.budget}): {d.mean:+.4f} ({d.low:+.4f} to {d.high:+.4f}), "
+                f"{d.seeds} seed{'s' if d.seeds != 1 else ''}"
+            )
+        lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
+        lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
+        return "\n".join(lines)
