@@ -11,6 +11,7 @@ from beatssl.inference.adapters.published_weights import WeightsNotAtHand
 from beatssl.results import read_result, write_result
 from beatssl.store.layout import canonical_hash
 from beatssl.store.store import Store
+from beatssl.studies.scorecard.attention import statements_by_attention
 from beatssl.studies.scorecard.beats import beats_by_both
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
@@ -144,6 +145,10 @@ TASKS: dict[str, Task] = {
     for task in (
         _of_labels("superclass", "five superclasses, linear probe", True, labels="superclass"),
         _of_labels("all-statements", "all 71 statements, linear probe", True, labels="all"),
+        Task(
+            "all-statements-attention", "all 71 statements, attention pooling", "ptb-xl", "AUROC", False,
+            statements_by_attention,
+        ),
         _of_labels(
             "superclass-1-percent", "superclasses, 1 % of the training patients", True, labels="superclass", share=0.01
         ),
