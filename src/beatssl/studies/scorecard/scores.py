@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ def ranks_of(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
     Only encoders with a value in every task that any of them has a value of are ranked, so that all ranks of all tasks
     are among the same encoders.
     """
+    from scipy.stats import rankdata  # not for the help of a verb that reads scorecards
+
     values: dict[str, dict[str, float]] = {}
     for one in scores:
         if one.chooses and one.value is not None:
