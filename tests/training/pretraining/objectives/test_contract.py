@@ -21,7 +21,12 @@ NOT_IN_THE_LOSS = ("encoder.embedding", "target.")
 """Beginnings of the names of weights that a method may leave as they are, or change by itself."""
 
 NARROW = ("objective.projector_hidden=32", "objective.projector_out=16")
-QUICK = {"beatssl": ("objective.kernel.coordinates=0",), "vicreg": NARROW, "vicreg-map": NARROW}
+QUICK = {
+    "beatssl": ("objective.kernel.coordinates=0",),
+    "physioclr": ("objective.beat_shape=0",),
+    "vicreg": NARROW,
+    "vicreg-map": NARROW,
+}
 """What is changed of a preset whose columns or projector take long."""
 
 
