@@ -26,8 +26,8 @@ def test_a_line_a_method_and_how_each_grows(tmp_path: Path) -> None:
     write_result(tmp_path / "bench-methods.json", COSTS)
     table = method_costs_table(tmp_path)
     assert "Batches of 128 records of 12 leads, 4 beats a record, xresnet1d of 3.1 million weights" in table
-    assert "| simclr | 2 / 20 / 900 / 70 / 10 / 1002 | 1.00 | 1,500 (1.00) | 180 (1.00) | – |" in table
-    assert "| cmsc | 2 / 20 / 900 / 70 / 10 / 1002 | 0.51 | 1,500 (1.00) | 180 (1.00) | 31.2 |" in table
+    assert "| simclr | 2 / 20 / 900 / 70 / 10 / 1002 | 1.00 | 1,500 (1.00) | 180.4 (1.00) | – |" in table
+    assert "| cmsc | 2 / 20 / 900 / 70 / 10 / 1002 | 0.51 | 1,500 (1.00) | 180.4 (1.00) | 31.2 |" in table
     assert "| records a batch: 64 | leads: 1 |" in table
     assert "| simclr | 0.50 / 0.60 / 0.50 | 1.00 / 1.00 / 1.00 |" in table
     assert "| cmsc | – | 1.00 / 1.00 / 1.00 |" in table

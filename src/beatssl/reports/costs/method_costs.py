@@ -35,7 +35,7 @@ def _methods(costs: MethodCosts) -> list[str]:
         parts = " / ".join(f"{1000 * cost.seconds[part]:.0f}" for part in _PARTS)
         energy = "–" if cost.energy_j is None else f"{cost.energy_j:.1f}"
         memory = f"{cost.memory_mb:,.0f} ({cost.memory_ratio:.2f})"
-        arithmetic = f"{cost.gflops:,.0f} ({cost.flops_ratio:.2f})"
+        arithmetic = f"{cost.gflops:,.1f} ({cost.flops_ratio:.2f})"
         lines.append(f"| {name} | {parts} | {cost.ratio:.2f} | {memory} | {arithmetic} | {energy} |")
     return lines
 
