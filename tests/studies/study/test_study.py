@@ -1,19 +1,23 @@
 import json
 import shutil
+import time
 from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from beatssl.inference.encoder import BeatEncoder
-from beatssl.results import read_result, to_json
+from beatssl.results import read_result, to_json, write_result
 from beatssl.store.outputs import what_is
 from beatssl.studies.scorecard.scores import Score
 from beatssl.studies.study import evaluation, work
+from beatssl.studies.study import study as module
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.evaluation import Figure
 from beatssl.studies.study.plan import plan
@@ -153,6 +157,25 @@ def test_a_run_that_another_process_has_is_left_to_it_and_a_failed_one_to_a_retr
     (tried[0].parent / "claim.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     study(replace(asked, retry=True))
     assert len(tried) == 2
+
+
+def test_workers_share_the_runs(config, monkeypatch) -> None:
+    """Threads stand in for the processes: what they have in common is the folder alone."""
+    tried = []
+
+    def attempt(run, tasks, folder, config, say):
+        tried.append(run.hash)
+        time.sleep(0.01)
+        write_result(folder / work.DONE, work.Done(0.0, 0))
+        for task in tasks:
+            evaluation.score(replace(run, kind="source"), task, folder, config)
+
+    threads = SimpleNamespace(Process=lambda target, args: Thread(target=target, args=args))
+    monkeypatch.setattr(module.multiprocessing, "get_context", lambda kind: threads)
+    monkeypatch.setattr(work, "_attempt", attempt)
+    made = study(replace(config, workers=3))
+    assert made.finished == 6
+    assert len(tried) == len(set(tried)) == 6
 
 
 def test_a_task_that_fails_leaves_the_others(config, monkeypatch) -> None:

@@ -51,13 +51,14 @@ def _work(config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str]) -> Non
     one = replace(config, workers=1, only_table=False)
     context = multiprocessing.get_context("spawn")
     others = [context.Process(target=_process, args=(one, config.workers)) for _ in range(config.workers - 1)]
+    threads = torch.get_num_threads()
     for process in others:
         process.start()
-    if others:
-        torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
     try:
+        torch.set_num_threads(max(1, threads // config.workers))
         work(runs, tasks, config, _say, time.monotonic() + until)
     finally:
+        torch.set_num_threads(threads)
         for process in others:
             process.join()
 
