@@ -70,6 +70,14 @@ def test_the_packages_file_has_the_rows_of_the_paper_and_every_preset(shipped: S
     assert set(variants_of(shipped, "rivals", CONFIG)) == set(PRESETS)
 
 
+def test_every_variant_can_be_had_with_each_of_several_changes(shipped: StudyFile) -> None:
+    made = variants_of(shipped, "rival-rates", CONFIG)
+    assert len(made) == 3 * len(PRESETS)
+    assert made["simclr, 1e-3"].settings.optim.rate == 0.001
+    plain = variants_of(shipped, "rivals", CONFIG)
+    assert [name for name in PRESETS if made[f"{name}, 3e-3"].hash == plain[name].hash] == list(PRESETS)
+
+
 def test_contrasts_come_first_with_five_seeds(shipped: StudyFile) -> None:
     assert next(iter(shipped.groups)) == "contrasts"
     runs = plan(shipped, replace(CONFIG, groups=("contrasts",)))

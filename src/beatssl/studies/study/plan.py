@@ -119,6 +119,12 @@ def variants_of(study: StudyFile, group: str, config: StudyConfig) -> dict[str, 
         variants = {name: (f"preset={name}",) for name in PRESETS}
     else:
         variants = stated.variants
+    if stated.each:
+        variants = {
+            f"{name}, {other}": (*changes, *more)
+            for name, changes in variants.items()
+            for other, more in stated.each.items()
+        }
     before = (*study.base.changes, *study.budgets[config.budget].changes, *stated.changes)
     start = Settings(stores=study.base.stores, folds=study.base.folds)
     made: dict[str, Run] = {}

@@ -51,9 +51,21 @@ class Group:
     about: str = ""
     changes: Changes = ()
     """What all variants of the group begin with, after those of `Base`."""
+    each: Mapping[str, Changes] = field(default_factory=dict[str, Changes])
+    """Where given, every variant once with each of these changes, named "VARIANT, NAME"."""
     seeds: _Count | None = None
     budgets: tuple[str, ...] = ("small",)
     """Budgets at which the group is run unless it is asked for by name."""
+
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the variants; None where they are those of all presets."""
+        if isinstance(self.variants, str):
+            return None
+        return (
+            tuple(f"{name}, {one}" for name in self.variants for one in self.each)
+            if self.each
+            else tuple(self.variants)
+        )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -86,9 +98,9 @@ class StudyFile:
             if unknown := [budget for budget in group.budgets if budget not in self.budgets]:
                 raise ValueError(f"groups.{name} names no budget {unknown[0]!r}; there are {', '.join(self.budgets)}")
         for contrast in self.contrasts:
-            variants = self.groups[contrast.group].variants if contrast.group in self.groups else {}
+            known = self.groups[contrast.group].names() if contrast.group in self.groups else ()
             for name in (contrast.a, contrast.b):
-                if name not in variants:
+                if known is not None and name not in known:
                     raise ValueError(f"contrast {contrast.name!r}: groups.{contrast.group} has no variant {name!r}")
 
 
