@@ -67,6 +67,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ludb --what delineation --source $(DATA)/ludb --out results/ludb --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what electrodes --out results/ptb-xl --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what encoded-features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl bench analyze --out results/bench-analyze.json --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what rhythm --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check $(DATA)/mitdb --what rhythm-annotations --out results/mitdb --overwrite

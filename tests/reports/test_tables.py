@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,19 @@ def test_missing_results_are_named_and_the_page_is_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"check-peaks\.json"):
         tables(TablesConfig(tmp_path, page))
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_rows_of_encoded_features_are_there_where_they_were_measured(tmp_path: Path) -> None:
+    shutil.copytree(REPO / "results", tmp_path / "results")
+    file = tmp_path / "results" / "ptb-xl" / "check-encoded-features.json"
+    file.unlink(missing_ok=True)
+    assert "encoded-features" not in figures_table(tmp_path / "results")
+    group = {"features": 2, "median_r2": 0.5, "share_below": 1.0}
+    worst = [{"name": "p_area_mvms_II", "r2": 0.25}]
+    file.write_text(json.dumps({"all_features": group, "groups": {"P": group}, "worst": worst}))
+    (*_, every, groups, least) = [
+        line for line in figures_table(tmp_path / "results").splitlines() if "encoded" in line
+    ]
+    assert "0.50; 100% of 2" in every
+    assert "P 0.50, 100%" in groups
+    assert "p_area_mvms_II 0.25" in least

@@ -12,16 +12,16 @@ from pydantic.dataclasses import dataclass
 from beatssl.inference.device_name import Device
 
 What = Literal[
-    "peaks", "peak-detectors", "fiducials", "features", "beat-classes", "beat-embeddings", "targets", "delineation",
-    "marked-points", "wave-presence", "electrodes", "sampling-rates", "rhythm", "rhythm-annotations",
-    "single-lead-rhythm",
-    "acceptability", "devices",
+    "peaks", "peak-detectors", "fiducials", "features", "beat-classes", "beat-embeddings", "encoded-features",
+    "targets", "delineation", "marked-points", "wave-presence", "electrodes", "sampling-rates", "rhythm",
+    "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
 
 _OPTIONS = {
     "beat-embeddings": ("encoder", "device"),
+    "encoded-features": ("encoder", "device"),
     "marked-points": ("segmenter", "device"),
     "wave-presence": ("segmenter", "device"),
     "delineation": ("source",),
@@ -32,6 +32,8 @@ _OF_ANALYSES = ("rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptabi
 """Checks of `analyze`."""
 
 _OF_R_PEAKS = ("peaks", "peak-detectors")
+
+_OF_ENCODERS = ("beat-embeddings", "encoded-features")
 
 _OF_FILES = (*_OF_ANALYSES[1:], "peak-detectors")
 """Checks of a data set's files rather than of a store."""
@@ -49,6 +51,8 @@ class CheckConfig:
     - features: diagnoses predicted from the record features alone (PTB-XL).
     - beat-classes: beat classes against the reference's (MIT-BIH, synthetic).
     - beat-embeddings: beat classes by a linear probe on an encoder's embeddings of beats (MIT-BIH).
+    - encoded-features: record features predicted linearly from an encoder's embedding, and which of them diagnoses
+      rely on (PTB-XL).
     - targets: whether records of high target similarity share a diagnosis (PTB-XL).
     - delineation: P, QRS and T of every lead by NeuroKit2 and by the package's rules (LUDB, synthetic).
     - marked-points: a saved segmenter at marks that name no lead (QTDB).
@@ -74,12 +78,12 @@ class CheckConfig:
     out: Path | None = None
     """Folder for check-WHAT.json; None: the store's own."""
     encoder: str = "default"
-    """For beat-embeddings: run or checkpoint; "default": the bundled weights; "random": an untrained network;
-    NAME:PATH: the weights of an encoder that others published, ecg-fm or ecgfounder."""
+    """For beat-embeddings and encoded-features: run or checkpoint; "default": the bundled weights; "random": an
+    untrained network; NAME:PATH: the weights of an encoder that others published, ecg-fm or ecgfounder."""
     segmenter: str = "default"
     """For marked-points and wave-presence: folder of a segmenter, or of a run with one; "default": bundled weights."""
     device: Device = "auto"
-    """For beat-embeddings, marked-points and wave-presence: where the network runs."""
+    """For beat-embeddings, encoded-features, marked-points and wave-presence: where the network runs."""
     source: Path | None = None
     """For delineation: folder that the store was prepared from, so that NeuroKit2 gets the records as recorded."""
     overwrite: bool = False
@@ -101,8 +105,8 @@ def check(config: CheckConfig) -> Any:
     from beatssl.store.store import Store
 
     name = config.what.replace("-", "_")
-    folders = {**dict.fromkeys(_OF_ANALYSES, "checks.analyses"), **dict.fromkeys(_OF_R_PEAKS, "checks.r_peaks")}
-    within = folders.get(config.what, "checks")
+    folders = {"analyses": _OF_ANALYSES, "r_peaks": _OF_R_PEAKS, "encoders": _OF_ENCODERS}
+    within = next((f"checks.{name}" for name, checks in folders.items() if config.what in checks), "checks")
     measure: Callable[..., Any] = getattr(import_module(f"beatssl.{within}.{name}"), f"check_{name}")
     options = {name: getattr(config, name) for name in _OPTIONS.get(config.what, ())}
     if config.what in _OF_FILES:

@@ -152,6 +152,16 @@ def _logistic(
     return best_scores, ChosenPenalty(best_penalty, best)
 
 
+def boosted_trees(config: FeatureCheckConfig, rounds: int) -> HistGradientBoostingClassifier:
+    """Trees of one label, not fitted yet."""
+    return HistGradientBoostingClassifier(
+        max_iter=rounds, learning_rate=config.tree_learning_rate, max_leaf_nodes=config.tree_leaves,
+        min_samples_leaf=config.tree_smallest_leaf, l2_regularization=config.tree_penalty,
+        max_features=config.tree_feature_share, max_bins=config.tree_bins, random_state=config.seed,
+        early_stopping=False,  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
+
+
 def _trees(
     values: Float32[np.ndarray, "row feature"], cohort: Cohort, config: FeatureCheckConfig
 ) -> tuple[Scores, ChosenRounds]:
@@ -162,12 +172,7 @@ def _trees(
         target = cohort.labels[cohort.train, k]
         if target.all() or not target.any():
             continue
-        model = HistGradientBoostingClassifier(
-            max_iter=max(rounds), learning_rate=config.tree_learning_rate, max_leaf_nodes=config.tree_leaves,
-            min_samples_leaf=config.tree_smallest_leaf, l2_regularization=config.tree_penalty,
-            max_features=config.tree_feature_share, max_bins=config.tree_bins, random_state=config.seed,
-            early_stopping=False,  # pyright: ignore[reportArgumentType]
-        ).fit(values[cohort.train], target)  # fmt: skip
+        model = boosted_trees(config, max(rounds)).fit(values[cohort.train], target)
         held_out = ~cohort.train
         for count, scores in enumerate(model.staged_decision_function(values[held_out]), start=1):
             if count in rounds:

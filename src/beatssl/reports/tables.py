@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports import analysis_rows, peak_rows, wave_rows
+from beatssl.reports import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.costs.method_costs import method_costs_table
 from beatssl.reports.scorecard.lines import scorecard_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
@@ -68,7 +68,10 @@ def figures_table(results: Path) -> str:
     (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
-    for file, data, command, rows in _SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES:
+    sources = _SOURCES + encoder_rows.SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES
+    for file, data, command, rows in sources:
+        if file in encoder_rows.OPTIONAL and not (results / file).is_file():
+            continue
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     for file in (results / "scorecard" / f"{folds}.json" for folds in ("validation", "test")):

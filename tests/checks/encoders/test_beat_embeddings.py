@@ -1,6 +1,6 @@
 import pytest
 
-from beatssl.checks.beat_embeddings import check_beat_embeddings
+from beatssl.checks.encoders.beat_embeddings import check_beat_embeddings
 from beatssl.store.splits import SplitError
 
 

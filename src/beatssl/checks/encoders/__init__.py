@@ -1,0 +1,1 @@
+"""Checks of an encoder on a store: what its embeddings hold."""
