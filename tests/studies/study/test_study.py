@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl.files import write_json
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.results import read_result, to_json, write_result
 from beatssl.store.outputs import what_is
@@ -157,6 +158,16 @@ def test_a_run_that_another_process_has_is_left_to_it_and_a_failed_one_to_a_retr
     (tried[0].parent / "claim.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     study(replace(asked, retry=True))
     assert len(tried) == 2
+
+
+def test_what_an_older_version_left_half_done_begins_anew(config) -> None:
+    asked = replace(config, groups=("levels",), seeds=1)
+    study(replace(asked, only_table=True))
+    (run, _) = plan(read_study_file(config.file), asked)
+    pretraining = work.folder_of(config.out, run) / evaluation.PRETRAINED
+    write_json(pretraining / "config.json", {"pretrain": {"an option": "that there is no more"}})
+    write_json(pretraining / "metrics.jsonl", {"update": 1})
+    assert study(asked).set_aside == ()
 
 
 def test_workers_share_the_runs(config, monkeypatch) -> None:

@@ -25,6 +25,7 @@ labels alone."""
 SCRATCH = "scratch"
 _HASH_DIGITS = 12
 _SAVE_EVERY = 50
+# overwrite=True below: a run's folder is its own, and what an older version of the package left half done begins anew.
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Run:
             beats_per_record=one.beats_per_record,
             optim=one.optim,
             seed=self.seed,
-            run=RunConfig(log_every=10, save_every=_SAVE_EVERY, device=study.device),
+            run=RunConfig(save_every=_SAVE_EVERY, device=study.device, overwrite=True),
         )
 
     def supervised(self, out: Path, study: StudyConfig, label_share: float) -> FinetuneConfig:
@@ -83,7 +84,7 @@ class Run:
             optim=OptimConfig(encoder_rate=1.0, warmup=0.1, average=0.99, precision=one.optim.precision),
             seed=self.seed,
             bootstrap_draws=10,
-            run=RunConfig(device=study.device),
+            run=RunConfig(device=study.device, overwrite=True),
         )
 
 
