@@ -19,7 +19,7 @@ import sys
 from beatssl.store.config import PrepareConfig
 from beatssl.store.prepare import prepare
 if __name__ == "__main__":
-    print(prepare(PrepareConfig("synthetic", "16", sys.argv[1], shard_records=2, workers=2, clusters=3)).shards_kept)
+    print(prepare(PrepareConfig("synthetic", "8", sys.argv[1], shard_records=1, workers=2, clusters=3)).shards_kept)
 """
 
 
@@ -48,5 +48,5 @@ def test_killed_at_random_while_its_workers_live_on_it_ends_with_the_same_bytes(
     run.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 1
-    prepare(PrepareConfig("synthetic", "16", tmp_path / "whole", shard_records=2, workers=1, clusters=3))
+    prepare(PrepareConfig("synthetic", "8", tmp_path / "whole", shard_records=1, workers=1, clusters=3))
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")

@@ -31,7 +31,7 @@ def test_two_processes_make_the_same_bytes_as_one(tmp_path, alone):
 
 def test_a_dask_cluster_makes_the_same_bytes(tmp_path, alone):
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
     try:
         assert make(tmp_path / "store", dask=cluster.scheduler_address) == alone
     finally:

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from beatssl.beats.windows import AFTER_S, BEFORE_S
 from beatssl.signals.leads import INDEPENDENT
+from beatssl.signals.principal_axes import principal_axes
 
 _ANGLE = "_axis_deg"
 _LINEAR_TO = 2.0
@@ -198,12 +199,9 @@ def _principal_components(
     if len(flat) < 2:
         return np.zeros(0), np.zeros((0, 0)), np.zeros(0), 0.0
     mean = flat.mean(axis=0)
-    variance, axes = np.linalg.eigh(np.cov(flat, rowvar=False))
-    keep = np.argsort(variance)[::-1][: min(components, len(flat) - 1)]
-    axes = axes[:, keep].T
-    # The sign of an axis is arbitrary: its largest entry is made positive, so that equal data give equal files.
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    return mean, axes, variance[keep] / variance.sum(), fs_hz
+    flat -= mean
+    variance, axes = principal_axes(flat, min(components, len(flat) - 1))
+    return mean, axes, variance / (np.square(flat).sum() / (len(flat) - 1)), fs_hz
 
 
 def _on_axes(

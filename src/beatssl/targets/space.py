@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.linalg import eigh
+
+from beatssl.signals.principal_axes import principal_axes
 
 _FORMAT = "beatssl-feature-space-1"
 
@@ -42,13 +43,11 @@ class FeatureSpace:
         values = training.astype(np.float64)
         mean = values.mean(axis=0)
         values -= mean
-        variance, axes = _principal(values, components)
+        variance, axes = principal_axes(values, components)
         kept = variance[variance > 1e-9 * variance.max(initial=0.0)]
         if not kept.size:
             raise ValueError("the training rows are all alike; there is nothing to compare records by")
         axes = axes[: len(kept)]
-        # The sign of an axis is arbitrary: its largest entry is made positive, so that equal data give equal files.
-        axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
         scale = kept**power
         scale /= np.sqrt(np.mean(kept * scale**2))
         return cls(mean, axes, scale, kept / (np.square(values).sum() / (len(values) - 1)))
@@ -89,19 +88,3 @@ class FeatureSpace:
         if about.get("format") != _FORMAT:
             raise ValueError(f"{path} holds {about.get('format')!r}, not {_FORMAT!r}; fit and save the space again")
         return cls(**arrays)
-
-
-def _principal(
-    values: Float64[np.ndarray, "row feature"], components: int
-) -> tuple[Float64[np.ndarray, " component"], Float64[np.ndarray, "component feature"]]:
-    """Variances and axes of the leading components of rows of mean 0, the largest first.
-
-    Fewer rows than features are decomposed themselves, else their covariance, of which no more than is asked for.
-    """
-    rows, features = values.shape
-    if rows <= features:
-        _, singular, axes = np.linalg.svd(values, full_matrices=False)
-        return (singular**2 / (rows - 1))[:components], axes[:components]
-    first = max(features - components, 0)
-    variance, vectors = eigh(values.T @ values / (rows - 1), subset_by_index=[first, features - 1])
-    return variance[::-1], np.ascontiguousarray(vectors[:, ::-1].T)
