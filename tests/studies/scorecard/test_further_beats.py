@@ -12,8 +12,10 @@ from beatssl.records.mitdb import aami_class
 from beatssl.store.store import Store
 from beatssl.studies.scorecard import further_beats
 from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.further_beats import incart_beats, with_lead_alone
 from beatssl.studies.scorecard.sources import EncoderSource, FeatureSource, open_source
+from beatssl.studies.scorecard.tasks import TASKS, measure
 
 Make = Callable[..., ScorecardConfig]
 
@@ -54,6 +56,21 @@ def test_a_probe_of_one_database_is_applied_to_the_other(
     assert figures[0].records == 34
     (other, *_) = incart_beats(source, asked, card)["incart"]
     assert 0 < other.value < 0.5  # type: ignore[operator]
+
+
+def test_a_kept_score_depends_on_the_store_that_was_learnt_from(
+    larger: Store, store: Store, config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([[Figure("macro F1", value, None, 1)] for value in (0.25, 0.75)])
+    task = replace(TASKS["incart"], measure=lambda source, store, config: {"incart": next(figures)})
+    monkeypatch.setitem(TASKS, "incart", task)
+    (tmp_path / "incartdb").symlink_to(larger.path)
+    (learnt := tmp_path / further_beats.TRAINED_ON).symlink_to(store.path)
+    card = config("random", stores=tmp_path, test=True)
+    assert [measure("random", "incart", card)[0].value for _ in range(2)] == [0.25, 0.25]
+    learnt.unlink()
+    learnt.symlink_to(larger.path)
+    assert measure("random", "incart", card)[0].value == 0.75
 
 
 def test_other_leads_are_withheld(larger: Store) -> None:

@@ -16,7 +16,7 @@ from beatssl.studies.scorecard.beats import beats_by_both
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.further import further_records
-from beatssl.studies.scorecard.further_beats import incart_beats
+from beatssl.studies.scorecard.further_beats import TRAINED_ON, incart_beats
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
 from beatssl.studies.scorecard.retrieval import retrieve_superclasses
 from beatssl.studies.scorecard.scores import Score
@@ -51,6 +51,8 @@ class Task:
     """Whether the store has a multiple of the encoder's rate."""
     reported: bool = False
     """Of a further database: measured beside the test folds alone, so that nobody chooses by it."""
+    beside: tuple[str, ...] = ()
+    """Further folders below `stores` that it reads."""
 
 
 def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
@@ -108,6 +110,7 @@ def _figures(source: str, task: Task, config: ScorecardConfig) -> list[Figure]:
         config.test,
         config.seed,
         config.bootstrap_draws,
+        *(Store(there).fingerprint() for name in task.beside if (there := config.stores / name).is_dir()),
     ]
     path = _path(config.out, asked, task.name)
     if not path.is_file():
@@ -168,7 +171,10 @@ TASKS: dict[str, Task] = {
         _further("cinc2021", "diagnoses of CinC 2021's sources, cross-validated", "cinc2021"),
         _further("cinc2011", "acceptable or not, CinC 2011, cross-validated", "cinc2011"),
         _further("cinc2017", "normal, AF, other, noise of one lead, CinC 2017, cross-validated", "cinc2017"),
-        Task("incart", "INCART's beats, probe of MIT-BIH", "incartdb", "macro F1", False, incart_beats, reported=True),
+        Task(
+            "incart", "INCART's beats, by a probe of MIT-BIH's", "incartdb", "macro F1", False, incart_beats,
+            reported=True, beside=(TRAINED_ON,),
+        ),
     )
 }  # fmt: skip
 """By name, in the order of tables."""
