@@ -14,12 +14,14 @@ def test_a_paired_difference_with_its_interval() -> None:
     assert found.mean == pytest.approx(0.25)
     assert (found.low, found.high) == pytest.approx((0.25 - 0.205426, 0.25 + 0.205426), abs=1e-5)
     assert found.seeds == 4
+    assert str(found) == "+0.2500 (+0.0446 to +0.4554), 4 seeds"
 
 
 def test_one_seed_has_no_interval() -> None:
     found = paired_difference(np.array([0.9]), np.array([0.8]))
     assert found.mean == pytest.approx(0.1)
     assert np.isnan([found.low, found.high]).all()
+    assert str(found) == "+0.1000, one seed"
 
 
 def test_no_seed_is_refused() -> None:

@@ -7,10 +7,14 @@ from beatssl.studies.study.result import Mean, PairedDifference, StudyResult
 
 
 def study_lines(result: StudyResult) -> list[str]:
-    """The named contrasts, then a table for each group and budget: a line a variant, a column a task that chooses."""
+    """The named contrasts, then a table for each group and budget: a line a variant, a column a task that chooses.
+
+    A group of which one variant alone is finished has none.
+    """
     lines = _contrasts(result)
     for group, budget in dict.fromkeys((one.group, one.budget) for one in result.means):
-        lines += ["", *_group(result, group, budget)]
+        if len({one.variant for one in result.means if (one.group, one.budget) == (group, budget)}) > 1:
+            lines += ["", *_group(result, group, budget)]
     return lines
 
 

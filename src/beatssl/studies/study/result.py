@@ -1,5 +1,6 @@
 """What comes of a study, as study.json holds it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ class PairedDifference:
     low: Number
     high: Number
     seeds: int
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.low):
+            return f"{self.mean:+.4f}, one seed"
+        return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f}), {self.seeds} seeds"
 
 
 @dataclass(frozen=True)
@@ -116,12 +122,11 @@ class StudyResult:
         lines = [
             f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
         ]
-        for one in self.contrasts:
-            d = one.difference
-            lines.append(
-                f"{one.name}, {one.task}, {one.figure} ({one.budget}): {d.mean:+.4f} ({d.low:+.4f} to {d.high:+.4f}), "
-                f"{d.seeds} seed{'s' if d.seeds != 1 else ''}"
-            )
+        lines += [
+            f"{one.name}, {one.task}, {one.figure} ({one.budget}): {one.difference}"
+            for one in self.contrasts
+            if one.chooses
+        ]
         lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
         lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
         return "\n".join(lines)
