@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from beatssl.inference.adapters.ecg_fm import ECG_FM, EcgFm, EcgFmLayout
-from beatssl.inference.adapters.published_weights import read_network
+from beatssl.inference.adapters.published_weights import WeightsNotAtHand, file_of, read_network
+from beatssl.inference.model_config import CheckpointError
 
 LAYOUT = EcgFmLayout(12, (8, 8, 8, 8), 16, 2, 2, 24, 8, 4)
 PRETRAINING = {
@@ -105,7 +106,7 @@ def test_no_step_attends_to_what_was_not_recorded() -> None:
         assert (net.encoder(x, there | True)[:, :6] - net.encoder(other, there | True)[:, :6]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("form", ["pretrained", "newer names", "fine-tuned"])
+@pytest.mark.parametrize("form", ["pretrained", "newer names"])
 def test_each_form_of_the_file(form: str, tmp_path: Path) -> None:
     adapter, own = replace(ECG_FM, layout=LAYOUT), network(3).state_dict()
     tensors: dict[str, Tensor] = {**own, "mask_emb": torch.zeros(16)}
@@ -113,10 +114,17 @@ def test_each_form_of_the_file(form: str, tmp_path: Path) -> None:
         other = {now: then for then, now in adapter.renamed.items()}
         tensors = {other.get(name, name): value for name, value in tensors.items()}
         assert "conv_pos.pos_conv.0.weight_v" not in tensors
-    if form == "fine-tuned":
-        tensors = {f"encoder.{name}": value for name, value in own.items()}
-        tensors |= {"proj.weight": torch.zeros(17, 16), "proj.bias": torch.zeros(17)}
     torch.save({"model": tensors}, tmp_path / "weights.pt")
     found = read_network(adapter, tmp_path / "weights.pt").state_dict()
     assert found.keys() == own.keys()
     assert all(torch.equal(found[name], own[name]) for name in own)
+
+
+def test_a_classifier_fine_tuned_with_labels_is_refused(tmp_path: Path) -> None:
+    tensors = {f"encoder.{name}": value for name, value in network(3).state_dict().items()}
+    torch.save({"model": tensors | {"proj.weight": torch.zeros(17, 16)}}, tmp_path / "physionet_finetuned.pt")
+    adapter = replace(ECG_FM, layout=LAYOUT)
+    with pytest.raises(CheckpointError, match=r"fine-tuned with labels.*; pass mimic_iv_ecg_physionet_pretrained\.pt"):
+        read_network(adapter, tmp_path / "physionet_finetuned.pt")
+    with pytest.raises(WeightsNotAtHand):
+        file_of(adapter, tmp_path)

@@ -71,7 +71,7 @@ class Adapter:
     unused: str
     """Regular expression: weights of the file that an embedding does not need."""
     nested: str = ""
-    """Beginning of every name in a file of a classifier that was fine-tuned from the encoder."""
+    """Beginning of every name in a file of a classifier that was fine-tuned with labels, which is refused."""
     renamed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other names under which some files hold a weight, and its name here."""
 

@@ -40,9 +40,15 @@ def read_network(adapter: Adapter, file: Path) -> ForeignNetwork:
     """The network of an adapter's layout with the weights of a file, in float32.
 
     Raises CheckpointError where the file cannot be read without running what is in it, lacks a weight, holds one of
-    another shape, or one that the network does not know.
+    another shape, one that the network does not know, or a classifier that was fine-tuned with labels.
     """
-    found = _named_as_published(adapter, _tensors(adapter, file))
+    found = _tensors(adapter, file)
+    if adapter.nested and any(name.startswith(adapter.nested * 2) for name in found):
+        raise CheckpointError(
+            f"{file} holds a classifier fine-tuned with labels, which {adapter.name} is not; pass {adapter.files[0]} "
+            f"as {adapter.source} gives it"
+        )
+    found = _named_as_published(adapter, found)
     with torch.device("meta"):
         network = adapter.network(adapter.layout)
     wanted = network.state_dict()
@@ -65,10 +71,6 @@ def read_network(adapter: Adapter, file: Path) -> ForeignNetwork:
 
 def _named_as_published(adapter: Adapter, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without what an embedding does not need, under the names of the pretrained file."""
-    nested = bool(adapter.nested) and any(name.startswith(adapter.nested * 2) for name in found)
-    if nested:
-        inside = len(adapter.nested)
-        found = {name[inside:]: value for name, value in found.items() if name.startswith(adapter.nested)}
     return {
         adapter.renamed.get(name, name): value for name, value in found.items() if not re.match(adapter.unused, name)
     }
