@@ -13,6 +13,7 @@ from beatssl.metrics.classification import auroc
 from beatssl.store.store import Store
 from beatssl.studies.scorecard import further
 from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.further import QUESTIONS, Question, cross_validated, further_records
 from beatssl.studies.scorecard.sources import EncoderSource, FeatureSource
 from beatssl.studies.scorecard.tasks import TASKS, measure
@@ -125,3 +126,42 @@ def test_tasks_are_reported_with_test_folds_alone(
     (found,) = measure("random", "ptbdb", replace(card, test=True))
     assert found.value is not None
     assert (found.figure, found.records, found.chooses) == ("AUROC", 17, False)
+
+
+def test_what_a_source_never_annotates_neither_trains_nor_counts(rowed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "b" is annotated in one of two hospitals, and embeddings say nothing but the hospital."""
+    second = np.arange(len(rowed)) % 4 >= 2  # records of odd number: those with "b"
+    hospital = np.arange(len(rowed)) >= 18
+    names = np.where(hospital, np.where(second, "c", "a"), np.where(second, "b", "a"))
+    labels = rowed.labels[rowed.labels["label_set"] == "made"].assign(label=names)
+    source = np.where(hospital, "ningbo", "georgia")
+    of_two = rowed.with_tables(records=rowed.records.assign(source=source), labels=labels)
+    values = np.random.default_rng(0).normal(size=(len(rowed), 4)).astype(np.float32)
+    values[:, 0] = hospital
+    monkeypatch.setattr(further, "QUESTIONS", {"made": Question("made", least=4)})
+    found = cross_validated(Embedded(values), of_two, Question("made", least=4), 0)
+    assert found.names == ("a", "b", "c")
+    assert found.known.sum(axis=0).tolist() == [17, 9, 8]
+    assert not (found.labels & ~found.known).any()
+    config = ScorecardConfig(("random",), Path("out"), bootstrap_draws=3)
+    (area,) = further_records("made", Embedded(values), of_two, config)["made"]
+    by_hand = [auroc(found.labels[of, k], found.scores[of, k]) for k, of in enumerate(found.known.T)]
+    assert area.value == pytest.approx(np.mean(by_hand))
+    # The other hospital's rows are not among the negatives: what tells hospitals apart has no weight.
+    odds = found.log_odds[:, 1]
+    assert abs(odds[found.known[:, 1]].mean() - odds[~found.known[:, 1]].mean()) < 1
+
+
+def test_too_few_records_of_a_class_are_named_with_their_number(rowed: Store) -> None:
+    asked = Question("made", least=8, classes=("a", "b"))
+    with pytest.raises(ValueError, match=r"records labelled 'b' \(made\) are 7, 8 are needed; prepare all"):
+        cross_validated(Embedded(embeddings(rowed)), rowed, asked, 0)
+
+
+def test_another_version_of_a_task_leaves_its_kept_scores_unread(config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([[Figure("AUROC", value, None, 1)] for value in (0.25, 0.75)])
+    task = replace(TASKS["sex"], measure=lambda source, store, config: {"sex": next(figures)})
+    card = config("random")
+    for version, value in ((1, 0.25), (1, 0.25), (2, 0.75), (1, 0.25)):
+        monkeypatch.setitem(TASKS, "sex", replace(task, version=version))
+        assert measure("random", "sex", card)[0].value == value

@@ -60,7 +60,7 @@ def translate(store: Store, label_set: str, names: Sequence[str]) -> Translation
     for row, own in zip(of_row.index.to_numpy(np.int64), of_row, strict=True):
         given[row], open_to[row] = _read(own, table, column, classes, names)
     known = given.any(axis=1, keepdims=True) & (given | ~open_to)
-    known &= _annotated(store.records["source"].astype(str), given)
+    known &= annotated(store.records["source"].astype(str), given)
     # Of what a source does not annotate nothing is known, and a row is only labelled by what is left.
     known &= (given & known).any(axis=1, keepdims=True)
     unmapped = codes.loc[~codes["label"].isin(table.index), "label"].value_counts()
@@ -90,7 +90,7 @@ def _superclass_of(column: str) -> dict[str, str]:
     return dict(zip(named[column], named["superclass"], strict=True))
 
 
-def _annotated(source: pd.Series, given: Bool[np.ndarray, "row label"]) -> Bool[np.ndarray, "row label"]:
+def annotated(source: pd.Series, given: Bool[np.ndarray, "row label"]) -> Bool[np.ndarray, "row label"]:
     """Whether the row's source gives the label to any row at all."""
     out = np.zeros_like(given)
     for name in source.unique():

@@ -12,6 +12,7 @@ from beatssl.store.labels import Cohort, Labels, labels_of_set
 from beatssl.store.own_data.sides import draw_sides
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
+from beatssl.store.vocabularies.snomed import annotated
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure, figure
 from beatssl.studies.scorecard.sources import TRAIN_FOLDS, FeatureSource, Source
@@ -56,6 +57,8 @@ class Predicted:
 
     names: tuple[str, ...]
     labels: Bool[np.ndarray, "record label"]
+    known: Bool[np.ndarray, "record label"]
+    """Where false, the record's source does not annotate the label: it neither trains nor counts in its figure."""
     scores: Float64[np.ndarray, "record label"]
     """Log odds in standard deviations from their mean, both over the rows that trained the part's model: its own
     intercept and penalty, which would rank parts against each other, are taken out. The mean over a record's rows."""
@@ -74,7 +77,8 @@ def further_records(task: str, source: Source, store: Store, config: ScorecardCo
     weights = patient_weights(found.patient, config.bootstrap_draws, np.random.default_rng(config.seed))
     every = np.concatenate([np.ones((1, len(found.patient))), weights])
     areas = np.stack(
-        [weighted_auroc(found.labels[:, k], found.scores[:, k], every) for k in range(len(found.names))], axis=1
+        [weighted_auroc(found.labels[of, k], found.scores[of, k], every[:, of]) for k, of in enumerate(found.known.T)],
+        axis=1,
     )
     return {task: [_macro("AUROC", areas, len(found.patient)), *_f1(found, question, every)]}
 
@@ -99,14 +103,16 @@ def cross_validated(source: Source, store: Store, question: Question, seed: int)
         )  # fmt: skip
         line, _ = fit(values, LearntLabels(group, group.train), INVERSE_PENALTIES)
         own = line.scores(scaled(values, group.train))
-        mean, deviation = own[group.train].mean(axis=0), own[group.train].std(axis=0)
         odds[test] = own[test]
-        scores[test] = (own[test] - mean) / np.maximum(deviation, 1e-12)
+        scores[test] = _standardised(own, labels.known & group.train[:, None])[test]
     return _by_record(records, labels, patient, scores, odds)
 
 
 def _asked(store: Store, question: Question) -> tuple[Int64[np.ndarray, " row"], Labels]:
-    """Rows that the question is about, and their labels; all known."""
+    """Rows that the question is about, and their labels.
+
+    Of a label that none of a source's rows has nothing is known there. Rows of which nothing is known are left out.
+    """
     found = labels_of_set(store, question.label_set)
     column = {name: found.given[:, k] for k, name in enumerate(found.names)}
     if absent := [name for name in (*question.asked, *question.among, *question.classes) if name not in column]:
@@ -118,14 +124,32 @@ def _asked(store: Store, question: Question) -> tuple[Int64[np.ndarray, " row"],
         kept &= np.any([column[name] for name in question.among], axis=0)
     rows = np.flatnonzero(kept)
     ids = (records["source"].astype(str) + "/" + records["record_id"].astype(str)).to_numpy()[rows]
-    enough = [name for name in found.names if len(np.unique(ids[column[name][rows]])) >= question.least]
-    names = question.asked or tuple(enough)
+    records_with = {name: len(np.unique(ids[column[name][rows]])) for name in found.names}
+    for name in (*question.asked, *question.classes):
+        if records_with[name] < question.least:
+            raise ValueError(
+                f"store {store.path}: records labelled {name!r} ({question.label_set}) are {records_with[name]}, "
+                f"{question.least} are needed; prepare all of the database"
+            )
+    names = question.asked or tuple(name for name, count in records_with.items() if count >= question.least)
     if not names:
         raise ValueError(
             f"store {store.path}: no label of {question.label_set} has {question.least} records; prepare all of them"
         )
-    given = np.stack([column[name][rows] for name in names], axis=1)
-    return rows, Labels(given, np.ones_like(given), names)
+    given = np.stack([column[name] for name in names], axis=1)
+    known = annotated(records["source"].astype(str), given)
+    rows = rows[known[rows].any(axis=1)]
+    return rows, Labels(given[rows], known[rows], names)
+
+
+def _standardised(
+    odds: Float64[np.ndarray, "row label"], used: Bool[np.ndarray, "row label"]
+) -> Float64[np.ndarray, "row label"]:
+    """Log odds in standard deviations from their mean over the entries used; 0 for a label without any."""
+    count = np.maximum(used.sum(axis=0), 1)
+    less_mean = odds - np.where(used, odds, 0).sum(axis=0) / count
+    deviation = np.sqrt(np.where(used, less_mean**2, 0).sum(axis=0) / count)
+    return np.where(used.any(axis=0), less_mean / np.maximum(deviation, 1e-12), 0)
 
 
 def _of_any_store(source: Source) -> Source:
@@ -150,7 +174,7 @@ def _by_record(
         return np.stack([np.bincount(of, column) / count for column in values.T], axis=1)
 
     scores, odds = map(mean, of_rows)
-    return Predicted(labels.names, labels.given[first], scores, odds, patient[first])
+    return Predicted(labels.names, labels.given[first], labels.known[first], scores, odds, patient[first])
 
 
 def _f1(found: Predicted, question: Question, weights: Float64[np.ndarray, "draw record"]) -> list[Figure]:
