@@ -60,4 +60,9 @@ def test_cliques_are_the_longest_runs_that_do_not_differ(ranks: list[float], rea
     ids=["shares", "symbol", "zero", "two", "words"],
 )  # fmt: skip
 def test_variants_that_are_numbers_have_a_curve(variants: list[str], places: list[float] | None) -> None:
-    assert curve_places(variants) == places
+    assert curve_places(variants) == (None if places is None else dict(zip(variants, places, strict=True)))
+
+
+def test_a_variant_that_is_more_than_a_number_has_no_place_in_the_curve() -> None:
+    variants = ["λ 0.5", "λ 1", "λ 1, pooled map", "λ 2", "15, own weight 0.5", "time mask 0.25"]
+    assert curve_places(variants) == {"λ 0.5": 0.5, "λ 1": 1, "λ 2": 2}

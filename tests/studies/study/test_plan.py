@@ -10,6 +10,8 @@ from beatssl.studies.study.changes import Settings, settings
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.plan import Run, changed, plan, variants_of
 from beatssl.studies.study.plan_file import StudyFile, read_study_file
+from beatssl.training.pretraining.config import PretrainConfig
+from beatssl.training.pretraining.objective import Preset
 from beatssl.training.pretraining.presets import PRESETS
 
 CONFIG = StudyConfig("default", out=Path("out"))
@@ -42,16 +44,25 @@ def written(folder: Path, text: str) -> str:
     return str(folder / "study.toml")
 
 
-@pytest.mark.parametrize("budget", ["small", "full"])
-def test_every_variant_of_the_packages_file_gives_a_frozen_config(shipped: StudyFile, budget: str) -> None:
-    groups = tuple(shipped.groups) if budget == "small" else ()
-    runs = plan(shipped, replace(CONFIG, budget=budget, groups=groups, seeds=2))
+@pytest.fixture(scope="module", params=["small", "full"])
+def planned(shipped: StudyFile, request: pytest.FixtureRequest) -> tuple[str, list[tuple[Run, PretrainConfig, Preset]]]:
+    """A budget with its runs, and what they pretrain."""
+    groups = tuple(shipped.groups) if request.param == "small" else ()
+    runs = plan(shipped, replace(CONFIG, budget=request.param, groups=groups, seeds=2))
+    made = [run.pretraining(Path("run"), CONFIG) for run in runs]
+    return request.param, [(run, one, one.values()) for run, one in zip(runs, made, strict=True)]
+
+
+def test_every_variant_of_the_packages_file_gives_a_frozen_config(
+    shipped: StudyFile, planned: tuple[str, list[tuple[Run, PretrainConfig, Preset]]]
+) -> None:
+    budget, found = planned
+    runs = [run for run, _, _ in found]
     named = [(run.seed, *name) for run in runs for name in run.names]
     assert len(named) == len(set(named)) >= len(runs)
     assert len({run.hash for run in runs}) == len(runs)
-    for run in runs:
-        made = run.pretraining(Path("run"), CONFIG)
-        assert made.values().method
+    for _, made, values in found:
+        assert values.method
         assert made.folds == "1-7"
         seen = shipped.budgets[budget].rows * shipped.budgets[budget].epochs
         assert made.rows * made.epochs == pytest.approx(seen, rel=1e-3)
@@ -68,6 +79,41 @@ def test_the_packages_file_has_the_rows_of_the_paper_and_every_preset(shipped: S
         soft = [part.soft.exponent for part in (made.rhythm, made.beat) if part.weight and part.targets == "features"]
         assert set(soft) <= {float(exponent)}
     assert set(variants_of(shipped, "rivals", CONFIG)) == set(PRESETS)
+
+
+def test_all_variants_of_a_budget_see_windows_of_one_length(
+    planned: tuple[str, list[tuple[Run, PretrainConfig, Preset]]],
+) -> None:
+    budget, found = planned
+    windows = {(values.window_s, values.window_share) for run, _, values in found if run.kind == "pretrain"}
+    assert windows == {(5.0, 1.0 if budget == "small" else 0.8)}
+
+
+def test_groups_of_targets_vary_similarities_as_they_are(shipped: StudyFile) -> None:
+    soft = variants_of(shipped, "contrasts", CONFIG)["soft"].hash
+    links = {"weighting": "soft_2", "kernel": "cosine", "exponent": "15"}
+    for group, link in ((group, f"{name}, own weight 0.5") for group, name in links.items()):
+        made = variants_of(shipped, group, CONFIG)
+        assert made[link].hash == soft
+        for name, run in made.items():
+            parts = run.pretraining(Path("run"), CONFIG).values().objective
+            for part in (parts.rhythm, parts.beat):
+                assert part.soft.own_weight is None or name == link or part.targets != "features", (group, name)
+    assert (
+        variants_of(shipped, "weighting", CONFIG)["hard"].hash == variants_of(shipped, "contrasts", CONFIG)["hard"].hash
+    )
+
+
+def test_no_variant_is_evaluated_through_a_layer_that_it_does_not_train(
+    shipped: StudyFile, planned: tuple[str, list[tuple[Run, PretrainConfig, Preset]]]
+) -> None:
+    for run, made, values in planned[1]:
+        if run.kind == "pretrain" and values.method == "beatssl":
+            of = values.objective
+            assert of.rhythm.weight or of.regression or made.encoder.embedding == 0, run.names
+    levels = variants_of(shipped, "levels", CONFIG)
+    assert levels["λ 1, pooled map"].settings.network == levels["beat only"].settings.network
+    assert variants_of(shipped, "beat-pairs", CONFIG)["all, beats only"].hash == levels["beat only"].hash
 
 
 def test_every_variant_can_be_had_with_each_of_several_changes(shipped: StudyFile) -> None:

@@ -1,5 +1,6 @@
 """Pictures of a study, each returned as SVG text: ranks with the critical difference, figures by seed, curves."""
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -21,12 +22,15 @@ _VIOLIN_SEEDS = 5
 
 _COLUMNS = 4
 
+_NUMBER = re.compile(r"(?:[^\W\d] )?(\d+(?:\.\d+)?|\d+/[1-9]\d*)")
+"""A number, perhaps after a letter that stands for it."""
+
 
 def draw_study(folder: Path) -> dict[str, Path]:
     """Draw into a folder that study wrote, and return the files by name.
 
-    For each group and budget GROUP-BUDGET-ranks.svg (where there are two tasks), -figures.svg, and, of a group whose
-    variants are numbers, -curve.svg; contrasts-BUDGET.svg of the named contrasts.
+    For each group and budget GROUP-BUDGET-ranks.svg (where there are two tasks), -figures.svg, and, of a group with
+    three variants that are numbers, -curve.svg; contrasts-BUDGET.svg of the named contrasts.
 
     Raises ValueError where the folder has no study.json or study.csv, or no run is finished.
     """
@@ -133,14 +137,16 @@ def _one_variant(axes: Axes, place: int, values: Float[np.ndarray, " seed"]) -> 
     axes.scatter(values.mean(), place, s=44, color=ACCENT, marker="|", linewidths=2, zorder=4)
 
 
-def curve_places(variants: Sequence[str]) -> list[float] | None:
-    """Variants that are numbers above 0, such as 15, 0.1 or 1/16, perhaps after a symbol ("λ 0.25"); None: they are
-    not, or fewer than three."""
-    try:
-        places = [float(Fraction(name.rpartition(" ")[2])) for name in variants]
-    except (ValueError, ZeroDivisionError):
-        return None
-    return places if len(places) > 2 and min(places) > 0 else None
+def curve_places(variants: Sequence[str]) -> dict[str, float] | None:
+    """Those of the variants that are numbers above 0, such as 15, 0.1 or 1/16, perhaps after a symbol ("λ 0.25"); None:
+    fewer than three are."""
+    places: dict[str, float] = {}
+    for name in variants:
+        if found := _NUMBER.fullmatch(name):
+            value = float(Fraction(found[1]))
+            if value > 0:
+                places[name] = value
+    return places if len(places) > 2 else None
 
 
 def curves(table: pd.DataFrame) -> str:
@@ -149,8 +155,7 @@ def curves(table: pd.DataFrame) -> str:
     with drawing(1.0 + 2.7 * len(tasks), 2.7) as figure:
         for at, ((task, name), part) in enumerate(tasks):
             axes = figure.add_subplot(1, len(tasks), at + 1)
-            places = curve_places(list(part["variant"].unique())) or []
-            of = dict(zip(part["variant"].unique(), places, strict=False))
+            of = curve_places(list(part["variant"].unique())) or {}
             part = part.assign(place=part["variant"].map(of)).dropna(subset=["place"])
             mean = part.groupby("place")["value"].mean()
             axes.plot(mean.index.to_numpy(), mean.to_numpy(), color=ACCENT, linewidth=1.6)

@@ -131,7 +131,8 @@ def variants_of(study: StudyFile, group: str, config: StudyConfig) -> dict[str, 
     made: dict[str, Run] = {}
     for name, changes in variants.items():
         try:
-            one = settings(start, _expanded((*before, *changes), study.starts))
+            expanded = _expanded((*before, *changes), study.starts)
+            one = settings(start, _with_windows(expanded, study.budgets[config.budget].changes))
             made[name] = _run(study, config, one)
         except ValidationError as error:
             message = error.errors()[0]["msg"].removeprefix("Value error, ")
@@ -152,6 +153,16 @@ def _expanded(changes: Sequence[str], starts: Mapping[str, Changes]) -> list[str
             out += _expanded(starts[name.strip()], starts)
         else:
             raise ValueError(f"there is no start {name.strip()!r}; choose one of {', '.join(starts)}")
+    return out
+
+
+def _with_windows(changes: Sequence[str], budget: Changes) -> list[str]:
+    """The changes with those of the budget's windows after every preset, which drops what was changed before: all
+    variants of a budget see as much of a row, unless they say otherwise after their preset."""
+    windows = [change for change in budget if change.partition("=")[0].strip() in ("window_s", "window_share")]
+    out: list[str] = []
+    for change in changes:
+        out += [change, *windows] if change.partition("=")[0].strip() == "preset" else [change]
     return out
 
 

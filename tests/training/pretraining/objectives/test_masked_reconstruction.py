@@ -21,6 +21,12 @@ def test_patches_of_all_leads_are_hidden_and_only_these(rows):
     assert 0.4 < float(patches[:, :, 0].float().mean()) < 0.6
 
 
+def test_the_embedding_is_of_the_map_alone_which_is_what_learns(rows):
+    objective, _, _ = objective_on(rows, PRESET)
+    assert objective.encoder.embedding_size == 2 * objective.encoder.channels
+    assert all(weight.requires_grad for weight in objective.parameters())
+
+
 def test_the_loss_is_the_mean_over_hidden_samples_alone(rows):
     objective, batch, seen = objective_on(rows, PRESET)
     objective.eval()

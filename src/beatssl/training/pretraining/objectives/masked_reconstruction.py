@@ -44,7 +44,6 @@ class MaskedReconstruction(Objective):
     def __init__(self, encoder: Encoder, config: MaskedSettings) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config
-        encoder.embedding.requires_grad_(False)  # of no part in the loss, which processes must agree on
         self.reconstruct = nn.Conv1d(encoder.channels, encoder.config.leads * encoder.stride, 1)
 
     def views(self, make: ViewMaker) -> Masked:
@@ -79,7 +78,8 @@ METHOD = Method(
     "masked_reconstruction",
     MaskedSettings,
     lambda rows, config: Columns(),
-    lambda encoder, config, columns: MaskedReconstruction(encoder, config),
+    lambda encoder, config, columns: MaskedReconstruction(encoder.maps_only(), config),
     {"masked-reconstruction": Preset("masked_reconstruction", ViewsConfig(), MaskedSettings())},
 )
-"""Preset masked-reconstruction: half of the patches of 0.2 s hidden, no augmentation."""
+"""Preset masked-reconstruction: half of the patches of 0.2 s hidden, no augmentation. The embedding is the pooled
+feature map."""
