@@ -22,6 +22,14 @@ def test_a_slow_wave_is_taken_and_beats_are_left(fs_hz: float) -> None:
     assert np.isnan(found[2]).all()
 
 
+def test_a_gap_is_bridged_and_stays_a_gap() -> None:
+    ecg_mv = np.linspace(0, 1, 600, dtype=np.float32)[None].repeat(3, axis=0)
+    ecg_mv[0, 200:230], ecg_mv[1, 0], ecg_mv[2] = np.nan, np.nan, np.nan
+    found = median_baseline(ecg_mv, 100.0)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(ecg_mv))
+    np.testing.assert_allclose(found[:2, 50:-50], ecg_mv[:2, 50:-50], atol=1e-5)
+
+
 def test_by_a_slow_loop() -> None:
     ecg_mv = np.random.default_rng(0).normal(size=(1, 400)).astype(np.float32)
 

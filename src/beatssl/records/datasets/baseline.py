@@ -36,12 +36,22 @@ class WithoutBaseline:
 
 
 def median_baseline(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float32[np.ndarray, "lead time"]:
-    """The running median over `T_S` of that over `QRS_S`; NaN in a lead with samples that were not measured.
+    """The running median over `T_S` of that over `QRS_S`; NaN where no sample was measured.
 
-    Windows have the nearest odd number of samples; ends are mirrored. Source: de Chazal et al., IEEE TBME 2004, II.B.
+    Gaps are filled by linear interpolation before the medians. Windows have the nearest odd number of samples; ends are
+    mirrored. Source: de Chazal et al., IEEE TBME 2004, II.B.
     """
-    out = ecg_mv.astype(np.float32)
+    out = np.stack([_filled(lead) for lead in ecg_mv.astype(np.float32)])
     for seconds in (QRS_S, T_S):
         size = 2 * round(seconds * fs_hz / 2 - 0.5) + 1
         out = np.stack([median_filter(lead, size=max(size, 1), mode="reflect") for lead in out])
-    return np.where(np.isfinite(ecg_mv).all(axis=1, keepdims=True), out, np.float32(np.nan)).astype(np.float32)
+    return np.where(np.isfinite(ecg_mv), out, np.float32(np.nan)).astype(np.float32)
+
+
+def _filled(lead: Float32[np.ndarray, " time"]) -> Float32[np.ndarray, " time"]:
+    """The lead with its gaps bridged by straight lines; 0 where nothing was measured."""
+    there = np.isfinite(lead)
+    if not there.any():
+        return np.zeros_like(lead)
+    place = np.arange(len(lead))
+    return np.where(there, lead, np.interp(place, place[there], lead[there])).astype(np.float32)
