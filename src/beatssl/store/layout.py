@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,12 @@ def scratch_path(store: Path, name: str) -> Path:
 
 def remove_scratch(store: Path) -> None:
     shutil.rmtree(store / PARTIAL, ignore_errors=True)
+
+
+def baseline_of(manifest: Mapping[str, Any]) -> str:
+    """The option `baseline` of a store; those made before it was among the settings say it by their reader."""
+    by_reader = "medians" if "reader" in manifest.get("reader", {}) else "as-recorded"
+    return manifest["config"].get("baseline", by_reader)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from beatssl.beats.classes.classifier import CLASSES
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS2
 from beatssl.store.store import Store
-from beatssl.studies.scorecard.beats import counts_of_records, f1_of
+from beatssl.studies.scorecard.beats import counts_of_records, f1_of, figures_of_pairs
 from beatssl.studies.scorecard.sources import open_source
 from beatssl.studies.scorecard.tasks import measure
 from beatssl.training.diagnosis.beat_probe import BINS, classed_beats, figures_of_beats, mitdb_rows
@@ -40,6 +41,24 @@ def test_the_records_scored_are_those_of_one_side(config, stores, validation_onl
     figures = figures_of_beats(classed.pairs, classed.by_probe)
     (macro, *_) = measure("features", "beats-linear", config("features", test=not validation_only))
     assert macro.value == pytest.approx(figures.macro_f1)
+
+
+def test_intervals_are_over_patients_where_they_are_known(config):
+    rng = np.random.default_rng(0)
+    ids = [str(k) for k in range(8)]
+    pairs = pd.DataFrame({"record_id": np.repeat(ids, 20), "true": rng.integers(0, 3, 160)})
+    found = rng.integers(0, 3, 160)
+
+    def drawn(whose):
+        records = pd.DataFrame({"record_id": ids, "source": "made", "patient_id": whose})
+        macro, *_ = figures_of_pairs(pairs, found, Store.in_memory(records=records), config("random"))
+        return macro.ci95
+
+    low, high = drawn(["one"] * 8)
+    assert low == pytest.approx(high)  # nobody else can be drawn
+    assert drawn([None] * 8) == drawn(list("zyxwvuts"))
+    low, high = drawn([None] * 8)
+    assert low < high
 
 
 @settings(max_examples=30)

@@ -7,6 +7,7 @@ from jaxtyping import Float64, Int64
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.metrics.classification import interval95, patient_weights
+from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure, figure
@@ -27,14 +28,23 @@ def beats_by_both(source: Source, store: Store, config: ScorecardConfig) -> dict
     classed = classed_beats(store, values, line, config.seed, validation_only=not config.test)
     found = {"beats-linear": classed.by_probe, "beats-nearest": classed.by_neighbour}
     return {
-        task: figures_of_records(classed.pairs, found_classes(classed.pairs, of), config) for task, of in found.items()
+        task: figures_of_pairs(classed.pairs, found_classes(classed.pairs, of), store, config)
+        for task, of in found.items()
     }
 
 
-def figures_of_records(pairs: pd.DataFrame, found: Int64[np.ndarray, " pair"], config: ScorecardConfig) -> list[Figure]:
-    """Macro F1 and F1 of S and V of matched beats and their found classes, with intervals over records."""
-    counts = counts_of_records(pairs["record_id"].to_numpy(str), pairs["true"].to_numpy(np.int64), found)
-    weights = patient_weights(np.arange(len(counts)), config.bootstrap_draws, np.random.default_rng(config.seed))
+def figures_of_pairs(
+    pairs: pd.DataFrame, found: Int64[np.ndarray, " pair"], store: Store, config: ScorecardConfig
+) -> list[Figure]:
+    """Macro F1 and F1 of S and V of matched beats of a store and their found classes.
+
+    Intervals are over patients; a record whose patient the store does not know is a patient of its own.
+    """
+    record = pairs["record_id"].to_numpy(str)
+    counts = counts_of_records(record, pairs["true"].to_numpy(np.int64), found)
+    person = dict(zip(store.records["record_id"].astype(str), patients(store.records), strict=True))
+    whose, _ = pd.factorize(np.array([person[one] for one in np.unique(record)]))
+    weights = patient_weights(whose, config.bootstrap_draws, np.random.default_rng(config.seed))
     one, drawn = f1_of(counts, np.ones((1, len(counts)))), f1_of(counts, weights)
     return [
         figure(name, float(one[0, at]), interval95(drawn[:, at]), len(counts))

@@ -10,10 +10,10 @@ from jaxtyping import Float32, Int64
 
 from beatssl.beats.classes.matching import NO_BEAT, matched_classes
 from beatssl.store.content import Manifest, RowNumbers, Units
-from beatssl.store.layout import MISSING
+from beatssl.store.layout import MISSING, baseline_of
 from beatssl.store.splits import split_mitdb
 from beatssl.store.store import Store
-from beatssl.studies.scorecard.beats import figures_of_records
+from beatssl.studies.scorecard.beats import figures_of_pairs
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.sources import EncoderSource, Source
@@ -29,7 +29,7 @@ def incart_beats(source: Source, store: Store, config: ScorecardConfig) -> dict[
     """Macro F1 and F1 of S and V on all records of INCART; lead II alone of both databases.
 
     The probe is that of `beats-linear`: trained on DS1, four of whose records choose penalty and weights of classes.
-    Intervals are over records: where the headers do not say the patients, they are a little narrow.
+    Intervals are over patients where the store knows them, else over records, and then a little narrow.
 
     Raises ValueError for the measured features (MIT-BIH's are of both its leads), where the store `TRAINED_ON` is
     missing, was prepared otherwise, or has its baseline.
@@ -50,7 +50,7 @@ def incart_beats(source: Source, store: Store, config: ScorecardConfig) -> dict[
     values, _, _, (line, pairs) = _embedded(source, with_lead_alone(store, LEAD), rows)
     found = np.full(len(store.beats), NO_BEAT)
     found[line] = probe.classes(scaled(values))
-    return {"incart": figures_of_records(pairs, found_classes(pairs, found), config)}
+    return {"incart": figures_of_pairs(pairs, found_classes(pairs, found), store, config)}
 
 
 def _trained_on(folder: Path, store: Store) -> Store:
@@ -58,7 +58,7 @@ def _trained_on(folder: Path, store: Store) -> Store:
     if not folder.is_dir():
         raise ValueError(f"no store {TRAINED_ON} to train on; {made}")
     known = Store(folder)
-    if known.preparation != store.preparation or "reader" not in known.manifest["reader"]:  # WithoutBaseline's field
+    if known.preparation != store.preparation or baseline_of(known.manifest) != "medians":
         raise ValueError(
             f"store {TRAINED_ON} was prepared otherwise; {made}, at the rate and band of {store.path.name}"
         )
