@@ -51,6 +51,8 @@ def test_what_counts_names_no_folder_and_no_worker_and_hides_the_salt():
     one = config(salt="hush", workers=1, out="a", source="b").what_counts()
     assert one == config(salt="hush", workers=9, out="c", source="d", dask="tcp://x:1").what_counts()
     assert one != config(salt="other").what_counts()
+    assert "baseline" not in one  # stores made before it was there have the same settings
+    assert config(baseline="medians").what_counts()["baseline"] == "medians"
     assert "hush" not in repr(one) + repr(config(salt="hush"))
 
 

@@ -123,6 +123,7 @@ def test_stores_prepared_differently_do_not_mix(prepared, fake_reader):
     ("part", "change", "said"),
     [
         ("config", {"clusters": 0}, "clusters: 4 against 0"),
+        ("config", {"baseline": "medians"}, "baseline: as-recorded against medians"),
         ("config", {"keep_identifiers": True}, "keep_identifiers: False against True"),
         ("config", {"salt_fingerprint": "other"}, "salt_fingerprint: "),
         ("versions", {"beatssl": "99.1.0"}, "beatssl: .* against 99.1"),

@@ -206,7 +206,7 @@ class PrepareConfig:
             "keep_identifiers": self.keep_identifiers,
             "salt_fingerprint": salted_hash("fingerprint", self.salt_bytes())[:12],
             "shard_records": self.records_per_shard,
-        }
+        } | ({} if self.baseline == "as-recorded" else {"baseline": self.baseline})
 
     def salt_bytes(self) -> bytes:
         """The salt that holds."""

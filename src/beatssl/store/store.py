@@ -20,6 +20,7 @@ from beatssl.store.layout import (
     PARTIAL,
     PLAN,
     StoreError,
+    baseline_of,
     read_manifest,
     to_int16,
     to_mv,
@@ -336,6 +337,7 @@ def _meaning(store: Store, of_one_kind: bool) -> dict[str, Any]:
     config, versions = store.manifest["config"], store.manifest["versions"]
     shared = {"format": store.manifest["format"], "beatssl": ".".join(versions.get("beatssl", "").split(".")[:2])}
     shared |= store.manifest["signal"] | {key: config[key] for key in _ALIKE}
+    shared["baseline"] = baseline_of(store.manifest)
     if of_one_kind:
         options = store.manifest["reader"].items()
         shared["reader"] = {key: value for key, value in options if key not in _OF_THE_FILES}

@@ -72,9 +72,32 @@ def test_a_database_under_its_two_names_is_one(monkeypatch: pytest.MonkeyPatch) 
     refuse_held(record.replace(source="ptb"), ecg_mv, 1, ecg_mv.shape[1], ())
 
 
+@pytest.mark.parametrize(("source", "kept"), [("files", True), ("array", True), ("georgia", False)])
+def test_names_of_files_are_no_ids(source: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sites may both have a 1.csv; of such sources only the waveform says that a record is another's."""
+    record = synthetic_record(0).replace(source=source, id="1")
+    size = record.ecg_mv.shape[1]
+    waveform = row_hashes(record.ecg_mv, 1, size)[0]
+
+    def refused(*waveforms: str) -> str:
+        there = Held(frozenset({source}), frozenset({(source, "1")}), frozenset(waveforms))
+        monkeypatch.setattr("beatssl.store.shards.duplicates.held_by", lambda stores: there)
+        try:
+            refuse_held(record, record.ecg_mv, 1, size, (Path("other"),))
+        except RecordError as error:
+            return str(error)
+        return ""
+
+    assert (refused() == "") == kept
+    assert ("the same waveform" in refused(waveform)) == kept
+
+
 def test_a_store_that_cannot_be_compared_is_refused(held: Store, tmp_path: Path) -> None:
     config = PrepareConfig("synthetic", Path("2"), tmp_path / "a", fs_hz=125.0, distinct_from=(held.path,))
     with pytest.raises(StoreError, match=r"was prepared otherwise \(fs_hz 100.0 against 125.0\)"):
+        prepare(config)
+    config = PrepareConfig("synthetic", Path("2"), tmp_path / "a", baseline="medians", distinct_from=(held.path,))
+    with pytest.raises(StoreError, match=r"was prepared otherwise \(baseline as-recorded against medians\)"):
         prepare(config)
     with pytest.raises(StoreError, match="is no finished store"):
         prepare(PrepareConfig("synthetic", Path("2"), tmp_path / "a", distinct_from=(tmp_path,)))

@@ -14,12 +14,14 @@ from jaxtyping import Float32, Int16
 from beatssl.files import sha256_of
 from beatssl.records.record import Record, RecordError
 from beatssl.store.config import PrepareConfig
-from beatssl.store.layout import MANIFEST, MISSING, StoreError, read_manifest, shard_name, to_int16
+from beatssl.store.layout import MANIFEST, MISSING, StoreError, baseline_of, read_manifest, shard_name, to_int16
 
 TWO_NAMES = {"ptb": "ptbdb", "ptbdb": "ptb", "incart": "incartdb", "incartdb": "incart"}
 """Sources that are one database: a part of the CinC collections, and the database that it was taken from."""
 
-_ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads")
+_ALIKE = ("fs_hz", "duration_s", "low_hz", "high_hz", "leads", "baseline")
+_WITHOUT_IDS = ("files", "array")
+"""Sources whose ids are names of files and the like: two records may share one, and only their waveforms count."""
 _REMEDY = "leave that store out of distinct_from to keep it"
 
 
@@ -36,13 +38,14 @@ def check_distinct(config: PrepareConfig) -> list[str]:
     """The hashes of the manifests of `config.distinct_from`, which a plan names.
 
     Raises StoreError for a folder that is no finished store, or one whose waveforms cannot be compared with those of
-    this one: another rate, band, length or leads.
+    this one: another rate, band, length, leads or baseline.
     """
-    own, digests = config.what_counts(), list[str]()
+    own, digests = config.what_counts() | {"baseline": config.baseline}, list[str]()
     for store in config.distinct_from:
         if not (store / MANIFEST).is_file():
             raise StoreError(f"distinct_from: {store} is no finished store; pass the folder that prepare wrote")
-        there = read_manifest(store / MANIFEST)["config"]
+        manifest = read_manifest(store / MANIFEST)
+        there = manifest["config"] | {"baseline": baseline_of(manifest)}
         if unlike := [f"{key} {there.get(key)} against {own[key]}" for key in _ALIKE if there.get(key) != own[key]]:
             raise StoreError(f"distinct_from: {store} was prepared otherwise ({'; '.join(unlike)}); prepare both alike")
         digests.append(sha256_of(store / MANIFEST))
@@ -74,7 +77,7 @@ def refuse_held(
     there = held_by(tuple(stores))
     if TWO_NAMES.get(record.source, "") in there.sources:
         why = f"its source {record.source} is the database {TWO_NAMES[record.source]}, which another store holds"
-    elif (record.source, record.id) in there.records:
+    elif record.source not in _WITHOUT_IDS and (record.source, record.id) in there.records:
         why = f"another store holds this record of {record.source}"
     elif any(waveform in there.waveforms for waveform in row_hashes(ecg_mv, rows, row_samples)):
         why = "another store holds the same waveform"
