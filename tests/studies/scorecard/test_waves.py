@@ -5,6 +5,7 @@ import pytest
 
 from beatssl.metrics.segmentation import segmentation_figures
 from beatssl.models.config import EncoderConfig
+from beatssl.store.store import Store
 from beatssl.studies.scorecard import waves as module
 from beatssl.studies.scorecard.tasks import measure
 from beatssl.studies.scorecard.waves import f1_by_draw
@@ -31,6 +32,7 @@ def test_waves_of_few_subjects_are_those_of_the_verb_segment(config, store, tmp_
     assert (wanted.fit.train, wanted.validation_only, wanted.only) == ("decoder", True, ())
     measure("random", "waves-sixteenth", replace(card, test=True))
     assert not asked[1].validation_only
+    assert str(Store(store.path).fingerprint())[:16] in asked[0].out.name
     assert [one.figure for one in found] == ["F1", "F1 of P", "F1 of QRS", "F1 of T"]
     assert [one.chooses for one in found] == [True, False, False, False]
     assert found[0].value == pytest.approx(1)

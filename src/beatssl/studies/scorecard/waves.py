@@ -30,7 +30,8 @@ def waves_of_few(source: Source, store: Store, config: ScorecardConfig) -> dict[
     """
     if isinstance(source, FeatureSource):
         raise ValueError("measured features have no feature map for a decoder")
-    folder = config.out / "runs" / f"waves-{source.fingerprint[:16]}-{'test' if config.test else 'valid'}-{config.seed}"
+    made_of = f"{source.fingerprint[:16]}-{str(Store(store.path).fingerprint())[:16]}"
+    folder = config.out / "runs" / f"waves-{made_of}-{'test' if config.test else 'valid'}-{config.seed}"
     segment(
         SegmentConfig(
             store=store.path,
