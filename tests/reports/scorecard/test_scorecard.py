@@ -71,6 +71,10 @@ def test_the_page_has_the_ranks_every_figure_and_what_is_missing(config):
     assert re.search(r"<b>1.00</b><span>ours</span>.*<b>2.00</b><span>random</span>", html)
     assert "0.9 (0.7 to 0.95)" in html
     assert "<td>ecg-fm</td><td>lead-II</td><td>weights not at hand</td>" in html
+    assert card.pretrained_on.startswith(
+        "Pretrained on: random: not pretrained, random weights; ecg-fm: ECG-FM (McKeen"
+    )
+    assert f"<p>{card.pretrained_on}</p>" in html
     assert html.count("Lead II") == 1  # the panel of the picture
     monochrome = replace(card, scores=tuple(one for one in card.scores if not one.reason))
     assert 'id="missing"' not in scorecard_page(monochrome)
@@ -102,7 +106,8 @@ def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp
     assert lines[0] == "Scorecard, validation folds, to choose by (`beatssl scorecard`):"
     assert "| superclass | AUROC | **0.900 (0.700–0.950)** | **0.800 (0.700–0.950)** | weights not at hand |" in lines
     assert "| lead-II | F1 | 0.500 | 0.500 | – |" in lines
-    assert lines[-1] == "| mean rank | 1 tasks | 1.00 | 2.00 | – |"
+    assert lines[-3:] == ["| mean rank | 1 tasks | 1.00 | 2.00 | – |", "", card.pretrained_on]
+    assert scorecard_lines(replace(card, pretraining={})) == lines[:-2]
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)
     shutil.rmtree(results / "scorecard", ignore_errors=True)

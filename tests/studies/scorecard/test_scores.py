@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatssl.results import read_result, write_result
-from beatssl.studies.scorecard.scores import Score, Scorecard, ranks_of, scorecard_of
+from beatssl.results import read_result, to_json, write_result
+from beatssl.studies.scorecard.scores import Pretraining, Score, Scorecard, ranks_of, scorecard_of
 
 
 def score(encoder, task, value, chooses=True, higher=True, figure="AUROC"):
@@ -43,7 +43,8 @@ def test_ranks_of_a_task_sum_to_the_same_and_follow_its_values(values):
 
 def test_a_card_is_read_as_it_was_written_and_printed_as_a_table(tmp_path):
     scores = [score("a", "x", 0.875), score("b", "x", None), score("a", "x", 12.5, chooses=False, figure="MAE (years)")]
-    card = scorecard_of(scores, ("a", "b"), False, 0, 10)
+    made_of = {"b": Pretraining("simclr", "ptbxl and cinc", "1-7", 12345)}
+    card = scorecard_of(scores, ("a", "b"), False, 0, 10, made_of)
     write_result(tmp_path / "card.json", card)
     assert read_result(tmp_path / "card.json", Scorecard) == card
     text = str(card)
@@ -51,4 +52,9 @@ def test_a_card_is_read_as_it_was_written_and_printed_as_a_table(tmp_path):
     assert "0.875 (0.875 to 0.875)*  –" in text
     assert "12.50 (12.50 to 12.50)" in text
     assert "b, x: weights not at hand" in text
-    assert text.splitlines()[-2].split() == ["mean", "rank", "1", "tasks", "1.000", "–"]
+    assert text.splitlines()[-3].split() == ["mean", "rank", "1", "tasks", "1.000", "–"]
+    assert text.splitlines()[-2] == "Pretrained on: b: simclr, ptbxl and cinc, folds 1-7, 12,345 rows."
+    before = to_json(card)
+    del before["pretraining"]
+    write_result(tmp_path / "before.json", before)
+    assert read_result(tmp_path / "before.json", Scorecard).pretrained_on == ""

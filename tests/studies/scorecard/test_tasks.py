@@ -9,7 +9,8 @@ from beatssl.results import read_result
 from beatssl.store.store import Store
 from beatssl.studies.scorecard import tasks as module
 from beatssl.studies.scorecard.records import embedded, probe_labels
-from beatssl.studies.scorecard.sources import EncoderSource, encoder_names, open_source
+from beatssl.studies.scorecard.scores import Pretraining
+from beatssl.studies.scorecard.sources import EncoderSource, encoder_names, open_source, pretraining_of
 from beatssl.studies.scorecard.tasks import TASKS, measure
 from beatssl.training.diagnosis.config import ProbeConfig
 from beatssl.training.diagnosis.probe import probe
@@ -88,6 +89,16 @@ def test_finished_scores_are_kept_by_weights_task_and_options(config, stores, tm
     keep_encoder(tmp_path / "a", build_encoder(card.network, 5), store, {})
     measure(str(tmp_path / "a"), "superclass", card)
     assert len(measured) == 3
+
+
+def test_what_an_encoder_was_pretrained_on(config, stores, tmp_path):
+    made = {"method": "simclr", "pretraining": [{"store": "ptbxl", "rows": 30}, {"store": "cinc", "rows": 4}],
+            "folds": "1-7"}  # fmt: skip
+    keep_encoder(tmp_path / "a", build_encoder(config("random").network, 0), Store(stores / "ptb-xl"), made)
+    assert pretraining_of(str(tmp_path / "a")) == Pretraining("simclr", "ptbxl and cinc", "1-7", 34)
+    assert "PTB-XL, CPSC, Georgia" in str(pretraining_of("ecg-fm:nowhere.pt"))
+    assert pretraining_of(str(tmp_path / "b")) is None
+    assert str(pretraining_of("default")).startswith("beatssl, ptbxl, folds 1-8, ")
 
 
 def test_what_is_not_there_is_a_row_with_its_reason(config, tmp_path):

@@ -6,7 +6,7 @@ _TITLES = {"validation": "validation folds, to choose by", "test": "test folds"}
 
 
 def scorecard_lines(card: Scorecard) -> list[str]:
-    """A line a figure, a column an encoder; the mean rank last."""
+    """A line a figure, a column an encoder; the mean rank last. Below it what each encoder was pretrained on."""
     found = {(one.task, one.figure, one.encoder): one for one in card.scores}
     lines = [
         f"Scorecard, {_TITLES[card.folds]} (`beatssl scorecard{'' if card.folds == 'validation' else ' --test'}`):",
@@ -19,7 +19,8 @@ def scorecard_lines(card: Scorecard) -> list[str]:
         lines.append(f"| {task} | {figure} | {cells} |")
     ranks = (card.mean_rank[encoder] for encoder in card.encoders)
     shown = " | ".join("–" if rank is None else f"{rank:.2f}" for rank in ranks)
-    return [*lines, f"| mean rank | {len(card.ranks)} tasks | {shown} |"]
+    below = ["", card.pretrained_on] if card.pretrained_on else []
+    return [*lines, f"| mean rank | {len(card.ranks)} tasks | {shown} |", *below]
 
 
 def _cell(score: Score | None) -> str:

@@ -1,5 +1,7 @@
 """A scorecard as one HTML page: the mean rank, a bar picture, a table of all figures."""
 
+from html import escape
+
 from beatssl._version import __version__
 from beatssl.reports.page import Section, cards, figure, number, page, table
 from beatssl.reports.scorecard.pictures import bars_of_tasks
@@ -45,7 +47,8 @@ def _table(card: Scorecard) -> Section:
         mark = " *" if any(one is not None and one.chooses for one in of) else ""
         rows.append((task, name + mark, records, *map(_cell, of)))
     lead = "With 95 % intervals. Figures with a star count in the mean rank."
-    return Section("figures", "All figures", lead, table(("task", "figure", "records", *card.encoders), rows))
+    below = f"<p>{escape(card.pretrained_on)}</p>" if card.pretrained_on else ""
+    return Section("figures", "All figures", lead, table(("task", "figure", "records", *card.encoders), rows) + below)
 
 
 def _missing(card: Scorecard) -> Section:

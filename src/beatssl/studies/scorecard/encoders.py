@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.scores import Score, Scorecard, scorecard_of
-from beatssl.studies.scorecard.sources import encoder_names
+from beatssl.studies.scorecard.sources import encoder_names, pretraining_of
 from beatssl.studies.scorecard.tasks import TASKS, measure
 
 
@@ -29,9 +29,12 @@ def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None
             f"none of the stores {wanted} is in {config.stores}; prepare one there, or pass another stores="
         )
     scores: list[Score] = []
+    pretraining = {name: found for source, name in names.items() if (found := pretraining_of(source)) is not None}
 
     def card() -> Scorecard:
-        return scorecard_of(scores, tuple(names.values()), config.test, config.seed, config.bootstrap_draws)
+        return scorecard_of(
+            scores, tuple(names.values()), config.test, config.seed, config.bootstrap_draws, pretraining
+        )
 
     for task in tasks:
         for source in names:

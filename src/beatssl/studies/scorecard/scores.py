@@ -1,7 +1,7 @@
 """Scores of encoders by task, and the mean rank that they are chosen by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,21 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """What an encoder's weights were made of."""
+
+    method: str
+    data: str = ""
+    folds: str = ""
+    rows: int | None = None
+    """Of stores; None where it is not known."""
+
+    def __str__(self) -> str:
+        parts = [self.data, f"folds {self.folds}" if self.folds else "", f"{self.rows:,} rows" if self.rows else ""]
+        return ", ".join([self.method, *filter(None, parts)])
+
+
+@dataclass(frozen=True)
 class Scorecard:
     """The contents of scorecard.json."""
 
@@ -39,6 +54,14 @@ class Scorecard:
     ranks: Mapping[str, Mapping[str, float]]
     """By task that chooses, then by encoder; 1 is the best, ties have their mean."""
     scores: tuple[Score, ...]
+    pretraining: Mapping[str, Pretraining] = field(default_factory=dict[str, Pretraining])
+    """By encoder, as far as it is known."""
+
+    @property
+    def pretrained_on(self) -> str:
+        """One line: of every encoder what it was pretrained on; "" where nothing is known."""
+        known = "; ".join(f"{name}: {self.pretraining[name]}" for name in self.encoders if name in self.pretraining)
+        return f"Pretrained on: {known}." if known else ""
 
     def __str__(self) -> str:
         """A table: a line a figure, a column an encoder; below it reasons for what is missing."""
@@ -55,11 +78,18 @@ class Scorecard:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         ]
         reasons = dict.fromkeys(f"{one.encoder}, {one.task}: {one.reason}" for one in self.scores if one.reason)
-        return "\n".join([f"{self.folds} folds; * counts in the mean rank", *text, *reasons])
+        return "\n".join(
+            [f"{self.folds} folds; * counts in the mean rank", *text, *filter(None, [self.pretrained_on]), *reasons]
+        )
 
 
 def scorecard_of(
-    scores: Sequence[Score], encoders: Sequence[str], test: bool, seed: int, bootstrap_draws: int
+    scores: Sequence[Score],
+    encoders: Sequence[str],
+    test: bool,
+    seed: int,
+    bootstrap_draws: int,
+    pretraining: Mapping[str, Pretraining] | None = None,
 ) -> Scorecard:
     """Scores with the ranks that follow from them."""
     ranks = ranks_of(scores)
@@ -71,6 +101,7 @@ def scorecard_of(
         mean_rank=mean_ranks(ranks, encoders),
         ranks=ranks,
         scores=tuple(scores),
+        pretraining=dict(pretraining or {}),
     )
 
 

@@ -11,9 +11,12 @@ import torch
 from jaxtyping import Float32, Int64
 
 from beatssl.features.beat_features import BEAT_DEFINITIONS
+from beatssl.inference.adapters.foreign_encoder import ForeignEncoder
+from beatssl.inference.adapters.registry import published
 from beatssl.inference.beat_embedding import embed_beats
 from beatssl.inference.device import torch_device
 from beatssl.inference.embedding_cache import cached_embed
+from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.source import open_encoder, open_encoder_beneath
 from beatssl.inference.tensors import hash_of_weights
 from beatssl.models.encoder import Encoder
@@ -23,6 +26,7 @@ from beatssl.store.standardise import FeatureStandardiser
 from beatssl.store.store import Store
 from beatssl.studies.compare import names_of
 from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.scores import Pretraining
 from beatssl.training.diagnosis.frozen_inputs import OF_THE_LENGTH, features_with
 
 FEATURES = "features"
@@ -46,7 +50,9 @@ class EncoderSource:
     @property
     def fingerprint(self) -> str:
         """Hash of all that its numbers depend on, apart from the store."""
-        return _hash([type(self.encoder).__qualname__, asdict(self.encoder.config), hash_of_weights(self.encoder)])
+        network = [type(self.encoder).__qualname__, asdict(self.encoder.config), hash_of_weights(self.encoder)]
+        takes = [asdict(self.encoder.takes)] if isinstance(self.encoder, ForeignEncoder) else []
+        return _hash(network + takes)
 
     def of_records(
         self, rows: Int64[np.ndarray, " row"], leads: Sequence[str] = ()
@@ -109,6 +115,25 @@ def open_source(source: str, config: ScorecardConfig, store: Store, decimated: b
     opened = opener(source, config.network, config.seed, store)
     device = torch_device(config.device)
     return EncoderSource(source, opened.encoder.to(device), store, device, config.cache)
+
+
+def pretraining_of(source: str) -> Pretraining | None:
+    """What a source was pretrained on, as its checkpoint or its publisher says; None where there is no such source."""
+    if source in (FEATURES, "random"):
+        return Pretraining("measured features, no encoder" if source == FEATURES else "not pretrained, random weights")
+    try:
+        if found := published(source):
+            return Pretraining(found[0].title, found[0].trained_on)
+        made = BeatEncoder.from_pretrained(source).provenance
+    except ValueError:
+        return None
+    stores = made.get("pretraining", [])
+    return Pretraining(
+        method=str(made.get("method", "unknown method")),
+        data=" and ".join(one["store"] for one in stores),
+        folds=str(made.get("folds", "")),
+        rows=sum(one["rows"] for one in stores) or None,
+    )
 
 
 def encoder_names(config: ScorecardConfig) -> dict[str, str]:
