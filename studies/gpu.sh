@@ -15,7 +15,7 @@ timeout --signal=INT --kill-after=15 570 "$beatssl" study default --budget full 
   --seeds "$part" --minutes 9 || status=$?
 case $status in
   0) ;;
-  124 | 130) echo "time is up; give part $part again" >&2 ;;
+  124 | 130 | 137) echo "time is up; give part $part again" >&2 ;;
   *) exit "$status" ;;
 esac
 "$beatssl" study default --out "${OUT:-runs/study-gpu}" --stores "${STORES:-stores}" --budget full --groups finalists --only-table

@@ -18,7 +18,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as study writes it, of made up figures: the later a variant, the better it is."""
     rng = np.random.default_rng(0)
     lines = [
-        (group, variant, seed, "small", task, figure, value, figure != "error", figure != "F1", 30.0, "abc")
+        (group, variant, seed, "small", task, figure, value, figure != "error", figure != "F1", 30.0, "abc", "")
         for group, variants in VARIANTS.items()
         for place, variant in enumerate(variants)
         for seed in range(5)

@@ -40,13 +40,17 @@ def difference_text(one: PairedDifference) -> str:
 def _group(result: StudyResult, group: str, budget: str) -> list[str]:
     here = [one for one in result.means if (one.group, one.budget) == (group, budget) and one.chooses]
     columns = list(dict.fromkeys((one.task, one.figure) for one in here))
-    ranks = next((one.ranks for one in result.ranks if (one.group, one.budget) == (group, budget)), None)
+    ranked = next((one for one in result.ranks if (one.group, one.budget) == (group, budget)), None)
+    ranks = None if ranked is None else ranked.ranks
     seconds = {one.variant: one.seconds for one in result.costs if (one.group, one.budget) == (group, budget)}
     critical = ""
     if ranks is not None and math.isfinite(ranks.critical_difference):
         critical = f"; critical difference of mean ranks {ranks.critical_difference:.2f}"
+    left_out = ""
+    if ranked is not None and ranked.left_out:
+        left_out = f" Not among the ranks: {', '.join(ranked.left_out)}."
     heads = ["variant", *(f"{task}, {figure}" for task, figure in columns), "mean rank", "training, s", "seeds"]
-    lines = [f"Study, group {group}, budget {budget}{critical}.", "", _row(heads), _row(["---"] * len(heads))]
+    lines = [f"Study, group {group}, budget {budget}{critical}.{left_out}", "", _row(heads), _row(["---"] * len(heads))]
     for variant in dict.fromkeys(one.variant for one in here):
         own = [one for one in here if one.variant == variant]
         cells = [_cell(own, *column) for column in columns]

@@ -98,12 +98,12 @@ def _supervised(run: Run, task: str, folder: Path, study: StudyConfig) -> list[F
         return [Figure(TASKS[task].figure, float("nan"), reason="trained on the labels of superclass alone")]
     found = finetune(run.supervised(folder / SUPERVISED / task, study, _SHARES[task]))
     assert isinstance(found, DiagnosisFigures)
-    return _figures(found)
+    return _figures(found, task)
 
 
-def _figures(found: DiagnosisFigures) -> list[Figure]:
+def _figures(found: DiagnosisFigures, task: str) -> list[Figure]:
     records = found.records.valid
     return [
-        Figure("AUROC", found.macro_auroc, records),
+        Figure("AUROC", found.macro_auroc, records, chooses=TASKS[task].chooses),
         Figure("F1", found.macro_f1, records, chooses=False),
     ]

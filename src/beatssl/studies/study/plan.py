@@ -22,7 +22,8 @@ Kind = Literal["pretrain", "source", "scratch"]
 """pretrain: a pretraining run; source: an encoder that is there, such as "random"; scratch: a classifier trained on
 labels alone."""
 
-SCRATCH = "scratch"
+SCRATCH, BUNDLED = "scratch", "default"
+"""Sources that are treated apart."""
 _HASH_DIGITS = 12
 _SAVE_EVERY = 50
 # overwrite=True below: a run's folder is its own, and what an older version of the package left half done begins anew.

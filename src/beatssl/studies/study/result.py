@@ -87,7 +87,10 @@ class GroupRanks:
     group: str
     budget: str
     seeds: int
+    """That all ranked variants have; their figures are means over these."""
     ranks: Ranks
+    left_out: tuple[str, ...] = ()
+    """Variants and tasks that are not among the ranks, with the reason."""
 
 
 @dataclass(frozen=True)

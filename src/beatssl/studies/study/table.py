@@ -12,7 +12,7 @@ from beatssl.files import read_json
 from beatssl.results import read_result
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.evaluation import SCORES, Scored
-from beatssl.studies.study.plan import Run, plan
+from beatssl.studies.study.plan import BUNDLED, Run, plan
 from beatssl.studies.study.plan_file import NamedContrast, StudyFile
 from beatssl.studies.study.result import ContrastFigure, Cost, GroupRanks, Mean, SetAside
 from beatssl.studies.study.statistics import paired_difference, ranks
@@ -20,6 +20,7 @@ from beatssl.studies.study.work import DONE, RUNS, Done, failure, folder_of
 
 COLUMNS = (
     "group", "variant", "seed", "budget", "task", "figure", "value", "higher_is_better", "chooses", "seconds", "hash",
+    "source",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[
                     if math.isfinite(one.value):
                         values = (
                             group, variant, run.seed, run.budget, task, one.name, one.value, one.higher_is_better,
-                            one.chooses, seconds, run.hash,
+                            one.chooses, seconds, run.hash, run.source,
                         )  # fmt: skip
                         lines.append(dict(zip(COLUMNS, values, strict=True)))
     return pd.DataFrame(lines, columns=list(COLUMNS)), aside
@@ -107,21 +108,47 @@ def contrast_figures(table: pd.DataFrame, contrasts: Sequence[NamedContrast]) ->
 def group_ranks(table: pd.DataFrame) -> tuple[GroupRanks, ...]:
     """Variants of each group ranked by their means over seeds, over the tasks that choose.
 
-    Ranked are the variants that have a value of every task that any of the group has.
+    Tasks are those that all pretrained variants have a figure of (all variants, where none is pretrained); ranked are
+    the variants that have all of these; means are over the seeds that all ranked variants have. What is left out is
+    named, and so is the bundled encoder, which has seen the validation fold.
     """
-    out: list[GroupRanks] = []
+    found: list[GroupRanks] = []
     for (group, budget), part in _grouped(table[table["chooses"].astype(bool)], ["group", "budget"]):
+        seen = part["source"] == BUNDLED
+        left_out = [f"{name} (was pretrained on the validation fold)" for name in part[seen]["variant"].unique()]
+        part = part[~seen]
+        pretrained = part[part["source"] == ""]
+        tasks, lacked = _shared_by_all(pretrained if len(pretrained) else part, "task")
+        left_out += [f"task {task} (not of all variants)" for task in lacked]
+        part = part[part["task"].isin(tasks)]
         sign = part["higher_is_better"].map({True: 1.0, False: -1.0})
-        wide = (
+        runs = (
             part.assign(value=part["value"] * sign)
-            .pivot_table(index="variant", columns="task", values="value")
+            .pivot_table(index=["variant", "seed"], columns="task", values="value")
             .dropna()
+            .reset_index()
         )
+        left_out += [
+            f"{name} (not of all tasks)" for name in part["variant"].unique() if name not in set(runs["variant"])
+        ]
+        seeds, _ = _shared_by_all(runs, "seed")
+        if len(runs) and not seeds:
+            seeds = [runs.groupby("seed")["variant"].nunique().idxmax()]
+            some = set(runs[runs["seed"].isin(seeds)]["variant"])
+            left_out += [f"{name} (without seed {seeds[0]})" for name in runs["variant"].unique() if name not in some]
+        wide = runs[runs["seed"].isin(seeds)].drop(columns="seed").groupby("variant", sort=False).mean()
         if len(wide) > 1:
             values: Mapping[str, list[float]] = {str(name): list(map(float, row)) for name, row in wide.iterrows()}
-            seeds = int(part[part["variant"].isin(wide.index)].groupby("variant")["seed"].nunique().min())
-            out.append(GroupRanks(group, budget, seeds, ranks(values, [str(name) for name in wide.columns])))
-    return tuple(out)
+            ranked = ranks(values, [str(name) for name in wide.columns])
+            found.append(GroupRanks(group, budget, len(seeds), ranked, tuple(left_out)))
+    return tuple(found)
+
+
+def _shared_by_all(part: pd.DataFrame, column: str) -> tuple[list[object], list[object]]:
+    """Values of a column that every variant has, and those that only some have."""
+    variants = part.groupby(column)["variant"].nunique()
+    every = variants == part["variant"].nunique()
+    return list(variants.index[every]), list(variants.index[~every])
 
 
 def _grouped(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
