@@ -1,8 +1,11 @@
 import json
+import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -50,6 +53,43 @@ def test_the_claim_of_another_host_is_left_alone(folder: Path) -> None:
     assert not claimed(folder)
     released(folder)
     assert (folder / CLAIM).exists()
+
+
+def test_what_was_claimed_since_a_claim_was_given_back_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner gives a claim back while this process reads it, and another one takes it before this one goes on."""
+    claim_of(folder)
+    won: list[bool] = []
+    other = Thread(target=lambda: won.append(claimed(folder)))
+    read, unlink = claims._content, Path.unlink  # pyright: ignore[reportPrivateUsage]
+
+    def given_back(path: Path) -> object:
+        monkeypatch.setattr(claims, "_content", read)
+        unlink(path)
+
+    def after_another(path: Path, missing_ok: bool = False) -> None:
+        monkeypatch.setattr(Path, "unlink", unlink)
+        other.start()
+        other.join(1)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(claims, "_content", given_back)
+    monkeypatch.setattr(Path, "unlink", after_another)
+    mine = claimed(folder)
+    if other.ident is None:
+        other.start()
+    other.join()
+    assert [mine, *won].count(True) == 1
+
+
+def test_the_claim_of_a_process_killed_before_it_wrote_is_taken_over_after_a_minute(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / CLAIM).touch()
+    before = time.time() - 61
+    os.utime(folder / CLAIM, (before, before))
+    assert claimed(folder)
+    assert not claimed(folder)
 
 
 def test_a_claim_that_is_being_written_is_left_alone(folder: Path) -> None:

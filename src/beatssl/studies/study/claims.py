@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,23 +11,22 @@ from typing import Any
 
 CLAIM = "claim.json"
 _LOCK = ".claims.lock"
+_WRITTEN_IN_S = 60.0
 
 
 def claimed(folder: Path) -> bool:
     """Claim a run's folder for this process; False where another one has it.
 
-    The claim names host and process. That of a process of this host that is no longer there is taken over; that of
-    another host, which may share the storage, is left alone: where it died, remove the file.
+    The claim names host and process. That of a process of this host that is no longer there is taken over, and so is
+    one without content that is older than a minute; that of another host, which may share the storage, is left alone:
+    where it died, remove the file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CLAIM
-    if _made(path):
-        return True
-    # Of two that find one dead claim, the second must see what the first made of it.
+    # One process of this host at a time: of two that find a dead claim, the second must see what the first made of it.
     with _locked(folder.parent / _LOCK):
-        if _alive(path):
-            return False
-        path.unlink(missing_ok=True)
+        if _dead(path):
+            path.unlink(missing_ok=True)
         return _made(path)
 
 
@@ -46,14 +46,18 @@ def _made(path: Path) -> bool:
     return True
 
 
-def _alive(path: Path) -> bool:
-    """Whether the process that made a claim may still be there; one that is being written has no content yet."""
+def _dead(path: Path) -> bool:
+    """Whether there is a claim whose process is known to be gone. One that is being written has no content yet, for a
+    moment; where that lasts, its process was killed before it wrote."""
     there = _content(path)
-    if not path.exists():
+    if there is None:
+        try:
+            return time.time() - path.stat().st_mtime > _WRITTEN_IN_S
+        except FileNotFoundError:
+            return False
+    if there.get("host") != socket.gethostname():
         return False
-    if there is None or there.get("host") != socket.gethostname():
-        return True
-    return there.get("began") == _began(int(there.get("pid", 0)))
+    return there.get("began") != _began(int(there.get("pid", 0)))
 
 
 def _content(path: Path) -> dict[str, Any] | None:

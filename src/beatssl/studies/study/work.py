@@ -81,6 +81,8 @@ def work(
             if not claimed(folder):
                 continue
             try:
+                if finished(config.out, run, tasks):  # by another process since this one looked
+                    continue
                 _attempt(run, tasks, folder, config, lambda text, at=number: say(f"{at} of {len(runs)}: {text}"))
             finally:
                 released(folder)
