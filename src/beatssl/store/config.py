@@ -85,7 +85,8 @@ class PrepareConfig:
     before beats are classified."""
     distinct_from: tuple[Path, ...] = ()
     """Stores, prepared alike, whose records are set aside here: those of one database under its two names (cinc and
-    ptbdb or incartdb), of the same source and id, or with a row of the same waveform."""
+    ptbdb or incartdb), of the same source and id (names of your own files are no ids), or with a row of the same
+    waveform."""
     max_missing_leads: Annotated[int, Field(ge=0, le=11)] | None = None
     """A record with more of the twelve leads missing, after limb leads are derived, is set aside. None: 4, and 11 for
     cinc2017 and incartdb, of which one lead may be all there is."""
