@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beatssl.models.config import EncoderConfig
+from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.records import DRAWS
 from beatssl.studies.study.changes import Settings, settings
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.plan import Run, changed, plan, variants_of
@@ -215,3 +217,17 @@ def test_what_is_there_already_does_not_depend_on_the_budget(shipped: StudyFile)
     assert [run.kind for run in untrained("small")] == ["source", "source", "scratch", "source"]
     same = [a.hash == b.hash for a, b in zip(untrained("small"), untrained("full"), strict=True)]
     assert same == [False, True, False, True]  # the network of the small budget is smaller
+
+
+def test_every_seed_from_scratch_learns_from_the_labels_of_the_probes_and_its_hash_holds_the_precision(
+    shipped: StudyFile,
+) -> None:
+    runs = plan(shipped, replace(CONFIG, groups=("contrasts",), seeds=2))
+    scratch = [run.supervised(Path("run"), CONFIG, 0.01) for run in runs if run.kind == "scratch"]
+    probes = ScorecardConfig(("random",), Path("out"))
+    assert [(one.seed, one.seed_of_draws, one.draws) for one in scratch] == [
+        (0, probes.seed, DRAWS), (1, probes.seed, DRAWS),
+    ]  # fmt: skip
+    precise = replace(shipped, base=replace(shipped.base, changes=("optim.precision=float32",)))
+    made = [variants_of(study, "contrasts", CONFIG)["from scratch"].hash for study in (shipped, precise)]
+    assert made[0] != made[1]

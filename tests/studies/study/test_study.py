@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -208,22 +207,68 @@ def test_a_task_that_the_scorecard_has_not_is_refused(config) -> None:
     assert not config.out.exists()
 
 
-def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(config, monkeypatch) -> None:
+def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(config, tmp_path, monkeypatch) -> None:
     monkeypatch.undo()
     (run, *_) = plan(read_study_file(config.file), replace(config, groups=("others",)))
     untrained = replace(run, kind="source", source="random", stores=config.stores)
-    seen = []
+    seen, value = [], 0.75
 
     def measured(source, task, asked):
         seen.append((source, task, asked.stores, asked.network.width, asked.seed, asked.test))
-        return [Score(source, task, "AUROC", None, None, 0, True, True, "too few records")]
+        return [Score(source, task, "AUROC", value, None, 8, True, True, "" if value else "too few records")]
 
     monkeypatch.setattr(evaluation, "measure", measured)
     monkeypatch.setitem(evaluation.TASKS, "lead-II", replace(evaluation.TASKS["lead-II"], store="small"))
     found = evaluation.score(replace(untrained, seed=3), "lead-II", config.out, config)
     assert seen == [("random", "lead-II", config.stores, 0.25, 3, False)]
-    assert (found.figures[0].reason, found.figures[0].chooses) == ("too few records", True)
-    assert np.isnan(found.figures[0].value)
+    assert (found.figures[0].value, found.figures[0].chooses) == (0.75, True)
     assert to_json(evaluation.scores_of(config.out, "lead-II")) == to_json(found)
+    value = None
+    with pytest.raises(ValueError, match="too few records"):
+        evaluation.score(untrained, "lead-II", tmp_path, config)
     with pytest.raises(FileNotFoundError, match="ptb-xl; prepare it"):
         evaluation.score(untrained, "superclass", config.out, config)
+
+
+def test_a_score_without_a_value_counts_where_the_source_cannot_do_the_task_alone(config) -> None:
+    (run, *_) = plan(read_study_file(config.file), replace(config, groups=("others",)))
+    nothing = evaluation.Scored((Figure("AUROC", float("nan"), reason="CheckpointError"),))
+    for task in ("superclass", "all-statements-attention", "retrieval", "brugada"):
+        write_result(config.out / evaluation.SCORES / f"{task}.json", nothing)
+    sources = {"features": "source", "scratch": "scratch", "": "pretrain", "random": "source"}
+    counts = {
+        source: [
+            task
+            for task in ("superclass", "all-statements-attention", "retrieval", "brugada")
+            if evaluation.kept(replace(run, kind=kind, source=source), config.out, task) is not None
+        ]
+        for source, kind in sources.items()
+    }
+    assert counts == {
+        "features": ["all-statements-attention", "brugada"],
+        "scratch": ["all-statements-attention", "retrieval", "brugada"],
+        "": ["brugada"],
+        "random": ["brugada"],
+    }
+
+
+@pytest.mark.parametrize("stale", [{"version": "0.0.1"}, {"stores": {"small": "of others"}}], ids=["version", "store"])
+def test_what_another_version_or_other_data_finished_begins_anew(config, monkeypatch, stale) -> None:
+    (run, _) = plan(read_study_file(config.file), replace(config, groups=("levels",), seeds=1))
+    folder = work.folder_of(config.out, run)
+    made = SimpleNamespace(updates=1, figures={})
+    tried = []
+    monkeypatch.setattr(work, "pretrain", lambda given: tried.append(given.out) or made)
+    monkeypatch.setattr(work, "_seconds", lambda out: 1.0)
+    for task in ("superclass", "lead-II"):
+        write_result(folder / evaluation.SCORES / f"{task}.json", evaluation.Scored((Figure("AUROC", 0.5),)))
+    write_json(folder / work.DONE, {"seconds": 1.0, "updates": 1, "figures": {}})
+    assert work.finished(config.out, run, ("superclass", "lead-II"))
+    write_json(folder / work.DONE, {"seconds": 1.0, "updates": 1, "figures": {}} | stale)
+    assert not work.finished(config.out, run, ("superclass", "lead-II"))
+    work._train(run, folder, config)  # pyright: ignore[reportPrivateUsage]
+    assert (len(tried), (folder / evaluation.SCORES).exists(), work.trained(config.out, run)) == (1, False, True)
+    done = read_result(folder / work.DONE, work.Done)
+    assert (done.version, list(done.stores)) == (work.__version__, ["small"])
+    work._train(run, folder, config)  # pyright: ignore[reportPrivateUsage]
+    assert len(tried) == 1

@@ -21,6 +21,7 @@ from beatssl.training.diagnosis.config import INVERSE_PENALTIES, ProbeConfig
 from beatssl.training.diagnosis.figures import DiagnosisFigures, figures_of
 from beatssl.training.diagnosis.learnable import LearntLabels
 from beatssl.training.diagnosis.probe import fit, probe, scaled, valid_auroc
+from beatssl.training.diagnosis.question import ask
 
 FOLDS = {"train_folds": "1-4", "valid_fold": 5, "test_fold": 6, "bootstrap_draws": 20}
 
@@ -164,6 +165,17 @@ def test_shares_of_labels_by_patient(folded, tmp_path):
     assert figures.records.train < whole.train.sum()
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert set(table["draw"]) == {0, 1, 2}
+
+
+def test_several_seeds_learn_from_the_same_labels_where_the_draws_have_a_seed_of_their_own(folded, tmp_path):
+    small = EncoderConfig(width=0.25, depth=0.5)
+    shared = {"store": folded.path, "encoder": "random", "network": small, "label_share": 0.5, "draws": 2, **FOLDS}
+    first, own, same = (
+        ask(ProbeConfig(out=tmp_path, seed=seed, draw_seed=draw_seed, **shared)).draws
+        for seed, draw_seed in ((0, None), (1, None), (1, 0))
+    )
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, own)
 
 
 def test_the_test_fold_takes_no_part(folded):

@@ -1,5 +1,6 @@
 """A run evaluated: figures of the scorecard's tasks on validation folds, kept in the run's folder."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from beatssl.results import Number, read_result, write_result
 from beatssl.store.layout import MANIFEST
 from beatssl.studies.scorecard.config import ScorecardConfig
+from beatssl.studies.scorecard.sources import FEATURES
 from beatssl.studies.scorecard.tasks import TASKS, measure
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.plan import Run
@@ -21,6 +23,9 @@ _DRAWS = 100
 
 _SHARES = {"superclass": 1.0, "superclass-10-percent": 0.1, "superclass-1-percent": 0.01}
 """Share of the labels that a task learns from, of the tasks that a classifier trained from scratch can be scored on."""
+
+_OF_ENCODERS = ("all-statements-attention", "waves-sixteenth")
+"""Tasks that ask for a feature map, which measured features have not."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,33 @@ def scores_of(folder: Path, task: str) -> Scored | None:
     return read_result(path, Scored) if path.is_file() else None
 
 
+def kept(run: Run, folder: Path, task: str) -> Scored | None:
+    """As `scores_of`, and None too where an error left no value: that is to be tried again."""
+    found = scores_of(folder, task)
+    return None if found is None or _failed(run, task, found) else found
+
+
 def score(run: Run, task: str, folder: Path, study: StudyConfig) -> Scored:
-    """Score a run on a task and keep it in the run's folder."""
+    """Score a run on a task and keep it in the run's folder.
+
+    Raises ValueError with the reason where it has no value, though what is evaluated could do the task.
+    """
     figures = _supervised(run, task, folder, study) if run.kind == "scratch" else _frozen(run, task, folder, study)
     found = Scored(tuple(figures))
+    if _failed(run, task, found):
+        reasons = dict.fromkeys(one.reason for one in figures if one.reason)
+        raise ValueError("; ".join(reasons) or "no figure came of it")
     write_result(folder / SCORES / f"{task}.json", found)
     return found
+
+
+def _failed(run: Run, task: str, found: Scored) -> bool:
+    """Whether there is no value, and not by design."""
+    if any(math.isfinite(one.value) for one in found.figures):
+        return False
+    if run.kind == "scratch":
+        return task in _SHARES
+    return not (TASKS[task].reported or (run.source == FEATURES and task in _OF_ENCODERS))
 
 
 def check_tasks(tasks: Sequence[str]) -> None:

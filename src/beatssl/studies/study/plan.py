@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from beatssl.models.encoder import ENCODERS
 from beatssl.store.layout import canonical_hash
+from beatssl.studies.scorecard.records import DRAWS
 from beatssl.studies.study.changes import Settings, settings
 from beatssl.studies.study.config import StudyConfig
 from beatssl.studies.study.plan_file import ALL_PRESETS, Changes, StudyFile
@@ -67,7 +68,10 @@ class Run:
         )
 
     def supervised(self, out: Path, study: StudyConfig, label_share: float) -> FinetuneConfig:
-        """The frozen config of the same network trained on labels alone, evaluated on the validation fold."""
+        """The frozen config of the same network trained on labels alone, evaluated on the validation fold.
+
+        A share of the labels is drawn as for the probes of pretrained encoders, which all have the same draws.
+        """
         one = self.settings
         return FinetuneConfig(
             store=self.stores / one.stores[0],
@@ -78,7 +82,8 @@ class Run:
             train_folds=one.folds,
             validation_only=True,
             label_share=label_share,
-            draws=1,
+            draws=DRAWS,
+            draw_seed=0,
             init="fresh",
             epochs=6,
             least_updates=300 if label_share < 1 else None,
@@ -197,7 +202,7 @@ def _what_counts(run: Run, config: StudyConfig) -> dict[str, Any]:
         return {"source": run.source, "network": network, "folder": one.folder}
     data = {"stores": list(one.stores), "folds": one.folds}
     if run.kind == "scratch":
-        return shared | data
+        return shared | data | {"draws": DRAWS, "optim": changed(OptimConfig(precision=one.optim.precision))}
     made = run.pretraining(Path("run"), config)
     return shared | data | {
         "preset": changed(made.values()),

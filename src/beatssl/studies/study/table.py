@@ -16,7 +16,7 @@ from beatssl.studies.study.plan import BUNDLED, Run, plan
 from beatssl.studies.study.plan_file import NamedContrast, StudyFile
 from beatssl.studies.study.result import ContrastFigure, Cost, GroupRanks, Mean, SetAside
 from beatssl.studies.study.statistics import paired_difference, ranks
-from beatssl.studies.study.work import DONE, RUNS, Done, failure, folder_of
+from beatssl.studies.study.work import DONE, RUNS, Done, failure, folder_of, trained
 
 COLUMNS = (
     "group", "variant", "seed", "budget", "task", "figure", "value", "higher_is_better", "chooses", "seconds", "hash",
@@ -35,7 +35,7 @@ def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[
         folder = folder_of(config.out, run)
         if (why := failure(config.out, run)) is not None:
             aside.append(SetAside(run.hash, "/".join(run.names[0]), run.seed, why.reason))
-        if not (folder / DONE).is_file():
+        if not trained(config.out, run):
             continue
         seconds = read_result(folder / DONE, Done).seconds
         for group, variant in run.names:

@@ -1,15 +1,18 @@
 """One process at work on a study: the next run that nobody has taken, pretrained and evaluated, until none is left."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
+from beatssl._version import __version__
 from beatssl.results import read_result, write_result
-from beatssl.store.layout import MANIFEST
+from beatssl.store.layout import MANIFEST, canonical_hash, read_manifest
 from beatssl.studies.study.claims import claimed, released
 from beatssl.studies.study.config import StudyConfig
-from beatssl.studies.study.evaluation import PRETRAINED, Scored, score, scores_of
+from beatssl.studies.study.evaluation import PRETRAINED, SCORES, SUPERVISED, Scored, kept, score, scores_of
 from beatssl.studies.study.plan import Run
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -27,6 +30,10 @@ class Done:
     updates: int
     figures: dict[str, float] = field(default_factory=dict[str, float])
     """The last line of the log: losses and diagnostics."""
+    version: str = ""
+    """Of the package."""
+    stores: dict[str, str] = field(default_factory=dict[str, str])
+    """Hash of each store that it was trained on, by its name."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,36 @@ def folder_of(out: Path, run: Run) -> Path:
 def finished(out: Path, run: Run, tasks: Sequence[str]) -> bool:
     """Whether a run is trained and scored on all tasks."""
     folder = folder_of(out, run)
-    return (folder / DONE).is_file() and all(scores_of(folder, task) is not None for task in tasks)
+    return trained(out, run) and all(kept(run, folder, task) is not None for task in tasks)
+
+
+def trained(out: Path, run: Run) -> bool:
+    """Whether a run's training is done, by this version of the package and on stores that hold what is there now.
+
+    What done.json does not say (an older version left it), or of a store that is not there, is taken as it is.
+    """
+    path = folder_of(out, run) / DONE
+    if not path.is_file():
+        return False
+    done, now = read_result(path, Done), _stores_of(run)
+    return done.version in ("", __version__) and all(
+        done.stores.get(name, hash_now) == hash_now for name, hash_now in now.items()
+    )
+
+
+def _stores_of(run: Run) -> dict[str, str]:
+    """Hash of each store that a run is trained on, by its name: of all files, as the manifest has them."""
+    if run.kind == "source":
+        return {}
+    paths = {name: run.stores / name / MANIFEST for name in run.settings.stores}
+    return {name: _hash_of_files(path, path.stat().st_mtime_ns) for name, path in paths.items() if path.is_file()}
+
+
+@lru_cache
+def _hash_of_files(path: Path, changed_ns: int) -> str:
+    """`changed_ns` tells one content of the file from another."""
+    manifest = read_manifest(path)
+    return canonical_hash(manifest.get("files", manifest))[:16]
 
 
 def failure(out: Path, run: Run) -> Failed | None:
@@ -112,20 +148,24 @@ def _attempt(run: Run, tasks: Sequence[str], folder: Path, config: StudyConfig, 
 
 
 def _score(run: Run, task: str, folder: Path, config: StudyConfig) -> None:
-    if scores_of(folder, task) is None:
+    if kept(run, folder, task) is None:
         score(run, task, folder, config)
 
 
 def _train(run: Run, folder: Path, config: StudyConfig) -> None:
-    if (folder / DONE).is_file():
+    if trained(config.out, run):
         return
+    for old in (PRETRAINED, SUPERVISED, SCORES) if (folder / DONE).is_file() else ():
+        shutil.rmtree(folder / old, ignore_errors=True)  # of another version or other stores
+    (folder / DONE).unlink(missing_ok=True)
     write_result(folder / "run.json", run)
+    stores = _stores_of(run)
     if run.kind != "pretrain":
-        write_result(folder / DONE, Done(0.0, 0))
+        write_result(folder / DONE, Done(0.0, 0, version=__version__, stores=stores))
         return
     out = folder / PRETRAINED
     made = pretrain(run.pretraining(out, config))
-    write_result(folder / DONE, Done(_seconds(out), made.updates, made.figures))
+    write_result(folder / DONE, Done(_seconds(out), made.updates, made.figures, __version__, stores))
     (out / STATE).unlink(missing_ok=True)  # three times as large as the weights, and nothing is left to resume
 
 

@@ -58,6 +58,8 @@ class DiagnosisConfig:
     """Share of the training patients whose labels are used."""
     draws: Annotated[int, Field(ge=1)] = 5
     """How often that share is drawn; a share of 1 is drawn once."""
+    draw_seed: Annotated[int, Field(ge=0)] | None = None
+    """Of these draws alone, so that several seeds learn from the same labels; None: seed."""
     keep_unlabelled: bool = False
     """Keep records without a label in the set, as negatives of every label."""
     shown_leads: tuple[str, ...] = ()
@@ -68,6 +70,10 @@ class DiagnosisConfig:
     """Draws of patients behind each interval."""
     cache: bool = True
     """Keep the frozen encoder's embeddings in the user's cache, and take them from there; the numbers are the same."""
+
+    @property
+    def seed_of_draws(self) -> int:
+        return self.seed if self.draw_seed is None else self.draw_seed
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -74,7 +74,7 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
     """All that the weights depend on."""
-    free = ("out", "run", "bootstrap_draws", "cache")
+    free = ("out", "run", "bootstrap_draws", "cache", *(("draw_seed",) if config.draw_seed is None else ()))
     values = {name: value for name, value in asdict(config).items() if name not in free}
     values |= {"epochs": config.epoch_count, "least_updates": config.update_minimum}
     made_of = {"store": str(config.store.resolve()), "inputs": config_hash(config, question.opened, question.store)}

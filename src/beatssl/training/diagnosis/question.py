@@ -81,7 +81,7 @@ def ask(config: DiagnosisConfig) -> Question:
     group = _rows(config, sides.store, sides.train, sides.valid, sides.test)
     group = validation_only(group) if config.validation_only else group
     opened = open_encoder(config.encoder, config.network, config.seed, store)
-    drawn = training_draws(store, group, config.label_share, config.draws, config.seed)
+    drawn = training_draws(store, group, config.label_share, config.draws, config.seed_of_draws)
     return Question(sides.store, group, opened, drawn, sides)
 
 
@@ -220,8 +220,8 @@ def config_hash(config: DiagnosisConfig, opened: Opened, store: Store) -> str:
 
 
 def _settings(config: DiagnosisConfig) -> dict[str, Any]:
-    """The config without paths, device and logging, which the figures do not depend on, nor the usual split."""
-    usual = ("split",) if config.split == FOLDS else ()
+    """The config without paths, device and logging, which the figures do not depend on, nor what is as usual."""
+    usual = (*(("split",) if config.split == FOLDS else ()), *(("draw_seed",) if config.draw_seed is None else ()))
     free = ("out", "store", "encoder", "device", "run", "overwrite", "cache", *usual)
     return {name: value for name, value in asdict(config).items() if name not in free}
 
