@@ -45,13 +45,19 @@ class SoftTargets:
         self,
         values: Float[Tensor, "n feature"],
         measured: Bool[Tensor, "n feature"] | Float[Tensor, "n feature"] | None = None,
+        compared: Bool[Tensor, "n n"] | None = None,
     ) -> Float[Tensor, "n n"]:
-        """The targets of a batch, in [0, 1]; the diagonal means nothing."""
+        """The targets of a batch, in [0, 1]; the diagonal means nothing.
+
+        Pairs that are not `compared` have 0, and no part in the scaling by `own_weight`.
+        """
         alike = similarity(
             values, measured, self.kernel,
             width=self.width, steepness=self.steepness, alpha=self.alpha, threshold=self.threshold,
         )  # fmt: skip
         targets = alike**self.exponent
+        if compared is not None:
+            targets = targets * compared
         return targets if self.own_weight is None else balanced(targets, self.own_weight)
 
 

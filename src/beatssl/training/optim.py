@@ -43,12 +43,15 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float, update: int) -> None:
-    """One step of the running average of the weights: a ← d·a + (1 − d)·w; buffers are copied.
+    """`move_average` with d = min(decay, (1 + u)/(10 + u)), so that the first weights, which mean nothing, are soon
+    forgotten."""
+    move_average(average, model, min(decay, (1 + update) / (10 + update)))
 
-    d = min(decay, (1 + u)/(10 + u)), so that the first weights, which mean nothing, are soon forgotten.
-    """
-    own = min(decay, (1 + update) / (10 + update))
+
+@torch.no_grad()
+def move_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """One step of the running average of the weights: a ← d·a + (1 − d)·w; buffers are copied."""
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(weight.detach(), 1 - own)
+        mean.lerp_(weight.detach(), 1 - decay)
     for mean, value in zip(average.buffers(), model.buffers(), strict=True):
         mean.copy_(value)

@@ -255,6 +255,17 @@ def test_beats_of_one_record_or_of_different_ones_are_compared(rows, pairs, same
     assert not torch.allclose(expected, contrast(seen.z_a, seen.z_b, seen.targets, how.form, how.temperature))
 
 
+@pytest.mark.parametrize("pairs", ["all", "within", "between"])
+def test_a_beats_own_view_has_its_share_of_the_pairs_that_are_compared(rows, pairs):
+    which = small("paper", f"objective.beat.pairs={pairs}", "objective.beat.targets=features",
+                  "objective.beat.soft.own_weight=0.5")  # fmt: skip
+    _, _, outcome = outcome_of(rows, which)
+    seen = outcome.details["beat"]
+    others = seen.targets * (1 if seen.pairs is None else seen.pairs)
+    share = 1 / (1 + 2 * others.fill_diagonal_(0).sum(dim=1))
+    torch.testing.assert_close(share, torch.full_like(share, 0.5))
+
+
 @pytest.mark.parametrize(
     ("schedule", "progress", "contrasts", "regressions"),
     [

@@ -60,7 +60,7 @@ def test_what_the_map_holds_where_it_is_hidden_does_not_count(rows):
 
 
 def test_the_target_follows_the_encoder(rows):
-    objective, batch, seen = objective_on(rows, preset("latent-prediction", (*SMALL, "objective.decay=0.05")))
+    objective, batch, seen = objective_on(rows, preset("latent-prediction", (*SMALL, "objective.decay=0.9")))
     name = next(name for name, _ in objective.encoder.named_parameters())
     weight, mean = objective.encoder.get_parameter(name), objective.target.get_parameter(name)
     assert torch.equal(weight, mean)
@@ -69,7 +69,7 @@ def test_the_target_follows_the_encoder(rows):
         before = mean.clone()
         weight += 1
     objective(batch, seen)
-    assert torch.allclose(mean, 0.05 * before + 0.95 * weight, atol=1e-6)
+    assert torch.allclose(mean, 0.9 * before + 0.1 * weight, atol=1e-6)
     assert int(objective.batches) == 1
     objective.eval()
     objective(batch, seen)

@@ -249,17 +249,18 @@ class BeatSSL(Objective):
         z = self.project_beat(torch.cat([self._beat_parts(batch, one)[kept] for one in pair]))
         z_a, z_b = (gather_with_grad(part) for part in z.tensor_split(2))
         how = self.config.beat
+        pairs: Bool[Tensor, "n n"] | None = None
+        if how.pairs != "all":
+            row = torch.from_numpy(batch.row).to(kept.device)[batch.beat_record[batch.chosen][kept]]
+            same = hard_targets(gather(row)) > 0
+            pairs = same if how.pairs == "within" else ~same
         targets: Tensor | None = None
         if how.targets == "features":
-            targets = how.soft(gather(batch.beat["compared"][kept]), gather(batch.beat["certain"][kept]))
+            targets = how.soft(gather(batch.beat["compared"][kept]), gather(batch.beat["certain"][kept]), pairs)
         elif how.targets != "identity":
             kinds = batch.beat["class"] if how.targets == "classes" else batch.beat["cluster"]
             targets = hard_targets(gather(kinds[kept]))
-        if how.pairs == "all":
-            return Compared(z_a, z_b, targets)
-        row = torch.from_numpy(batch.row).to(kept.device)[batch.beat_record[batch.chosen][kept]]
-        same = hard_targets(gather(row)) > 0
-        return Compared(z_a, z_b, targets, same if how.pairs == "within" else ~same)
+        return Compared(z_a, z_b, targets, pairs)
 
     def _regress_records(self, batch: Batch, passed: list[_Passed]) -> Tensor:
         predicted = gather_with_grad(self.regress(torch.cat([one.embedding for one in passed])))

@@ -19,7 +19,7 @@ from beatssl.losses.latent import explained, standardised
 from beatssl.losses.regression import masked_regression
 from beatssl.models.encoded import Encoder
 from beatssl.models.pooling import valid_steps
-from beatssl.training.optim import update_average
+from beatssl.training.optim import move_average
 from beatssl.training.pretraining.batches import Batch
 from beatssl.training.pretraining.columns import Columns
 from beatssl.training.pretraining.diagnostics import effective_rank
@@ -42,8 +42,7 @@ class LatentSettings:
     block_s: Annotated[float, Field(gt=0)] = 1.0
     """Seconds of a block. In all leads at once: else a lead would be read off the others."""
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.996
-    """Of the running average of the encoder's weights that gives the targets, a batch; the first weights are forgotten
-    sooner, as by `optim.update_average`."""
+    """Of the running average of the encoder's weights that gives the targets, a batch. It begins as the encoder."""
     decay_at: Annotated[int, Field(ge=0)] = 0
     """Batches over which the decay rises to this, linearly from 0.9; 0: it stands from the first on."""
     predictor_channels: Count = 128
@@ -168,8 +167,7 @@ class LatentPrediction(Objective):
 
     @torch.no_grad()
     def _follow(self) -> None:
-        done = int(self.batches)
-        update_average(self.target, self.encoder, self.config.decay_of(done), done)
+        move_average(self.target, self.encoder, self.config.decay_of(int(self.batches)))
         self.batches += 1
 
 
