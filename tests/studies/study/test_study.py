@@ -272,3 +272,10 @@ def test_what_another_version_or_other_data_finished_begins_anew(config, monkeyp
     assert (done.version, list(done.stores)) == (work.__version__, ["small"])
     work._train(run, folder, config)  # pyright: ignore[reportPrivateUsage]
     assert len(tried) == 1
+
+
+def test_figures_from_scratch_choose_where_the_task_does() -> None:
+    found = SimpleNamespace(records=SimpleNamespace(valid=8), macro_auroc=0.7, macro_f1=0.5)
+    for task in ("superclass", "superclass-10-percent"):
+        figures = evaluation._figures(found, task)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+        assert [one.chooses for one in figures] == [task == "superclass", False]
