@@ -24,6 +24,7 @@ from beatssl.studies.study.plan import plan
 from beatssl.studies.study.plan_file import read_study_file
 from beatssl.studies.study.result import StudyResult
 from beatssl.studies.study.study import study
+from beatssl.training.diagnosis.figures import DiagnosisFigures
 
 FILE = """
 [base]
@@ -275,7 +276,8 @@ def test_what_another_version_or_other_data_finished_begins_anew(config, monkeyp
 
 
 def test_figures_from_scratch_choose_where_the_task_does() -> None:
-    found = SimpleNamespace(records=SimpleNamespace(valid=8), macro_auroc=0.7, macro_f1=0.5)
+    found = object.__new__(DiagnosisFigures)
+    vars(found).update(records=SimpleNamespace(valid=8), macro_auroc=0.7, macro_f1=0.5)
     for task in ("superclass", "superclass-10-percent"):
-        figures = evaluation._figures(found, task)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+        figures = evaluation._figures(found, task)  # pyright: ignore[reportPrivateUsage]
         assert [one.chooses for one in figures] == [task == "superclass", False]
