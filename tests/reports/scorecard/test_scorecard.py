@@ -110,7 +110,8 @@ def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp
     assert scorecard_lines(replace(card, pretraining={})) == lines[:-2]
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)
-    shutil.rmtree(results / "scorecard", ignore_errors=True)
+    for optional in ("scorecard", "study"):
+        shutil.rmtree(results / optional, ignore_errors=True)
     plain = figures_table(results)
     write_result(results / "scorecard" / "validation.json", card)
     write_result(results / "scorecard" / "test.json", replace(card, folds="test"))
