@@ -125,5 +125,5 @@ def test_a_store_is_measured_and_its_figures_are_written(
     assert 0 <= found.trees_macro_auroc <= 1
     written = read_result(tmp_path / "check-encoded-features.json", EncodedFeatureFigures)
     assert [one.name for one in written.features] == [one.name for one in found.features]
-    with pytest.raises(ValueError, match=r"no row is in folds \(7,\) \(inner\)"):
+    with pytest.raises(ValueError, match=r"is in fold 7 \(inner\); give a store with PTB-XL"):
         check_encoded_features(in_folds.with_tables(records=pd.DataFrame(in_folds.records).assign(fold=1)), "random")

@@ -56,6 +56,16 @@ def test_a_scorecard_goes_on_with_other_encoders_and_tasks_and_refuses_other_opt
     assert scorecard(replace(config, test=True, overwrite=True)).folds == "test"
 
 
+def test_what_is_refused_leaves_no_folder_and_no_card(config):
+    for wrong in ({"tasks": ("ages",)}, {"encoders": ("ours", "ours")}, {"tasks": ()}):
+        with pytest.raises(ValueError, match=r"no task|twice|none of the stores"):
+            scorecard(replace(config, **wrong))
+        assert not config.out.exists()
+    with pytest.raises(ValueError, match="no score came of it"):
+        scorecard(replace(config, encoders=("ecg-fm:nowhere",)))
+    assert not (config.out / "scorecard.json").exists()
+
+
 def test_what_is_done_is_written_after_every_task(config, monkeypatch):
     written = []
     monkeypatch.setattr(module, "write_result", lambda path, card: written.append({one.task for one in card.scores}))

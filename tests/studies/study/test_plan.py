@@ -231,3 +231,8 @@ def test_every_seed_from_scratch_learns_from_the_labels_of_the_probes_and_its_ha
     precise = replace(shipped, base=replace(shipped.base, changes=("optim.precision=float32",)))
     made = [variants_of(study, "contrasts", CONFIG)["from scratch"].hash for study in (shipped, precise)]
     assert made[0] != made[1]
+
+
+def test_a_file_that_is_not_there_is_refused_with_the_remedy() -> None:
+    with pytest.raises(FileNotFoundError, match="there is no file mine.toml; pass a TOML file, or 'default'"):
+        read_study_file("mine.toml")

@@ -110,7 +110,10 @@ def check_encoded_features(
     at = {name: np.isin(fold[rows], folds) for name, folds in sides.items()}
     for name, side in at.items():
         if not side.any():
-            raise ValueError(f"no row is in folds {sides[name]} ({name}); the store has folds {sorted(set(fold))}")
+            needed = ", ".join(map(str, sides[name]))
+            raise ValueError(
+                f"no row of {store.path} is in fold {needed} ({name}); give a store with PTB-XL's folds 1 to 8"
+            )
     features, median_mv = store.features.iloc[rows].reset_index(drop=True), store.median_beats_mv(rows)
     scale = FeatureStandardiser.fit(features, median_mv, at["train"])
     standard = scale.transform(features, median_mv)

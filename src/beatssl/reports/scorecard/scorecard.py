@@ -9,8 +9,9 @@ from beatssl.reports.scorecard.page import scorecard_page
 from beatssl.results import write_result
 from beatssl.store.outputs import asked_of, open_folder
 from beatssl.studies.scorecard.config import ScorecardConfig
-from beatssl.studies.scorecard.encoders import score_encoders
+from beatssl.studies.scorecard.encoders import score_encoders, tasks_of
 from beatssl.studies.scorecard.scores import Scorecard
+from beatssl.studies.scorecard.sources import encoder_names
 
 CARD, TABLE, PAGE = "scorecard.json", "scorecard.csv", "scorecard.html"
 
@@ -22,6 +23,8 @@ def scorecard(config: ScorecardConfig) -> Scorecard:
     after every task. See `score_encoders` for what raises; ValueError too where `out` holds
     results of another command, or of other folds, stores or seed.
     """
+    encoder_names(config)
+    tasks_of(config)  # what cannot be asked is refused before the folder is made
     make_folder(config.out)
     open_folder(config.out, asked_of("scorecard", config, ("encoders", "names", "tasks")), config.overwrite)
 

@@ -8,14 +8,11 @@ from beatssl.studies.scorecard.sources import encoder_names, pretraining_of
 from beatssl.studies.scorecard.tasks import TASKS, measure
 
 
-def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None] = lambda card: None) -> Scorecard:
-    """Scores of all encoders, task after task, in the order given.
+def tasks_of(config: ScorecardConfig) -> tuple[str, ...]:
+    """The tasks asked for, or all whose store is there; those of further databases with the test folds alone.
 
-    `finished` gets the scorecard so far after each task. Tasks are those asked for, or all whose store is there. Raises
-    ValueError for a task that is none, for names as `names_of` does, where no store is there, and where not one score
-    came of it, with the first reason.
+    Raises ValueError for a task that is none, and where no store is there.
     """
-    names = encoder_names(config)
     if unknown := [task for task in config.tasks if task not in TASKS]:
         raise ValueError(f"there is no task {unknown[0]!r}; choose tasks= from {', '.join(TASKS)}")
     tasks = config.tasks or tuple(
@@ -28,6 +25,17 @@ def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None
         raise ValueError(
             f"none of the stores {wanted} is in {config.stores}; prepare one there, or pass another stores="
         )
+    return tasks
+
+
+def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None] = lambda card: None) -> Scorecard:
+    """Scores of all encoders, task after task, in the order given.
+
+    `finished` gets the scorecard so far after each task, from the first on that gave a score. Raises ValueError as
+    `tasks_of`, for names as `names_of` does, and where not one score came of it, with the first reason.
+    """
+    names = encoder_names(config)
+    tasks = tasks_of(config)
     scores: list[Score] = []
     pretraining = {name: found for source, name in names.items() if (found := pretraining_of(source)) is not None}
 
@@ -39,7 +47,8 @@ def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None
     for task in tasks:
         for source in names:
             scores += measure(source, task, config)
-        finished(card())
+        if any(one.value is not None for one in scores):
+            finished(card())
     if all(one.value is None for one in scores):
         raise ValueError(f"no score came of it; {scores[0].encoder}, {scores[0].task}: {scores[0].reason}")
     return card()

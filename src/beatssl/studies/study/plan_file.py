@@ -125,4 +125,6 @@ def read_study_file(file: str) -> StudyFile:
 def _text(file: str) -> str:
     if file == DEFAULT:
         return (files("beatssl") / "studies" / "study" / "beatssl.toml").read_text(encoding="utf-8")
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no file {file}; pass a TOML file, or {DEFAULT!r} for the package's study")
     return Path(file).read_text(encoding="utf-8")
