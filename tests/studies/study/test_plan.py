@@ -234,5 +234,5 @@ def test_every_seed_from_scratch_learns_from_the_labels_of_the_probes_and_its_ha
 
 
 def test_a_file_that_is_not_there_is_refused_with_the_remedy() -> None:
-    with pytest.raises(FileNotFoundError, match="there is no file mine.toml; pass a TOML file, or 'default'"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file mine\.toml; pass a TOML file, or 'default'"):
         read_study_file("mine.toml")
