@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from beatssl.views.config import ViewsConfig
 from beatssl.views.dipole import Rotation
-from beatssl.views.masking import TimeMask
+from beatssl.views.masking import LeadMask, TimeMask
 from beatssl.views.registry import PRESETS, VIEWS, build_views, preset
 from beatssl.views.timing import Retiming
 from beatssl.views.view import Signals
@@ -17,7 +17,7 @@ Seeded = Callable[[int], torch.Generator]
 
 def test_every_view_has_its_strength_in_the_config() -> None:
     names = {field.name for field in fields(ViewsConfig)}
-    assert names == {*VIEWS, "rotation_deg", "rotation_scale", "rank", "vcg", "share"}
+    assert names == {*VIEWS, "rotation_deg", "rotation_scale", "lead_mask_share", "rank", "vcg", "share"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -36,6 +36,10 @@ def test_3kg_is_rotation_and_time_mask() -> None:
 def test_turn_and_scale_of_the_dipole_can_be_had_apart() -> None:
     assert build_views(ViewsConfig(rotation=1, rotation_scale=1)).views == (Rotation(1.0, 45.0, 1.0, "full"),)
     assert build_views(ViewsConfig(rotation=1, rotation_deg=0)).views == (Rotation(1.0, 0.0, 1.5, "full"),)
+
+
+def test_nearly_all_leads_can_go() -> None:
+    assert build_views(ViewsConfig(lead_mask=1, lead_mask_share=0.9)).views == (LeadMask(1.0, 0.9),)
 
 
 def test_views_that_move_time_read_once() -> None:

@@ -40,7 +40,9 @@ class ViewsConfig:
     mains: Strength = 0.0
     """Mains hum of up to 0.05 mV; the store must be sampled at more than 100 Hz."""
     lead_mask: Strength = 0.0
-    """Leads taken out, each with a chance of up to one half."""
+    """Leads taken out, each with a chance of up to `lead_mask_share`."""
+    lead_mask_share: Strength = 0.5
+    """Largest chance of a lead to go at lead_mask 1. With 1, as many records have one lead or two as have ten."""
     time_mask: Strength = 0.0
     """Half of each lead hidden, one contiguous stretch."""
     share: Strength = 1.0

@@ -56,6 +56,7 @@ def build_views(config: ViewsConfig) -> Composed:
     views["rotation"] = Rotation(
         config.rotation, config.rotation_deg, config.rotation_scale, rank=config.rank, method=config.vcg
     )  # fmt: skip
+    views["lead_mask"] = LeadMask(config.lead_mask, config.lead_mask_share)
     on = [name for name in VIEWS if getattr(config, name) > 0 or (name == "rotation" and config.rank == "low")]
     retiming = Retiming(tuple(v for v in (views[name] for name in on) if isinstance(v, TimeView)))
     others = [views[name] for name in on if not isinstance(views[name], TimeView)]
