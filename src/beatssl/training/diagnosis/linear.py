@@ -85,11 +85,12 @@ def _fit(
 
     def value(at: Float64[np.ndarray, " flat"]) -> tuple[float, Float64[np.ndarray, " flat"]]:
         w, b = weights(at)
-        odds = x @ w.float() + b.float()
+        # Few labels: the product with the labels in rows is several times as fast as x @ w and x.T @ missed.
+        odds = (w.float().T @ x.T).T + b.float()
         each = torch.nn.functional.softplus(torch.where(y > 0, -odds, odds)) * counts
         loss = c * each.sum(dtype=torch.float64)
         missed = c * (odds.sigmoid() - y) * counts
-        to_w = torch.linalg.solve_triangular(factor, w + (x.T @ missed).double(), upper=False)
+        to_w = torch.linalg.solve_triangular(factor, w + (missed.T @ x).T.double(), upper=False)
         to_b = missed.sum(dim=0, dtype=torch.float64) * bias_scale
         total = loss + 0.5 * (w * w).sum()
         return float(total), torch.cat([to_w, to_b[None]]).numpy().ravel()
