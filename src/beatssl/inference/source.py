@@ -1,7 +1,9 @@
 """Where an encoder comes from, and where it is kept: a run, a checkpoint, the bundled weights, chance, or others."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from beatssl.files import sha256_of
 from beatssl.inference.adapters.adapter import Adapter
@@ -105,6 +107,19 @@ def start_encoder(config: EncoderConfig, init: str | None, store: Store, seed: i
             "ask for the same encoder, or begin from another checkpoint"
         )
     return encoder
+
+
+def provenance_of_start(init: str | None) -> Provenance:
+    """What the weights that `start_encoder` begins with were made of; {} for fresh ones."""
+    return {} if init in (None, "random") else {"init": init} | BeatEncoder.from_pretrained(init).provenance
+
+
+def stages(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """How an encoder was made: its last pretraining, then that of the encoder it began with, and so on."""
+    out = [provenance]
+    while start := out[-1].get("start"):
+        out.append(start)
+    return out
 
 
 def keep_encoder(out: Path, encoder: Encoder, store: Store, provenance: Provenance) -> None:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CARD, WEIGHTS
 from beatssl.inference.model_folder import SavedModel, bundled, save_model
+from beatssl.inference.source import stages
 from beatssl.metrics.classification import Interval
 from beatssl.results import read_result
 from beatssl.store.labels import cohort
@@ -96,8 +97,7 @@ def card_of(
         rows=f"{sum(one['rows'] for one in provenance['pretraining']):,}",
         data=provenance["pretraining"][0]["store"],
         folds=provenance["folds"],
-        epochs=provenance["epochs"],
-        seed=provenance["seed"],
+        epochs=_training(provenance),
         kept_as=kept_as,
         size=f"{size_mb:.1f}",
         before=f"{auroc['float32']:.4f}",
@@ -109,6 +109,12 @@ def card_of(
         # Runs of version 0.1 have the settings of their preset under another key.
         preset=json.dumps(provenance.get("preset", provenance.get("recipe")), indent=1),
     )
+
+
+def _training(provenance: Mapping[str, Any]) -> str:
+    """Epochs and seeds, from the first stage to the last; stages before the last have their changes in config.json."""
+    every = [f"{one['epochs']} epochs of {one['method']}, seed {one['seed']}" for one in stages(provenance)]
+    return ", then ".join(reversed(every))
 
 
 def comparison_lines(comparison: Comparison, name: str) -> list[str]:
@@ -169,7 +175,7 @@ device; not for diagnosis or treatment.
 PTB-XL 1.0.3 (Wagner et al. 2020, PhysioNet), licence CC BY 4.0. The records are from one
 institute in Germany, 1989–1996, ten seconds each; half of the patients are over 60.
 
-**Training.** {epochs} epochs, seed {seed}. The preset is below, and in `config.json`.
+**Training.** {epochs}. The preset is below, and in `config.json`.
 
 **Weights.** {kept_as}, {size} MB. Linear probe, validation fold, macro AUROC: {before} in float32, {after} in float16.
 

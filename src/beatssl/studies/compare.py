@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from beatssl.inference.adapters.registry import published
-from beatssl.inference.source import CHECKPOINT, open_encoder
+from beatssl.inference.source import CHECKPOINT, open_encoder, stages
 from beatssl.metrics.classification import (
     MacroEstimates,
     MacroIntervals,
@@ -201,12 +201,13 @@ def _difference(
 
 
 def _encoder_figures(figures: DiagnosisFigures) -> EncoderFigures:
+    made = stages(figures.pretraining)
     sets: list[dict[str, Any]] = figures.pretraining.get("pretraining", [])
     return EncoderFigures(
         encoder=figures.encoder,
         method=figures.pretraining.get("method", "none"),
         pretraining_set=", ".join(one["store"] for one in sets) or figures.pretraining.get("trained_on", "none"),
-        pretraining_folds=figures.pretraining.get("folds", "none"),
+        pretraining_folds=" and before ".join(str(one["folds"]) for one in made if "folds" in one) or "none",
         pretraining_rows=sum(one["rows"] for one in sets),
         macro_auroc=figures.macro_auroc,
         macro_auprc=figures.macro_auprc,

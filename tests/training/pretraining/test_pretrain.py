@@ -9,9 +9,11 @@ import torch
 
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.inference.model_config import CheckpointError
+from beatssl.inference.source import stages
 from beatssl.inference.tensors import read_tensors
 from beatssl.models.config import EncoderConfig
 from beatssl.store.splits import SplitError
+from beatssl.studies.scorecard.sources import pretraining_of
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -52,6 +54,9 @@ def test_a_run_can_begin_from_another_and_be_probed(config, store, tmp_path):
     for name, weight in two.encoder.named_parameters():
         assert torch.allclose(weight, one.encoder.get_parameter(name), atol=1e-6), name
     assert two.provenance["epochs"] == 1
+    assert stages(two.provenance)[1:] == [{"init": str(first.out)} | one.provenance]
+    assert one.provenance["start"] == {}
+    assert "begun with" in str(pretraining_of(str(second.out)))
     with pytest.raises(CheckpointError, match=r"another network.*width: 0.25 against 0.5"):
         pretrain(replace(changed, encoder=EncoderConfig(width=0.5, depth=0.5), out=tmp_path / "wider"))
     with pytest.raises(CheckpointError, match="default holds another network"):

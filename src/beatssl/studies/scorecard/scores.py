@@ -34,9 +34,12 @@ class Pretraining:
     folds: str = ""
     rows: int | None = None
     """Of stores; None where it is not known."""
+    start: str = ""
+    """The encoder it began with, and what that one was made of; "" for fresh weights."""
 
     def __str__(self) -> str:
         parts = [self.data, f"folds {self.folds}" if self.folds else "", f"{self.rows:,} rows" if self.rows else ""]
+        parts.append(f"begun with {self.start}" if self.start else "")
         return ", ".join([self.method, *filter(None, parts)])
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,12 +128,18 @@ def pretraining_of(source: str) -> Pretraining | None:
         made = BeatEncoder.from_pretrained(source).provenance
     except ValueError:
         return None
+    return _pretraining(made)
+
+
+def _pretraining(made: Mapping[str, Any]) -> Pretraining:
     stores = made.get("pretraining", [])
+    start = made.get("start")
     return Pretraining(
         method=str(made.get("method", "unknown method")),
         data=" and ".join(one["store"] for one in stores),
         folds=str(made.get("folds", "")),
         rows=sum(one["rows"] for one in stores) or None,
+        start=f"{start['init']} ({_pretraining(start)})" if start else "",
     )
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from beatssl.files import read_json, write_bytes
 from beatssl.inference.model_config import Provenance
-from beatssl.inference.source import keep_encoder, start_encoder
+from beatssl.inference.source import keep_encoder, provenance_of_start, start_encoder
 from beatssl.store.labels import Cohort, cohort, parse_folds
 from beatssl.store.outputs import CONFIG
 from beatssl.store.own_data.sides import FOLDS, SPLIT, Sides, sides_table
@@ -119,9 +119,11 @@ def _objective(config: PretrainConfig, rows: Rows, columns: Columns, device: tor
 
 
 def _keeper(config: PretrainConfig, rows: Rows) -> Callable[[nn.Module, int], None]:
+    made_of = _provenance(config, rows)
+
     def keep(model: nn.Module, updates: int) -> None:
         encoder = cast(Objective, model).encoder
-        keep_encoder(config.out, encoder, rows.stores[0], _provenance(config, rows) | {"updates": updates})
+        keep_encoder(config.out, encoder, rows.stores[0], made_of | {"updates": updates})
 
     return keep
 
@@ -162,6 +164,7 @@ def _provenance(config: PretrainConfig, rows: Rows) -> Provenance:
         "epochs": config.epochs,
         "seed": config.seed,
         "preset": asdict(config.values()),
+        "start": provenance_of_start(config.init),
     }
 
 
