@@ -49,7 +49,8 @@ class Batches:
     """The batches of a run, by number.
 
     A batch has `size` rows over all processes; each process holds an equal part of it. An epoch shows every row once,
-    but for the last few that fill no batch. At most `beats_per_record` beats of a row are chosen, at random (0: all).
+    but for the last few that fill no batch. At most `beats_per_record` beats of a row are chosen, at random (0: all),
+    each with a chance in proportion to `columns.chance`.
 
     Raises ValueError where the rows fill no batch, or the processes cannot share one equally.
     """
@@ -101,8 +102,11 @@ def make_batch(
     beat_record = np.repeat(np.arange(len(at)), count)
     within = np.arange(len(beat_record)) - np.repeat(np.cumsum(count) - count, count)
     beat = np.repeat(rows.beat_begin[at], count) + within
+    drawn = np.concatenate([np.zeros(0), *key])
+    if columns.chance is not None:  # exponential times at these rates: the first to come are a draw by weight
+        drawn = -np.log1p(-drawn) / columns.chance[beat]
     # Sorted by record and key, a beat's place within its record is its rank among that record's keys.
-    order = np.lexsort((np.concatenate([np.zeros(0), *key]), beat_record))
+    order = np.lexsort((drawn, beat_record))
     chosen = np.sort(order[within < beats_per_record]) if beats_per_record else np.arange(len(beat))
     return Batch(
         row=at,

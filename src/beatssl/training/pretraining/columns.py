@@ -24,12 +24,14 @@ _READ_ROWS = 1024
 class Columns:
     """Arrays that every batch carries, a line a row or a line a beat of all rows, by name.
 
-    `scales` are the standardisers that made them, by the file of the run's folder that they are kept in.
+    `scales` are the standardisers that made them, by the file of the run's folder that they are kept in. `chance` is
+    the weight of each beat where beats of a row are drawn; None: all alike.
     """
 
     record: Mapping[str, Shaped[np.ndarray, "row ..."]] = field(default_factory=dict[str, np.ndarray])
     beat: Mapping[str, Shaped[np.ndarray, "beat ..."]] = field(default_factory=dict[str, np.ndarray])
     scales: Mapping[str, FeatureStandardiser] = field(default_factory=dict[str, FeatureStandardiser])
+    chance: Float32[np.ndarray, " beat"] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from beatssl.training.pretraining.batches import make_batch
 from beatssl.training.pretraining.columns import Columns, load_rows
 from beatssl.training.pretraining.objective import ViewMaker
 from beatssl.training.pretraining.objectives.beatssl import (
+    DIFFERENCE_SCALE,
     BeatSSLSettings,
     Contrast,
     beat_ssl_columns,
@@ -50,6 +51,19 @@ def outcome_of(rows, which, seed=0):
     columns, batch = batch_of(rows, which)
     objective = made(columns, which.objective)
     return batch, objective, objective(batch, seen_by(objective, which, batch, seed))
+
+
+def test_differences_of_beats_are_predicted_too(rows):
+    which = small("beatssl", "objective.beat_regression=1", "objective.beat_draw=unlike")
+    columns, _ = batch_of(rows, which)
+    more, wider = batch_of(rows, small("beatssl", "objective.beat_regression=1", "objective.beat_differences=true"))
+    features = columns.beat["target"].shape[1]
+    assert features < more.beat["target"].shape[1] <= 2 * features
+    assert more.beat["measured"].shape == more.beat["target"].shape
+    assert set(more.scales) - set(columns.scales) == {DIFFERENCE_SCALE}
+    assert 1 <= columns.chance.min() < np.median(columns.chance) < columns.chance.max()
+    assert more.chance is None
+    assert wider.beat["target"].shape == (len(wider.chosen), more.beat["target"].shape[1])
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from beatssl.targets.kernel import KernelTargets, kernel_coordinates
 from beatssl.targets.soft import SoftTargets, hard_targets
 from beatssl.targets.space import FeatureSpace
 from beatssl.training.pretraining.batches import Batch
+from beatssl.training.pretraining.beat_columns import beat_kinds, chances, less_median
 from beatssl.training.pretraining.columns import Columns, Rows
 from beatssl.training.pretraining.diagnostics import Compared, contrast_figures, contrast_warnings
 from beatssl.training.pretraining.objective import Method, Objective, Preset, ViewMaker
@@ -32,10 +33,8 @@ from beatssl.training.task import Losses
 from beatssl.views.registry import preset as views_preset
 from beatssl.views.view import Signals
 
-BEAT_CLASSES = ("N", "S", "V", "F")
-"""Beat classes by number; a beat of none of them is −1."""
-
 RECORD_SCALE, BEAT_SCALE = "record_scale.safetensors", "beat_scale.safetensors"
+DIFFERENCE_SCALE = "beat_difference_scale.safetensors"
 
 Weight = Annotated[float, Field(ge=0)]
 _SEEN = 0.5
@@ -91,6 +90,10 @@ class BeatSSLSettings:
     """Coordinates of soft similarity that are regression targets too; at `regression` 0 there are none."""
     beat_regression: Weight = 0.0
     """Weight of predicting each chosen beat's features from its part of the feature map, linearly."""
+    beat_differences: bool = False
+    """Whether what is predicted of a beat includes how each of its features differs from the median of its record."""
+    beat_draw: Literal["evenly", "unlike"] = "evenly"
+    """Which beats of a record are chosen: any, or rather those whose features differ from the others of the record."""
     anchor: Literal["view", "signal", "self"] = "view"
     """What a view is contrasted with: another view of its record; the untouched signal, on which the features were
     measured; or itself: there is one view of each record, and other records alone say what it should be like."""
@@ -301,7 +304,12 @@ def beat_ssl_columns(rows: Rows, config: BeatSSLSettings) -> Columns:
 
     Raises ValueError where beats are to be alike by a class or cluster that none of them has.
     """
-    record, beat, scales = {}, _beat_kinds(rows, config.beat), {}
+    record, beat, scales, chance = (
+        {},
+        beat_kinds(rows.beats, config.beat.targets if config.beat.weight else ""),
+        {},
+        None,
+    )
     if config.regression or config.rhythm.needs_features:
         median_mv = rows.median_beats_mv() if config.beat_shape else None
         scale = FeatureStandardiser.fit(rows.features, median_mv, np.arange(len(rows)), config.beat_shape)
@@ -311,11 +319,21 @@ def beat_ssl_columns(rows: Rows, config: BeatSSLSettings) -> Columns:
         scales[RECORD_SCALE] = scale
     if config.beat_regression or config.beat.needs_features:
         table = rows.beats[[name for name in BEAT_DEFINITIONS if name in rows.beats.columns]]
-        scale = FeatureStandardiser.fit(table, None, np.arange(len(table)))
-        found = scale.transform(table)
+        scales[BEAT_SCALE], found = _standardised(table)
         beat |= {"target": found.values, "measured": found.measured, **_compared(found, config.beat)}
-        scales[BEAT_SCALE] = scale
-    return Columns(record, beat, scales)
+        if config.beat_differences or config.beat_draw == "unlike":
+            scale, differences = _standardised(less_median(table, rows.beats["row"].to_numpy(np.int64)))
+            if config.beat_differences:
+                both = zip((found.values, found.measured), (differences.values, differences.measured), strict=True)
+                beat |= dict(zip(("target", "measured"), map(np.hstack, both), strict=True))
+                scales[DIFFERENCE_SCALE] = scale
+            chance = chances(differences) if config.beat_draw == "unlike" else None
+    return Columns(record, beat, scales, chance)
+
+
+def _standardised(table: pd.DataFrame) -> tuple[FeatureStandardiser, Standardised]:
+    scale = FeatureStandardiser.fit(table, None, np.arange(len(table)))
+    return scale, scale.transform(table)
 
 
 def _compared(rows: Standardised, how: Contrast) -> dict[str, Float32[np.ndarray, "row component"]]:
@@ -333,21 +351,6 @@ def _with_coordinates(rows: Standardised, kernel: KernelTargets) -> Standardised
     found = kernel_coordinates(rows.values, kernel)
     measured = np.concatenate([rows.measured, np.ones(found.shape, bool)], axis=1)
     return Standardised(np.concatenate([rows.values, found], axis=1), measured)
-
-
-def _beat_kinds(rows: Rows, how: Contrast) -> dict[str, Int64[np.ndarray, " beat"]]:
-    """Class or cluster of every beat, where the contrast of beats asks for it; −1: none."""
-    kinds: dict[str, np.ndarray] = {}
-    if how.weight and how.targets == "classes":
-        kinds["class"] = pd.Categorical(rows.beats["class"], categories=list(BEAT_CLASSES)).codes.astype(np.int64)
-    if how.weight and how.targets == "clusters":
-        kinds["cluster"] = rows.beats["cluster"].to_numpy(np.int64)
-    if any((found < 0).all() for found in kinds.values()):
-        raise ValueError(
-            f"no beat has one of the {how.targets} that objective.beat.targets asks for; clusters hold within one "
-            "store alone: train on one that was prepared with clusters=, or choose classes or features"
-        )
-    return kinds
 
 
 def build_beat_ssl(encoder: Encoder, config: BeatSSLSettings, columns: Columns) -> BeatSSL:
