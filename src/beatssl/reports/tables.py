@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from beatssl.files import read_json
 from beatssl.reports import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.costs.method_costs import method_costs_table
-from beatssl.reports.scorecard.lines import scorecard_lines
+from beatssl.reports.scorecard.lines import FINETUNED, FINETUNED_TITLE, scorecard_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result
@@ -64,8 +64,8 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
 
-    Below it the scorecards among the results, if any (scorecard/validation.json and scorecard/test.json), and the study
-    (study/study.json).
+    Below it the scorecards among the results, if any (scorecard/validation.json, test.json and further-finetuned.json),
+    and the study (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     sources = _SOURCES + encoder_rows.SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES
@@ -74,9 +74,10 @@ def figures_table(results: Path) -> str:
             continue
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
-    for file in (results / "scorecard" / f"{folds}.json" for folds in ("validation", "test")):
-        if file.is_file():
-            lines += ["", *scorecard_lines(read_result(file, Scorecard))]
+    for name in ("validation", "test", FINETUNED):
+        if (file := results / "scorecard" / f"{name}.json").is_file():
+            title = FINETUNED_TITLE if name == FINETUNED else ""
+            lines += ["", *scorecard_lines(read_result(file, Scorecard), title)]
     if (file := results / "study" / "study.json").is_file():
         lines += ["", *study_lines(read_result(file, StudyResult))]
     return "\n".join(lines)

@@ -129,3 +129,7 @@ def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp
     assert table.startswith(plain + "\n\n")
     assert table.count("| mean rank |") == 2
     assert "(`beatssl scorecard --test`)" in table
+    write_result(results / "scorecard" / "further-finetuned.json", replace(card, folds="test", ranks={}))
+    added = figures_table(results).removeprefix(table + "\n\n").splitlines()
+    assert added[0].startswith("Linear probes and fine-tuning on further databases")
+    assert "mean rank" not in "".join(added)

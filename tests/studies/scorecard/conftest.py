@@ -29,6 +29,20 @@ def stores(larger: Store, copied_with: Callable[..., Store], tmp_path_factory: p
     return folder
 
 
+@pytest.fixture(scope="session")
+def rowed(larger: Store, copied_with: Callable[..., Store]) -> Store:
+    """34 rows of 17 records, each record of one class: "a", "b" or, of two records, "rare". Not to be changed."""
+    records = larger.records
+    ids = np.array([f"r{row // 2}" for row in range(len(records))])
+    people = np.array([f"p{row // 4}" for row in range(len(records))])
+    records = records.assign(record_id=ids, segment=np.arange(len(records)) % 2, patient_id=people)
+    names = np.array(["rare" if row < 4 else "ab"[row // 2 % 2] for row in range(len(records))])
+    labels = pd.DataFrame(
+        {"row": np.arange(len(records)), "record_id": ids, "label_set": "made", "label": names, "likelihood": 100.0}
+    )
+    return copied_with(larger, records=records, labels=labels)
+
+
 def _as_mitdb(store: Store, copied_with: Callable[..., Store]) -> Store:
     """The records as if they were of MIT-BIH: 12 of DS1, the four that validate among them, and the others of DS2."""
     number = dict(zip(store.records["record_id"].astype(str), (*OF_DS1, *DS2), strict=False))

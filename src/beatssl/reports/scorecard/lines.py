@@ -3,13 +3,20 @@
 from beatssl.studies.scorecard.scores import Score, Scorecard
 
 _TITLES = {"validation": "validation folds, to choose by", "test": "test folds"}
+FINETUNED = "further-finetuned"
+"""Of the further databases alone, frozen and fine-tuned."""
+FINETUNED_TITLE = (
+    "Linear probes and fine-tuning on further databases, the same parts and labels "
+    "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`):"
+)
 
 
-def scorecard_lines(card: Scorecard) -> list[str]:
-    """A line a figure, a column an encoder; the mean rank last. Below it what each encoder was pretrained on."""
+def scorecard_lines(card: Scorecard, title: str = "") -> list[str]:
+    """A line a figure, a column an encoder; the mean rank last, if any; below it what encoders were pretrained on."""
     found = {(one.task, one.figure, one.encoder): one for one in card.scores}
     lines = [
-        f"Scorecard, {_TITLES[card.folds]} (`beatssl scorecard{'' if card.folds == 'validation' else ' --test'}`):",
+        title
+        or f"Scorecard, {_TITLES[card.folds]} (`beatssl scorecard{'' if card.folds == 'validation' else ' --test'}`):",
         "",
         f"| task | figure | {' | '.join(card.encoders)} |",
         "| --- " * (len(card.encoders) + 2) + "|",
@@ -17,10 +24,11 @@ def scorecard_lines(card: Scorecard) -> list[str]:
     for task, figure in dict.fromkeys((one.task, one.figure) for one in card.scores):
         cells = " | ".join(_cell(found.get((task, figure, encoder))) for encoder in card.encoders)
         lines.append(f"| {task} | {figure} | {cells} |")
-    ranks = (card.mean_rank[encoder] for encoder in card.encoders)
-    shown = " | ".join("–" if rank is None else f"{rank:.2f}" for rank in ranks)
-    below = ["", card.pretrained_on] if card.pretrained_on else []
-    return [*lines, f"| mean rank | {len(card.ranks)} tasks | {shown} |", *below]
+    if card.ranks:
+        ranks = (card.mean_rank[encoder] for encoder in card.encoders)
+        shown = " | ".join("–" if rank is None else f"{rank:.2f}" for rank in ranks)
+        lines.append(f"| mean rank | {len(card.ranks)} tasks | {shown} |")
+    return [*lines, *(["", card.pretrained_on] if card.pretrained_on else [])]
 
 
 def _cell(score: Score | None) -> str:

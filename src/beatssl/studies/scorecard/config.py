@@ -31,7 +31,7 @@ class ScorecardConfig:
     """Folder of the prepared stores ptb-xl, mitdb and ludb200, and with test of those of further databases; a task
     whose store is missing is left out."""
     tasks: tuple[str, ...] = ()
-    """Tasks to measure; none: all."""
+    """Tasks to measure; none: all but those that fine-tune (brugada-finetuned, …), which take many minutes."""
     names: tuple[str, ...] = ()
     """Names of the encoders, in their order; none: the last part of each path."""
     test: bool = False

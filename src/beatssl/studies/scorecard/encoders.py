@@ -9,7 +9,8 @@ from beatssl.studies.scorecard.tasks import TASKS, measure
 
 
 def tasks_of(config: ScorecardConfig) -> tuple[str, ...]:
-    """The tasks asked for, or all whose store is there; those of further databases with the test folds alone.
+    """The tasks asked for, or all whose store is there but those that have to be named; those of further databases with
+    the test folds alone.
 
     Raises ValueError for a task that is none, and where no store is there.
     """
@@ -18,7 +19,7 @@ def tasks_of(config: ScorecardConfig) -> tuple[str, ...]:
     tasks = config.tasks or tuple(
         task
         for task, about in TASKS.items()
-        if (config.stores / about.store).is_dir() and (config.test or not about.reported)
+        if (config.stores / about.store).is_dir() and (config.test or not about.reported) and not about.named_only
     )
     if not tasks:
         wanted = ", ".join(dict.fromkeys(about.store for about in TASKS.values()))

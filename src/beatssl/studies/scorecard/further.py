@@ -1,6 +1,6 @@
 """Tasks on further databases: linear probes by cross-validation over patients. They are reported, never chosen by."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,44 +67,63 @@ class Predicted:
     patient: Shaped[np.ndarray, " record"]
 
 
+Scored = Callable[[Source, Store, Sequence[Cohort]], Iterable[Float64[np.ndarray, "row label"]]]
+"""Log odds of all rows by the model of each part, learnt from the part's training rows."""
+
+
+def probed(source: Source, store: Store, parts: Sequence[Cohort]) -> Iterable[Float64[np.ndarray, "row label"]]:
+    """By logistic regression on what is frozen; the validation rows choose the penalty."""
+    values = _of_any_store(source).of_records(parts[0].row)
+    for group in parts:
+        line, _ = fit(values, LearntLabels(group, group.train), INVERSE_PENALTIES)
+        yield line.scores(scaled(values, group.train))
+
+
 def further_records(task: str, source: Source, store: Store, config: ScorecardConfig) -> dict[str, list[Figure]]:
     """Figures of one of `QUESTIONS`, over all records pooled, each scored by the part that tests it.
 
     Raises ValueError where the store has no such labels, SplitError where it has fewer patients than parts.
     """
-    question = QUESTIONS[task]
-    found = cross_validated(source, store, question, config.seed)
-    weights = patient_weights(found.patient, config.bootstrap_draws, np.random.default_rng(config.seed))
-    every = np.concatenate([np.ones((1, len(found.patient))), weights])
-    areas = np.stack(
-        [weighted_auroc(found.labels[of, k], found.scores[of, k], every[:, of]) for k, of in enumerate(found.known.T)],
-        axis=1,
-    )
-    return {task: [_macro("AUROC", areas, len(found.patient)), *_f1(found, question, every)]}
+    found = cross_validated(source, store, QUESTIONS[task], config.seed)
+    return {task: figures_of(found, QUESTIONS[task], config)}
 
 
-def cross_validated(source: Source, store: Store, question: Question, seed: int) -> Predicted:
-    """Out-of-fold scores of logistic regression on embeddings, `PARTS` parts drawn by patient, stratified by label.
+def figures_of(found: Predicted, question: Question, config: ScorecardConfig) -> list[Figure]:
+    """AUROC, and where labels exclude each other the mean F1 of the classes."""
+    return [macro("AUROC", areas(found, config), len(found.patient)), *_f1(found, question, _weights(found, config))]
+
+
+def areas(found: Predicted, config: ScorecardConfig) -> Float64[np.ndarray, "draws_and_one label"]:
+    """AUROC of each label: of all records, then of every bootstrap draw of their patients."""
+    every = _weights(found, config)
+    each = [
+        weighted_auroc(found.labels[of, k], found.scores[of, k], every[:, of]) for k, of in enumerate(found.known.T)
+    ]
+    return np.stack(each, axis=1)
+
+
+def cross_validated(source: Source, store: Store, question: Question, seed: int, scored: Scored = probed) -> Predicted:
+    """Out-of-fold scores of the models that `scored` learns, `PARTS` parts drawn by patient, stratified by label.
 
     Rows that share patients or waveforms stay in one part. A record's score is the mean over its rows; of the last row
     of a longer record at least `LEAST_SHARE` must be measured. Raises as `further_records`.
     """
     rows, labels = _asked(store, question)
     records = store.records.iloc[rows].reset_index(drop=True)
-    values = _of_any_store(source).of_records(rows)
     part = draw_sides(records, labels, (1.0,) * PARTS, np.random.default_rng(seed))
     patient = patients(records).to_numpy()
-    odds, scores = np.zeros(labels.given.shape), np.zeros(labels.given.shape)
+    parts: list[Cohort] = []
     for k in range(PARTS):
         test, valid = part == k, part == (k + 1) % PARTS
         group = Cohort(
             row=rows, labels=labels.given, known=labels.known, names=labels.names, train=~(test | valid), valid=valid,
             test=test, patient=patient, dropped=len(store) - len(rows),
         )  # fmt: skip
-        line, _ = fit(values, LearntLabels(group, group.train), INVERSE_PENALTIES)
-        own = line.scores(scaled(values, group.train))
-        odds[test] = own[test]
-        scores[test] = _standardised(own, labels.known & group.train[:, None])[test]
+        parts.append(group)
+    odds, scores = np.zeros(labels.given.shape), np.zeros(labels.given.shape)
+    for group, own in zip(parts, scored(source, store, parts), strict=True):
+        odds[group.test] = own[group.test]
+        scores[group.test] = _standardised(own, labels.known & group.train[:, None])[group.test]
     return _by_record(records, labels, patient, scores, odds)
 
 
@@ -184,10 +203,15 @@ def _f1(found: Predicted, question: Question, weights: Float64[np.ndarray, "draw
     likeliest = found.log_odds.argmax(axis=1)
     at = [found.names.index(name) for name in question.classes]
     each = np.stack([weighted_f1(found.labels[:, k], likeliest == k, weights) for k in at], axis=1)
-    return [_macro(f"F1 of {', '.join(question.classes)}", each, len(found.patient))]
+    return [macro(f"F1 of {', '.join(question.classes)}", each, len(found.patient))]
 
 
-def _macro(name: str, values: Float64[np.ndarray, "draw label"], records: int) -> Figure:
+def _weights(found: Predicted, config: ScorecardConfig) -> Float64[np.ndarray, "draws_and_one record"]:
+    drawn = patient_weights(found.patient, config.bootstrap_draws, np.random.default_rng(config.seed))
+    return np.concatenate([np.ones((1, len(found.patient))), drawn])
+
+
+def macro(name: str, values: Float64[np.ndarray, "draw label"], records: int) -> Figure:
     """The mean over the labels that have a figure; of the first line, the others give the interval."""
     there = np.isfinite(values)
     mean = np.where(there, values, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)

@@ -1,7 +1,7 @@
 """The tasks of a scorecard, and one encoder on one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure
 from beatssl.studies.scorecard.further import further_records
 from beatssl.studies.scorecard.further_beats import TRAINED_ON, incart_beats
+from beatssl.studies.scorecard.further_finetuned import finetuned_records
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
 from beatssl.studies.scorecard.retrieval import retrieve_superclasses
 from beatssl.studies.scorecard.scores import Score
@@ -49,6 +50,8 @@ class Task:
     """Whether the store has a multiple of the encoder's rate."""
     reported: bool = False
     """Of a further database: measured beside the test folds alone, so that nobody chooses by it."""
+    named_only: bool = False
+    """It takes many minutes: measured where `tasks` names it."""
     beside: tuple[str, ...] = ()
     """Further folders below `stores` that it reads."""
     version: int = 1
@@ -140,8 +143,13 @@ def _of_labels(name: str, about: str, chooses: bool = False, **asked: Any) -> Ta
     return Task(name, about, "ptb-xl", "AUROC", chooses, partial(_labels, name, **asked))
 
 
-def _further(name: str, about: str, store: str, version: int = 1) -> Task:
-    return Task(name, about, store, "AUROC", False, partial(further_records, name), reported=True, version=version)
+def _further(name: str, about: str, store: str, version: int = 1) -> tuple[Task, Task]:
+    """By a linear probe, and fine-tuned."""
+    frozen = Task(name, about, store, "AUROC", False, partial(further_records, name), reported=True, version=version)
+    finetuned = partial(finetuned_records, name)
+    return frozen, replace(
+        frozen, name=f"{name}-finetuned", about=f"{about}, fine-tuned", measure=finetuned, named_only=True
+    )
 
 
 TASKS: dict[str, Task] = {
@@ -167,11 +175,11 @@ TASKS: dict[str, Task] = {
         Task("beats-linear", "classes of beats, linear probe", "mitdb", "macro F1", True, beats_by_both),
         Task("beats-nearest", "classes of beats, nearest neighbour", "mitdb", "macro F1", False, beats_by_both),
         Task("waves-sixteenth", "P, QRS and T from 1/16 of the subjects", "ludb200", "F1", True, waves_of_few, True),
-        _further("brugada", "Brugada syndrome against healthy, cross-validated", "brugada-huca"),
-        _further("ptbdb", "diagnoses of PTB Diagnostic, cross-validated", "ptbdb"),
-        _further("cinc2021", "diagnoses of CinC 2021's sources, cross-validated", "cinc2021", version=2),
-        _further("cinc2011", "acceptable or not, CinC 2011, cross-validated", "cinc2011"),
-        _further("cinc2017", "normal, AF, other, noise of one lead, CinC 2017, cross-validated", "cinc2017"),
+        *_further("brugada", "Brugada syndrome against healthy, cross-validated", "brugada-huca"),
+        *_further("ptbdb", "diagnoses of PTB Diagnostic, cross-validated", "ptbdb"),
+        *_further("cinc2021", "diagnoses of CinC 2021's sources, cross-validated", "cinc2021", version=2),
+        *_further("cinc2011", "acceptable or not, CinC 2011, cross-validated", "cinc2011"),
+        *_further("cinc2017", "normal, AF, other, noise of one lead, CinC 2017, cross-validated", "cinc2017"),
         Task(
             "incart", "INCART's beats, by a probe of MIT-BIH's", "incartdb", "macro F1", False, incart_beats,
             reported=True, beside=(TRAINED_ON,),

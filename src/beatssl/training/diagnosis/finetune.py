@@ -53,23 +53,29 @@ def finetune(config: FinetuneConfig) -> DiagnosisFigures | RegressionFigures:
     question = ask(config)
     _check_trees(config.trees, question.group)
     accelerator = start_accelerator(config.run, config.out, _what_counts(config, question))
+    answers = learn(config, question, accelerator)
+    figures = conclude(config, question, answers) if accelerator.is_main_process else None
+    accelerator.wait_for_everyone()
+    kind = RegressionFigures if isinstance(question.group, Quantities) else DiagnosisFigures
+    return figures or read_result(config.out / METRICS, kind)
+
+
+def learn(config: FinetuneConfig, question: Question, accelerator: Accelerator) -> list[Answer]:
+    """What is learnt in every round of a question, each anew from the same encoder; logs and states are kept below
+    `config.out`. Raises as `finetune`."""
     frozen: tuple[Frozen, ...] = ()
     if config.train == "head" or config.from_probe:
         question.opened.encoder.to(accelerator.device)
         frozen = frozen_inputs(config, question, accelerator.device)
     signals = RowSignals(question.store)
+    make = _head_alone if config.train == "head" else _everything
     answers: list[Answer] = []
-    for draw, used in enumerate(question.draws):
-        out = config.out if len(question.draws) == 1 else config.out / f"draw-{draw}"
-        make = _head_alone if config.train == "head" else _everything
-        model, learnt = make(
-            config, question, learnable(question.group, used, config.balance), signals, frozen, accelerator
-        )
+    for number, (group, used) in enumerate(question.rounds):
+        out = config.out if len(question.rounds) == 1 else config.out / f"draw-{number}"
+        labels = learnable(group, used, config.balance)
+        model, learnt = make(config, question, labels, signals, frozen, accelerator)
         answers.append(_answer(config, question, model, learnt, frozen, out, accelerator))
-    figures = conclude(config, question, answers) if accelerator.is_main_process else None
-    accelerator.wait_for_everyone()
-    kind = RegressionFigures if isinstance(question.group, Quantities) else DiagnosisFigures
-    return figures or read_result(config.out / METRICS, kind)
+    return answers
 
 
 def _what_counts(config: FinetuneConfig, question: Question) -> dict[str, Any]:
