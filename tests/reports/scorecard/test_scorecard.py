@@ -17,7 +17,7 @@ from beatssl.reports.tables import figures_table
 from beatssl.results import read_result, to_json, write_result
 from beatssl.studies.scorecard import encoders
 from beatssl.studies.scorecard.config import ScorecardConfig
-from beatssl.studies.scorecard.scores import Score, Scorecard, scorecard_of
+from beatssl.studies.scorecard.scores import Measured, Score, Scorecard, scorecard_of
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
 VALUES = {"ours": 0.9, "random": 0.8}
@@ -27,9 +27,12 @@ VALUES = {"ours": 0.9, "random": 0.8}
 def config(tmp_path, monkeypatch):
     def measured(source, task, config):
         if source not in VALUES:
-            return [Score("ecg-fm", task, "AUROC", None, None, 0, True, True, "weights not at hand")]
-        auroc = Score(source, task, "AUROC", VALUES[source], (0.7, 0.95), 100, True, task == "superclass")
-        return [auroc, Score(source, task, "F1", 0.5, None, 100, True, False)]
+            return [Measured("ecg-fm", task, "AUROC", None, None, 0, True, True, "weights not at hand")]
+        value = VALUES[source]
+        auroc = Measured(
+            source, task, "AUROC", value, (0.7, 0.95), 100, True, task == "superclass", "", (value - 0.2, value)
+        )
+        return [auroc, Measured(source, task, "F1", 0.5, None, 100, True, False)]
 
     monkeypatch.setattr(encoders, "measure", measured)
     return ScorecardConfig(
@@ -90,6 +93,14 @@ def test_the_page_has_the_ranks_every_figure_and_what_is_missing(config):
     assert 'id="missing"' not in scorecard_page(monochrome)
 
 
+def test_the_page_has_the_first_encoder_against_the_others_where_there_are_any(config):
+    card = scorecard(config)
+    html = scorecard_page(card)
+    assert "<td>superclass</td><td>AUROC</td><td>+0.100 (+0.100 to +0.100)</td><td>–</td>" in html
+    assert "<td>lead-II</td><td>F1</td><td>+0.000</td><td>–</td>" in html
+    assert 'id="differences"' not in scorecard_page(scorecard(replace(config, encoders=("ours",))))
+
+
 def bars(axes):
     return [(bar.get_x(), bar.get_width()) for bar in axes.patches]
 
@@ -116,8 +127,11 @@ def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp
     assert lines[0] == "Scorecard, validation folds, to choose by (`beatssl scorecard`):"
     assert "| superclass | AUROC | **0.900 (0.700–0.950)** | **0.800 (0.700–0.950)** | weights not at hand |" in lines
     assert "| lead-II | F1 | 0.500 | 0.500 | – |" in lines
-    assert lines[-3:] == ["| mean rank | 1 tasks | 1.00 | 2.00 | – |", "", card.pretrained_on]
-    assert scorecard_lines(replace(card, pretraining={})) == lines[:-2]
+    before = scorecard_lines(replace(card, first_less_other=()))
+    assert before[-3:] == ["| mean rank | 1 tasks | 1.00 | 2.00 | – |", "", card.pretrained_on]
+    assert scorecard_lines(replace(card, first_less_other=(), pretraining={})) == before[:-2]
+    assert lines[: len(before)] == before
+    assert lines[-1] == "| superclass | AUROC | +0.100 (+0.100 to +0.100) | – |"
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)
     for optional in ("scorecard", "study"):

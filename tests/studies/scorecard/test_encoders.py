@@ -23,7 +23,7 @@ def test_tasks_are_those_whose_store_is_there_and_further_ones_with_test_folds(c
     monkeypatch.setattr(
         module, "measure", lambda source, task, config: asked.append(task) or measured(source, task, config)
     )
-    measured = lambda source, task, config: [module.Score(source, task, "AUROC", 1.0, None, 1, True, True)]  # noqa: E731
+    measured = lambda source, task, config: [module.Measured(source, task, "AUROC", 1.0, None, 1, True, True)]  # noqa: E731
     score_encoders(config("random"))
     there = [name for name, task in module.TASKS.items() if task.store in ("ptb-xl", "mitdb")]
     assert asked == there

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from beatssl.inference.source import keep_encoder
+from beatssl.metrics.classification import interval95
 from beatssl.models.encoder import build_encoder
 from beatssl.results import read_result
 from beatssl.store.store import Store
@@ -80,6 +81,8 @@ def test_finished_scores_are_kept_by_weights_task_and_options(config, stores, tm
     monkeypatch.setattr(
         module, "probe_labels", lambda *args, **asked: measured.append(args) or probe_labels(*args, **asked)
     )
+    assert len(first[0].draws) == 10
+    assert first[0].ci95 == pytest.approx(interval95(np.array(first[0].draws)), abs=1e-6)
     assert measure("random", "superclass", card) == first
     same_weights = measure(str(tmp_path / "a"), "superclass", card)
     assert [replace(one, encoder="random") for one in same_weights] == first

@@ -1,6 +1,6 @@
 """A scorecard as a table of a Markdown page."""
 
-from beatssl.studies.scorecard.scores import Score, Scorecard
+from beatssl.studies.scorecard.scores import Difference, Score, Scorecard
 
 _TITLES = {"validation": "validation folds, to choose by", "test": "test folds"}
 FINETUNED = "further-finetuned"
@@ -12,7 +12,10 @@ FINETUNED_TITLE = (
 
 
 def scorecard_lines(card: Scorecard, title: str = "") -> list[str]:
-    """A line a figure, a column an encoder; the mean rank last, if any; below it what encoders were pretrained on."""
+    """A line a figure, a column an encoder; the mean rank last, if any.
+
+    Below it what encoders were pretrained on, and the first encoder less each other one.
+    """
     found = {(one.task, one.figure, one.encoder): one for one in card.scores}
     lines = [
         title
@@ -28,7 +31,35 @@ def scorecard_lines(card: Scorecard, title: str = "") -> list[str]:
         ranks = (card.mean_rank[encoder] for encoder in card.encoders)
         shown = " | ".join("–" if rank is None else f"{rank:.2f}" for rank in ranks)
         lines.append(f"| mean rank | {len(card.ranks)} tasks | {shown} |")
-    return [*lines, *(["", card.pretrained_on] if card.pretrained_on else [])]
+    below = ["", card.pretrained_on] if card.pretrained_on else []
+    return [*lines, *below, *_differences(card)]
+
+
+def _differences(card: Scorecard) -> list[str]:
+    """What the first encoder has over the others in the figures that choose; nothing where no such is known."""
+    found = {(one.task, one.figure, one.other): one for one in card.first_less_other if one.chooses}
+    if not found:
+        return []
+    first, *others = card.encoders
+    lines = [
+        "",
+        f"{first} less each other encoder, 95 % interval over patients, the same draws of them for both:",
+        "",
+        f"| task | figure | {' | '.join(others)} |",
+        "| --- " * (len(others) + 2) + "|",
+    ]
+    for task, figure in dict.fromkeys((task, figure) for task, figure, _ in found):
+        cells = " | ".join(difference_cell(found.get((task, figure, other))) for other in others)
+        lines.append(f"| {task} | {figure} | {cells} |")
+    return lines
+
+
+def difference_cell(one: Difference | None) -> str:
+    """A difference with its interval, signs before all."""
+    if one is None:
+        return "–"
+    interval = "" if one.ci95 is None else f" ({one.ci95[0]:+.3f} to {one.ci95[1]:+.3f})"
+    return f"{one.difference:+.3f}{interval}"
 
 
 def _cell(score: Score | None) -> str:

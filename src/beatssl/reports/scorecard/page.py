@@ -4,6 +4,7 @@ from html import escape
 
 from beatssl._version import __version__
 from beatssl.reports.page import Section, cards, figure, number, page, table
+from beatssl.reports.scorecard.lines import difference_cell
 from beatssl.reports.scorecard.pictures import bars_of_tasks
 from beatssl.studies.scorecard.scores import Score, Scorecard
 from beatssl.studies.scorecard.tasks import TASKS
@@ -17,6 +18,8 @@ _OF_FOLDS = {
 def scorecard_page(card: Scorecard) -> str:
     """The document as text."""
     sections = [_ranks(card), _bars(card), _table(card)]
+    if card.first_less_other:
+        sections.append(_first_less_other(card))
     if any(one.reason for one in card.scores):
         sections.append(_missing(card))
     foot = f"Made by beatssl {__version__}. A research tool, no medical device: not for diagnosis or treatment."
@@ -49,6 +52,22 @@ def _table(card: Scorecard) -> Section:
     lead = "With 95 % intervals. Figures with a star count in the mean rank."
     below = f"<p>{escape(card.pretrained_on)}</p>" if card.pretrained_on else ""
     return Section("figures", "All figures", lead, table(("task", "figure", "records", *card.encoders), rows) + below)
+
+
+def _first_less_other(card: Scorecard) -> Section:
+    first, *others = card.encoders
+    found = {(one.task, one.figure, one.other): one for one in card.first_less_other}
+    rows: list[tuple[str, ...]] = []
+    for task, name in dict.fromkeys((one.task, one.figure) for one in card.first_less_other):
+        of = [found.get((task, name, other)) for other in others]
+        less = "" if all(one is None or one.higher_is_better for one in of) else ", less is better"
+        rows.append((task, name + less, *map(difference_cell, of)))
+    lead = (
+        f"{first} less each other encoder, with 95 % intervals over patients. Every bootstrap draw has the same "
+        "patients for both: an interval without 0 tells two encoders apart even where their own intervals overlap."
+    )
+    heads = ("task", "figure", *(f"less {other}" for other in others))
+    return Section("differences", "The first encoder against the others", lead, table(heads, rows))
 
 
 def _missing(card: Scorecard) -> Section:

@@ -15,9 +15,9 @@ from beatssl.progress import track
 from beatssl.store.labels import Cohort, cohort, validation_only
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
-from beatssl.studies.scorecard.figures import Figure, figure
+from beatssl.studies.scorecard.figures import Figure
+from beatssl.studies.scorecard.records import macro_of_labels
 from beatssl.studies.scorecard.sources import TEST_FOLD, TRAIN_FOLDS, VALID_FOLD, FeatureSource, Source
-from beatssl.training.diagnosis.figures import figures_of
 from beatssl.training.diagnosis.learnable import LearntLabels, label_loss, negatives_per_positive
 from beatssl.training.optim import make_optimizer, rate_at, set_rate
 
@@ -63,15 +63,7 @@ def statements_by_attention(source: Source, store: Store, config: ScorecardConfi
     group = group if config.test else validation_only(group)
     maps = maps_of_rows(source.encoder, store, group.row, source.device)
     scores = fit_attention(maps, group, config.seed)
-    people = store.records.iloc[group.row].reset_index(drop=True)
-    found = figures_of(group, people, [scores], config.seed, config.bootstrap_draws)
-    records = int(group.test.sum())
-    return {
-        "all-statements-attention": [
-            figure("AUROC", found.macro_auroc, found.ci95.macro_auroc, records),
-            figure("F1", found.macro_f1, found.ci95.macro_f1, records),
-        ]
-    }
+    return {"all-statements-attention": macro_of_labels(group, [scores], config)}
 
 
 @torch.inference_mode()

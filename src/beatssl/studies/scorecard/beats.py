@@ -6,7 +6,7 @@ from jaxtyping import Float64, Int64
 
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.metrics.beat_classes import class_counts, class_figures
-from beatssl.metrics.classification import interval95, patient_weights
+from beatssl.metrics.classification import patient_weights
 from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
@@ -47,7 +47,7 @@ def figures_of_pairs(
     weights = patient_weights(whose, config.bootstrap_draws, np.random.default_rng(config.seed))
     one, drawn = f1_of(counts, np.ones((1, len(counts)))), f1_of(counts, weights)
     return [
-        figure(name, float(one[0, at]), interval95(drawn[:, at]), len(counts))
+        figure(name, float(one[0, at]), drawn[:, at], len(counts))
         for at, name in enumerate(("macro F1", "F1 of S", "F1 of V"))
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from beatssl.studies.scorecard.config import ScorecardConfig
-from beatssl.studies.scorecard.scores import Score, Scorecard, scorecard_of
+from beatssl.studies.scorecard.scores import Measured, Scorecard, scorecard_of
 from beatssl.studies.scorecard.sources import encoder_names, pretraining_of
 from beatssl.studies.scorecard.tasks import TASKS, measure
 
@@ -37,7 +37,7 @@ def score_encoders(config: ScorecardConfig, finished: Callable[[Scorecard], None
     """
     names = encoder_names(config)
     tasks = tasks_of(config)
-    scores: list[Score] = []
+    scores: list[Measured] = []
     pretraining = {name: found for source, name in names.items() if (found := pretraining_of(source)) is not None}
 
     def card() -> Scorecard:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from beatssl.metrics.classification import interval95, patient_weights, weighted_auroc, weighted_f1
+from beatssl.metrics.classification import patient_weights, weighted_auroc, weighted_f1
 from beatssl.store.labels import Cohort, Labels, labels_of_set
 from beatssl.store.own_data.sides import draw_sides
 from beatssl.store.splits import patients
@@ -216,4 +216,4 @@ def macro(name: str, values: Float64[np.ndarray, "draw label"], records: int) ->
     there = np.isfinite(values)
     mean = np.where(there, values, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     mean[~there.any(axis=1)] = np.nan
-    return figure(name, float(mean[0]), interval95(mean[1:]), records)
+    return figure(name, float(mean[0]), mean[1:], records)

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.store.labels import Rows, cohort, validation_only
+from beatssl.store.labels import Cohort, Rows, cohort, validation_only
 from beatssl.store.quantities import quantities, quantities_of
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
 from beatssl.studies.scorecard.figures import Figure, figure
 from beatssl.studies.scorecard.sources import TEST_FOLD, TRAIN_FOLDS, VALID_FOLD, Source, rows_in
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES
-from beatssl.training.diagnosis.figures import figures_of
+from beatssl.training.diagnosis.figures import Scores, macros_by_draw
 from beatssl.training.diagnosis.learnable import LearntLabels, LearntNumbers
-from beatssl.training.diagnosis.number_figures import number_figures
+from beatssl.training.diagnosis.number_figures import numbers_by_draw
 from beatssl.training.diagnosis.probe import fit, scaled
 from beatssl.training.diagnosis.question import training_draws
 
@@ -49,12 +49,16 @@ def probe_labels(
     for used in training_draws(store, group, share, DRAWS, config.seed):
         line, _ = fit(values, LearntLabels(group, used), INVERSE_PENALTIES)
         scores.append(line.scores(scaled(values, used)))
-    people = store.records.iloc[group.row].reset_index(drop=True)
-    found = figures_of(group, people, scores, config.seed, config.bootstrap_draws)
+    return macro_of_labels(group, scores, config)
+
+
+def macro_of_labels(group: Cohort, scores: Sequence[Scores], config: ScorecardConfig) -> list[Figure]:
+    """Macro AUROC and F1 of the test rows, means over draws of labels, of which each has its scores."""
+    found = macros_by_draw(group, scores, config.seed, config.bootstrap_draws)
     records = int(group.test.sum())
     return [
-        figure("AUROC", found.macro_auroc, found.ci95.macro_auroc, records),
-        figure("F1", found.macro_f1, found.ci95.macro_f1, records),
+        figure(name, float(values[0]), values[1:], records)
+        for name, values in (("AUROC", found["auroc"]), ("F1", found["f1"]))
     ]
 
 
@@ -69,11 +73,11 @@ def probe_numbers(source: Source, store: Store, config: ScorecardConfig, labels:
     learnt = LearntNumbers(group, group.train)
     line, _ = fit(values, learnt, INVERSE_PENALTIES)
     predicted = learnt.in_units(line.scores(scaled(values, group.train)))
-    found = number_figures([group], [predicted], False, config.seed, config.bootstrap_draws)
-    of = found["per_number"][group.names[0]]
+    found = numbers_by_draw(group, [predicted], config.seed, config.bootstrap_draws)
+    records = int(group.known[group.test, 0].sum())
     return [
-        figure("MAE (years)", of.mae, of.mae_ci95, of.records, higher_is_better=False),
-        figure("R²", of.r2, of.r2_ci95, of.records),
+        figure("MAE (years)", float(found["mae"][0, 0]), found["mae"][1:, 0], records, higher_is_better=False),
+        figure("R²", float(found["r2"][0, 0]), found["r2"][1:, 0], records),
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Shaped
 
-from beatssl.metrics.classification import interval95, mean_of_known, paired_weights
+from beatssl.metrics.classification import mean_of_known, paired_weights
 from beatssl.store.labels import cohort, validation_only
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
@@ -36,7 +36,7 @@ def retrieve_superclasses(source: Source, store: Store, config: ScorecardConfig)
     records = int(ask.sum())
     return {
         "retrieval": [
-            figure(name, float(drawn[0]), interval95(drawn[1:]), records)
+            figure(name, float(drawn[0]), drawn[1:], records)
             for name, drawn in (
                 ("mAP", macro_mean(average, weights)),
                 (f"precision of {NEAREST}", macro_mean(nearest, weights)),

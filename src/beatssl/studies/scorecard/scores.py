@@ -1,9 +1,12 @@
-"""Scores of encoders by task, and the mean rank that they are chosen by."""
+"""Scores of encoders by task, the mean rank that they are chosen by, and the first less each other encoder."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
+
+from beatssl.studies.scorecard.figures import interval_over_patients
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,33 @@ class Score:
     """Whether it counts in the mean rank."""
     reason: str = ""
     """Why there is no value."""
+
+
+@dataclass(frozen=True)
+class Measured(Score):
+    """A score as it is measured, with its figure in every bootstrap draw of patients; see `Figure`."""
+
+    draws: tuple[float, ...] = ()
+
+    @property
+    def score(self) -> Score:
+        """As scorecard.json has it."""
+        return Score(**{one.name: getattr(self, one.name) for one in fields(Score)})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of the first encoder less that of another."""
+
+    task: str
+    figure: str
+    first: str
+    other: str
+    difference: float
+    ci95: tuple[float, float] | None
+    """Over bootstrap draws of patients, the same for both encoders; None where the draws of one are not known."""
+    higher_is_better: bool
+    chooses: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +89,8 @@ class Scorecard:
     scores: tuple[Score, ...]
     pretraining: Mapping[str, Pretraining] = field(default_factory=dict[str, Pretraining])
     """By encoder, as far as it is known."""
+    first_less_other: tuple[Difference, ...] = ()
+    """Every figure of the first encoder less that of each other one, where both have a value."""
 
     @property
     def pretrained_on(self) -> str:
@@ -87,14 +119,14 @@ class Scorecard:
 
 
 def scorecard_of(
-    scores: Sequence[Score],
+    scores: Sequence[Measured],
     encoders: Sequence[str],
     test: bool,
     seed: int,
     bootstrap_draws: int,
     pretraining: Mapping[str, Pretraining] | None = None,
 ) -> Scorecard:
-    """Scores with the ranks that follow from them."""
+    """Scores with the ranks and the differences that follow from them."""
     ranks = ranks_of(scores)
     return Scorecard(
         folds="test" if test else "validation",
@@ -103,9 +135,30 @@ def scorecard_of(
         encoders=tuple(encoders),
         mean_rank=mean_ranks(ranks, encoders),
         ranks=ranks,
-        scores=tuple(scores),
+        scores=tuple(one.score for one in scores),
         pretraining=dict(pretraining or {}),
+        first_less_other=differences(scores, encoders),
     )
+
+
+def differences(scores: Sequence[Measured], encoders: Sequence[str]) -> tuple[Difference, ...]:
+    """Every figure of the first encoder less that of each other one, where both have a value, by paired draws."""
+    found = {(one.task, one.figure, one.encoder): one for one in scores}
+    out: list[Difference] = []
+    for task, figure in dict.fromkeys((one.task, one.figure) for one in scores):
+        first, *others = (found.get((task, figure, name)) for name in encoders)
+        for other in others:
+            if first is None or other is None or first.value is None or other.value is None:
+                continue
+            ends = interval_over_patients([(first, other)])
+            interval = ends if all(map(math.isfinite, ends)) else None
+            apart = first.value - other.value
+            out.append(
+                Difference(
+                    task, figure, first.encoder, other.encoder, apart, interval, first.higher_is_better, first.chooses
+                )
+            )
+    return tuple(out)
 
 
 def ranks_of(scores: Sequence[Score]) -> dict[str, dict[str, float]]:

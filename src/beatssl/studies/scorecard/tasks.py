@@ -20,7 +20,7 @@ from beatssl.studies.scorecard.further_beats import TRAINED_ON, incart_beats
 from beatssl.studies.scorecard.further_finetuned import finetuned_records
 from beatssl.studies.scorecard.records import probe_labels, probe_numbers
 from beatssl.studies.scorecard.retrieval import retrieve_superclasses
-from beatssl.studies.scorecard.scores import Score
+from beatssl.studies.scorecard.scores import Measured
 from beatssl.studies.scorecard.sources import Source, encoder_names, open_source
 from beatssl.studies.scorecard.waves import waves_of_few
 
@@ -28,6 +28,9 @@ Measure = Callable[[Source, Store, ScorecardConfig], Mapping[str, list[Figure]]]
 """Figures by task: one pass over a store may serve several tasks."""
 
 SCORES = "scores"
+
+_FORM = 2
+"""Of the files below it; 2 since figures have their values in every bootstrap draw."""
 
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
 
@@ -59,7 +62,7 @@ class Task:
     those of other tasks still are."""
 
 
-def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
+def measure(source: str, task: str, config: ScorecardConfig) -> list[Measured]:
     """All figures of one encoder on one task, kept below `out`/scores and taken from there.
 
     Where a store or weights are missing, or the encoder cannot do the task, there is one score without a value, with
@@ -80,7 +83,7 @@ def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
     except ValueError as error:
         return [_without(encoder, about, " ".join(str(error).split()))]
     return [
-        Score(
+        Measured(
             encoder=encoder,
             task=task,
             figure=one.name,
@@ -90,6 +93,7 @@ def measure(source: str, task: str, config: ScorecardConfig) -> list[Score]:
             higher_is_better=one.higher_is_better,
             chooses=about.chooses and one.name == about.figure,
             reason="" if one.value is not None else "not measurable on these records",
+            draws=one.draws,
         )
         for one in figures
     ]
@@ -108,6 +112,7 @@ def _figures(source: str, task: Task, config: ScorecardConfig) -> list[Figure]:
     opened = open_source(source, config, store, task.decimated)
     asked = [
         __version__,
+        _FORM,
         task.version,
         prepared.fingerprint(),
         opened.fingerprint,
@@ -127,8 +132,8 @@ def _path(out: Path, asked: Sequence[object], task: str) -> Path:
     return out / SCORES / f"{task}-{canonical_hash(list(asked))[:16]}.json"
 
 
-def _without(encoder: str, task: Task, reason: str) -> Score:
-    return Score(encoder, task.name, task.figure, None, None, 0, True, task.chooses, reason)
+def _without(encoder: str, task: Task, reason: str) -> Measured:
+    return Measured(encoder, task.name, task.figure, None, None, 0, True, task.chooses, reason)
 
 
 def _labels(name: str, source: Source, store: Store, config: ScorecardConfig, **asked: Any) -> dict[str, list[Figure]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from beatssl.metrics.classification import interval95, patient_weights
+from beatssl.metrics.classification import patient_weights
 from beatssl.metrics.segmentation import WAVES, sample_counts
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.config import ScorecardConfig
@@ -50,7 +50,7 @@ def waves_of_few(source: Source, store: Store, config: ScorecardConfig) -> dict[
     records = store.records["record_id"].nunique()
     return {
         "waves-sixteenth": [
-            figure(name, float(one[0]), interval95(one[1:]), records)
+            figure(name, float(one[0]), one[1:], records)
             for name, one in zip(("F1", *(f"F1 of {wave}" for wave in WAVES)), f1.T, strict=True)
         ]
     }

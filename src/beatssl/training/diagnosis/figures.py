@@ -28,8 +28,8 @@ from beatssl.metrics.classification import (
     best_f1_thresholds,
     figures_of_labels,
     macro_intervals,
+    mean_of_known,
     paired_weights,
-    patient_weights,
     report,
 )
 from beatssl.results import FOR_FILES, Number
@@ -144,7 +144,9 @@ def figures_of(
     by_set = figures_by_set(group, draws, seed, bootstrap_draws) if group.sets else {}
     if len(each) == 1:
         return FiguresOverDraws(**vars(each[0]), by_set=by_set)
-    return replace(_mean_of(each, _intervals_of_mean(group, draws, seed, bootstrap_draws)), by_set=by_set)
+    drawn = macros_by_draw(group, draws, seed, bootstrap_draws)
+    intervals = macro_intervals({kind: values[1:] for kind, values in drawn.items()})
+    return replace(_mean_of(each, intervals), by_set=by_set)
 
 
 def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
@@ -343,14 +345,17 @@ def _mean_of_group(each: Sequence[GroupFigures]) -> GroupFigures:
     )
 
 
-def _intervals_of_mean(group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int) -> MacroIntervals:
-    """Every bootstrap draw of patients is scored for all draws of labels, and their mean taken."""
-    test = group.test
-    weights = patient_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
-    drawn: list[dict[str, Float64[np.ndarray, " draw"]]] = []
+def macros_by_draw(
+    group: Cohort, draws: Sequence[Scores], seed: int, bootstrap_draws: int
+) -> dict[str, Float64[np.ndarray, " draws_and_one"]]:
+    """Macro `auroc`, `auprc` and `f1` of the test fold: of all its records, then of every bootstrap draw of patients.
+
+    Means over the draws of labels; thresholds from the validation fold.
+    """
+    valid, test = group.valid, group.test
+    weights = paired_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed))
+    each: list[dict[str, Float64[np.ndarray, "draws_and_one label"]]] = []
     for scores in draws:
-        thresholds = choose(group, scores).thresholds
-        drawn.append(
-            macros(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
-        )
-    return macro_intervals({kind: np.mean([one[kind] for one in drawn], axis=0) for kind in drawn[0]})
+        thresholds = best_f1_thresholds(group.labels[valid], scores[valid], group.known[valid])
+        each.append(figures_of_labels(group.labels[test], scores[test], thresholds, weights, group.known[test]))
+    return {kind: np.mean([mean_of_known(one[kind]) for one in each], axis=0) for kind in each[0]}

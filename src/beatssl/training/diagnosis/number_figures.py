@@ -69,6 +69,33 @@ def number_figures(
         rounds, predicted = [_whole(rounds)], [_put_together(rounds, predicted)]
     group, test = rounds[0], rounds[0].test
     truth, known = group.values[test], group.known[test]
+    found = numbers_by_draw(group, predicted, seed, bootstrap_draws)
+    plain = np.nanmedian(np.where(group.known & group.train[:, None], group.values, np.nan), axis=0)
+    ones = np.ones((1, len(truth)))
+    of_median = figures_of_numbers(truth, np.broadcast_to(plain, truth.shape).copy(), known, ones)["mae"]
+    return {
+        "mean_r2": float(mean_of_known(found["r2"])[0]),
+        "mean_r2_ci95": interval95(mean_of_known(found["r2"])[1:]),
+        "per_number": {
+            name: NumberFigures(
+                **{kind: float(values[0, k]) for kind, values in found.items()},
+                r2_ci95=interval95(found["r2"][1:, k]),
+                mae_ci95=interval95(found["mae"][1:, k]),
+                mae_of_median=float(of_median[0, k]),
+                records=int(known[:, k].sum()),
+            )
+            for k, name in enumerate(group.names)
+        },
+    }
+
+
+def numbers_by_draw(group: Quantities, predicted: Sequence[Scores], seed: int, bootstrap_draws: int) -> Drawn:
+    """Figures of all test rows, then of every bootstrap draw of their patients; means over the draws of labels.
+
+    Raises ValueError where a predicted number is not finite.
+    """
+    test = group.test
+    truth, known = group.values[test], group.known[test]
     if bad := sum(int((~np.isfinite(one[test])).sum()) for one in predicted):
         raise ValueError(f"{bad} predicted numbers are not finite; train with a lower rate or precision='float32'")
 
@@ -78,23 +105,7 @@ def number_figures(
 
     one = over(np.ones((1, len(truth))))
     drawn = over(patient_weights(group.patient[test], bootstrap_draws, np.random.default_rng(seed)))
-    plain = np.nanmedian(np.where(group.known & group.train[:, None], group.values, np.nan), axis=0)
-    ones = np.ones((1, len(truth)))
-    of_median = figures_of_numbers(truth, np.broadcast_to(plain, truth.shape).copy(), known, ones)["mae"]
-    return {
-        "mean_r2": float(mean_of_known(one["r2"])[0]),
-        "mean_r2_ci95": interval95(mean_of_known(drawn["r2"])),
-        "per_number": {
-            name: NumberFigures(
-                **{kind: float(values[0, k]) for kind, values in one.items()},
-                r2_ci95=interval95(drawn["r2"][:, k]),
-                mae_ci95=interval95(drawn["mae"][:, k]),
-                mae_of_median=float(of_median[0, k]),
-                records=int(known[:, k].sum()),
-            )
-            for k, name in enumerate(group.names)
-        },
-    }
+    return {kind: np.concatenate([one[kind], drawn[kind]]) for kind in one}
 
 
 def _whole(parts: Sequence[Quantities]) -> Quantities:
