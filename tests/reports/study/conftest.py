@@ -35,7 +35,12 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_result(
         folder / JSON,
         StudyResult(
-            "default", means(table), costs(table), contrast_figures(table, [contrast]), group_ranks(table), set_aside=()
+            "default",
+            means(table),
+            costs(table),
+            contrast_figures(table, [contrast], {}),
+            group_ranks(table),
+            set_aside=(),
         ),
     )
     return folder

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from beatssl.reports.study.lines import difference_text, study_lines
@@ -21,6 +22,19 @@ def test_a_table_for_contrasts_and_for_each_group(studied: Path) -> None:
     assert lines[at + 6].startswith("| both | 0.8")
     assert lines[at + 6].endswith("| 7.000 ± 0.000 | 1.00 | 30 | 5 |")
     assert all(line.count("|") == head.count("|") for line in lines[at + 2 : at + 7])
+
+
+def test_the_interval_over_patients_has_a_column_where_a_contrast_has_one(studied: Path) -> None:
+    result = read_result(studied / JSON, StudyResult)
+    assert "over patients" not in "\n".join(study_lines(result))
+    (one,) = (one for one in result.contrasts if one.chooses and one.figure == "AUROC")
+    known = replace(one, patients=(0.0123, 0.05))
+    lines = study_lines(replace(result, contrasts=(known, one)))
+    assert lines[2] == "| contrast | budget | task | figure | difference | over patients | seeds |"
+    assert "| +0.012 to +0.050 | 5 |" in lines[4]
+    assert lines[5].endswith(" | – | 5 |")
+    assert str(known) == f"{one}, over patients +0.0123 to +0.0500"
+    assert str(one).endswith(" over 5 seeds)")
 
 
 def test_a_single_seed_has_no_interval() -> None:

@@ -14,7 +14,7 @@ def test_a_paired_difference_with_its_interval() -> None:
     assert found.mean == pytest.approx(0.25)
     assert (found.low, found.high) == pytest.approx((0.25 - 0.205426, 0.25 + 0.205426), abs=1e-5)
     assert found.seeds == 4
-    assert str(found) == "+0.2500 (+0.0446 to +0.4554), 4 seeds"
+    assert str(found) == "+0.2500 (+0.0446 to +0.4554 over 4 seeds)"
 
 
 def test_one_seed_has_no_interval() -> None:

@@ -15,7 +15,7 @@ from beatssl.files import write_json
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.results import read_result, to_json, write_result
 from beatssl.store.outputs import what_is
-from beatssl.studies.scorecard.scores import Score
+from beatssl.studies.scorecard.scores import Measured
 from beatssl.studies.study import evaluation, work
 from beatssl.studies.study import study as module
 from beatssl.studies.study.config import StudyConfig
@@ -216,7 +216,7 @@ def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(c
 
     def measured(source, task, asked):
         seen.append((source, task, asked.stores, asked.network.width, asked.seed, asked.test))
-        return [Score(source, task, "AUROC", value, None, 8, True, True, "" if value else "too few records")]
+        return [Measured(source, task, "AUROC", value, None, 8, True, True, "" if value else "too few records", (0.5,))]
 
     monkeypatch.setattr(evaluation, "measure", measured)
     monkeypatch.setitem(evaluation.TASKS, "lead-II", replace(evaluation.TASKS["lead-II"], store="small"))
@@ -224,6 +224,8 @@ def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(c
     assert seen == [("random", "lead-II", config.stores, 0.25, 3, False)]
     assert (found.figures[0].value, found.figures[0].chooses) == (0.75, True)
     assert to_json(evaluation.scores_of(config.out, "lead-II")) == to_json(found)
+    assert found.figures[0].draws == ()  # of seed 3 patients are drawn otherwise than of 0
+    assert evaluation.score(untrained, "lead-II", config.out, config).figures[0].draws == (0.5,)
     value = None
     with pytest.raises(ValueError, match="too few records"):
         evaluation.score(untrained, "lead-II", tmp_path, config)

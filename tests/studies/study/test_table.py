@@ -1,18 +1,27 @@
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from beatssl.reports.study.lines import study_lines
-from beatssl.studies.study.result import StudyResult
-from beatssl.studies.study.table import COLUMNS, costs, group_ranks, means
+from beatssl.results import read_result, to_json, write_result
+from beatssl.studies.study.evaluation import Figure
+from beatssl.studies.study.plan_file import NamedContrast
+from beatssl.studies.study.result import ContrastFigure, StudyResult
+from beatssl.studies.study.table import COLUMNS, contrast_figures, costs, group_ranks, means
 
 
 def table_of(values: Mapping[tuple[str, int, str], float], sources: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Figures by variant, seed and task."""
     lines = [
-        ("g", variant, seed, "small", task, "AUROC", value, True, True, 1.0, "abc", (sources or {}).get(variant, ""))
+        (
+            "g", variant, seed, "small", task, "AUROC", value, True, True, 1.0, f"{variant}{seed}",
+            (sources or {}).get(variant, ""),
+        )
         for (variant, seed, task), value in values.items()
-    ]
+    ]  # fmt: skip
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -53,3 +62,33 @@ def test_a_variant_without_the_seed_of_most_is_left_out() -> None:
     (found,) = group_ranks(table_of({("a", 0, "x"): 0.7, ("b", 0, "x"): 0.8, ("c", 1, "x"): 0.9}))
     assert list(found.ranks.mean_rank) == ["b", "a"]
     assert found.left_out == ("c (without seed 0)",)
+
+
+CONTRAST = NamedContrast("a against b", "g", "a", "b", ())
+
+
+def contrast_of(draws: Mapping[str, list[float]]) -> ContrastFigure:
+    """Of two seeds of a and one of b besides, from the draws of each run."""
+    values = {("a", 0, "x"): 0.8, ("a", 1, "x"): 0.9, ("a", 2, "x"): 0.1, ("b", 0, "x"): 0.7, ("b", 1, "x"): 0.7}
+    figures = {(run, "x", "AUROC"): Figure("AUROC", 0.5, 9, draws=tuple(of)) for run, of in draws.items()}
+    (found,) = contrast_figures(table_of(values), [CONTRAST], figures)
+    return found
+
+
+def test_the_interval_over_patients_is_of_the_mean_over_the_seeds_of_both() -> None:
+    draws = {"a0": [0.8, 0.9, 0.7], "a1": [0.9, 0.9, 0.8], "a2": [0.0, 0.1, 0.0], "b0": [0.7, 0.7, 0.7],
+             "b1": [0.6, 0.9, 0.8]}  # fmt: skip
+    found = contrast_of(draws)
+    assert (found.difference.mean, found.difference.seeds) == (pytest.approx(0.15), 2)
+    assert found.patients == pytest.approx(tuple(np.quantile([0.2, 0.1, 0.0], (0.025, 0.975))))
+    same = contrast_of(draws | {"b0": draws["a0"], "b1": draws["a1"]})
+    assert same.patients == (0, 0)
+    assert np.isnan(contrast_of(draws | {"b1": []}).patients).all()
+    assert np.isnan(contrast_of({}).patients).all()
+
+
+def test_a_study_kept_before_patients_had_an_interval_is_read(tmp_path: Path) -> None:
+    before = to_json(StudyResult("f", (), (), (contrast_of({}),), (), ()))
+    del before["contrasts"][0]["patients"]
+    write_result(tmp_path / "study.json", before)
+    assert np.isnan(read_result(tmp_path / "study.json", StudyResult).contrasts[0].patients).all()

@@ -19,20 +19,24 @@ def study_lines(result: StudyResult) -> list[str]:
 
 
 def _contrasts(result: StudyResult) -> list[str]:
+    shown = [one for one in result.contrasts if one.chooses]
+    patients = any(math.isfinite(one.patients[0]) for one in shown)
+    heads = ["contrast", "budget", "task", "figure", "difference", *["over patients"] * patients, "seeds"]
+    title = "Study, named contrasts: mean difference over seeds, 95 % interval over seeds"
     lines = [
-        "Study, named contrasts: mean difference over seeds, 95 % interval.", "",
-        "| contrast | budget | task | figure | difference | seeds |", "| --- | --- | --- | --- | --- | --- |",
+        f"{title}; beside it that over patients." if patients else f"{title}.", "",
+        _row(heads), _row(["---"] * len(heads)),
     ]  # fmt: skip
-    for one in (one for one in result.contrasts if one.chooses):
-        lines.append(
-            f"| {one.name} | {one.budget} | {one.task} | {one.figure} | {difference_text(one.difference)} | "
-            f"{one.difference.seeds} |"
-        )
+    for one in shown:
+        low, high = one.patients
+        over = (f"{low:+.3f} to {high:+.3f}" if math.isfinite(low) else "–",) if patients else ()
+        difference = difference_text(one.difference)
+        lines.append(_row([one.name, one.budget, one.task, one.figure, difference, *over, str(one.difference.seeds)]))
     return lines
 
 
 def difference_text(one: PairedDifference) -> str:
-    """The mean with its interval, signs before all."""
+    """The mean with its interval over seeds, signs before all."""
     interval = f" ({one.low:+.3f} to {one.high:+.3f})" if math.isfinite(one.low) else ""
     return f"{one.mean:+.3f}{interval}"
 

@@ -185,7 +185,7 @@ def contrast_rows(contrasts: Sequence[ContrastFigure]) -> str:
         axes.axvline(0, color=FAINT, linewidth=1, zorder=0)
         axes.set_yticks(places, [f"{one.name}: {one.task}, {one.figure}" for one in contrasts])
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("difference over seeds, 95 % interval")
+        axes.set_xlabel("mean difference over seeds, 95 % interval over seeds")
         axes.grid(axis="x", color="#e2e8f0", linewidth=0.7)
         axes.set_axisbelow(True)
         figure.tight_layout()

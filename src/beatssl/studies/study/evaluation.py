@@ -18,8 +18,8 @@ from beatssl.training.diagnosis.finetune import finetune
 PRETRAINED, SUPERVISED, SCORES = "pretrain", "supervised", "scores"
 """Folders of a run."""
 
-_DRAWS = 100
-"""Of patients, behind the scorecard's own intervals; those of a study are over seeds."""
+_DRAWS = 200
+"""Of patients: the same for all runs, so that figures can be compared draw by draw."""
 
 _SHARES = {"superclass": 1.0, "superclass-10-percent": 0.1, "superclass-1-percent": 0.01}
 """Share of the labels that a task learns from, of the tasks that a classifier trained from scratch can be scored on."""
@@ -40,6 +40,8 @@ class Figure:
     """Whether it counts where variants are ranked."""
     reason: str = ""
     """Why there is no value."""
+    draws: tuple[Number, ...] = ()
+    """In every bootstrap draw of patients, as the scorecard's; none where they are others than those of other runs."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def _frozen(run: Run, task: str, folder: Path, study: StudyConfig) -> list[Figur
             one.higher_is_better,
             one.chooses,
             one.reason,
+            one.draws if config.seed == 0 else (),  # of another seed, patients are drawn otherwise
         )
         for one in measure(source, task, config)
     ]

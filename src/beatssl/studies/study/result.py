@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from beatssl.metrics.classification import Interval
 from beatssl.results import Number
 
 JSON, CSV = "study.json", "study.csv"
@@ -11,7 +12,7 @@ JSON, CSV = "study.json", "study.csv"
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean difference over seeds with its 95 % interval; NaN ends for fewer than two seeds."""
+    """Mean difference over seeds with its 95 % interval over seeds; NaN ends for fewer than two."""
 
     mean: Number
     low: Number
@@ -21,7 +22,7 @@ class PairedDifference:
     def __str__(self) -> str:
         if not math.isfinite(self.low):
             return f"{self.mean:+.4f}, one seed"
-        return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f}), {self.seeds} seeds"
+        return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f} over {self.seeds} seeds)"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ class ContrastFigure:
     figure: str
     chooses: bool
     difference: PairedDifference
+    patients: Interval = (math.nan, math.nan)
+    """95 % interval of the mean difference over the same bootstrap draws of patients; NaN where a run has no draws."""
+
+    def __str__(self) -> str:
+        low, high = self.patients
+        patients = f", over patients {low:+.4f} to {high:+.4f}" if math.isfinite(low) else ""
+        return f"{self.name}, {self.task}, {self.figure} ({self.budget}): {self.difference}{patients}"
 
 
 @dataclass(frozen=True)
@@ -125,11 +133,7 @@ class StudyResult:
         lines = [
             f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
         ]
-        lines += [
-            f"{one.name}, {one.task}, {one.figure} ({one.budget}): {one.difference}"
-            for one in self.contrasts
-            if one.chooses
-        ]
+        lines += [str(one) for one in self.contrasts if one.chooses]
         lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
         lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
         return "\n".join(lines)

@@ -71,13 +71,13 @@ def _process(config: StudyConfig, workers: int) -> None:
 
 
 def _result(stated: StudyFile, config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str]) -> StudyResult:
-    table, aside = table_of(stated, config)
+    table, figures, aside = table_of(stated, config)
     write_bytes(config.out / CSV, table.to_csv(index=False).encode())
     return StudyResult(
         file=config.file if config.file == "default" else Path(config.file).name,
         means=means(table),
         costs=costs(table),
-        contrasts=contrast_figures(table, stated.contrasts),
+        contrasts=contrast_figures(table, stated.contrasts, figures),
         ranks=group_ranks(table),
         set_aside=tuple(aside),
         out=config.out.name,

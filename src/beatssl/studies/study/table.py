@@ -10,8 +10,9 @@ import pandas as pd
 
 from beatssl.files import read_json
 from beatssl.results import read_result
+from beatssl.studies.scorecard.figures import interval_over_patients
 from beatssl.studies.study.config import StudyConfig
-from beatssl.studies.study.evaluation import SCORES, Scored
+from beatssl.studies.study.evaluation import SCORES, Figure, Scored
 from beatssl.studies.study.plan import BUNDLED, Run, plan
 from beatssl.studies.study.plan_file import NamedContrast, StudyFile
 from beatssl.studies.study.result import ContrastFigure, Cost, GroupRanks, Mean, SetAside
@@ -24,12 +25,19 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[SetAside]]:
+Figures = dict[tuple[str, str, str], Figure]
+"""By run (its hash), task and name."""
+
+_WITHOUT_DRAWS = Figure("", math.nan)
+
+
+def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, Figures, list[SetAside]]:
     """All figures that there are, a line each: of every group, budget and seed. A run of two groups has lines in both.
 
-    And the runs that failed.
+    And the figures themselves, with their draws of patients; and the runs that failed.
     """
     lines: list[dict[str, object]] = []
+    figures: Figures = {}
     aside: list[SetAside] = []
     for run in _every_run(study, config):
         folder = folder_of(config.out, run)
@@ -42,12 +50,13 @@ def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, list[
             for task, scored in _scored(folder):
                 for one in scored.figures:
                     if math.isfinite(one.value):
+                        figures[run.hash, task, one.name] = one
                         values = (
                             group, variant, run.seed, run.budget, task, one.name, one.value, one.higher_is_better,
                             one.chooses, seconds, run.hash, run.source,
                         )  # fmt: skip
                         lines.append(dict(zip(COLUMNS, values, strict=True)))
-    return pd.DataFrame(lines, columns=list(COLUMNS)), aside
+    return pd.DataFrame(lines, columns=list(COLUMNS)), figures, aside
 
 
 def _every_run(study: StudyFile, config: StudyConfig) -> Iterator[Run]:
@@ -88,8 +97,10 @@ def costs(table: pd.DataFrame) -> tuple[Cost, ...]:
     )
 
 
-def contrast_figures(table: pd.DataFrame, contrasts: Sequence[NamedContrast]) -> tuple[ContrastFigure, ...]:
-    """Every named contrast on every figure, over the seeds that both variants have."""
+def contrast_figures(
+    table: pd.DataFrame, contrasts: Sequence[NamedContrast], figures: Figures
+) -> tuple[ContrastFigure, ...]:
+    """Every named contrast on every figure, over the seeds that both variants have; `figures` as of `table_of`."""
     out: list[ContrastFigure] = []
     for one in contrasts:
         here = table[(table["group"] == one.group) & table["variant"].isin([one.a, one.b])]
@@ -101,7 +112,13 @@ def contrast_figures(table: pd.DataFrame, contrasts: Sequence[NamedContrast]) ->
                 a, b = (wide[name].to_numpy(np.float64) for name in (one.a, one.b))
                 chooses = bool(part["chooses"].iloc[0])
                 found = paired_difference(a, b)
-                out.append(ContrastFigure(one.name, one.a, one.b, budget, task, figure, chooses, found))
+                hashes = part.pivot(index="seed", columns="variant", values="hash").loc[wide.index]
+                of_a, of_b = (
+                    [figures.get((run, task, figure), _WITHOUT_DRAWS) for run in hashes[name]]
+                    for name in (one.a, one.b)
+                )
+                patients = interval_over_patients(list(zip(of_a, of_b, strict=True)))
+                out.append(ContrastFigure(one.name, one.a, one.b, budget, task, figure, chooses, found, patients))
     return tuple(out)
 
 
