@@ -69,7 +69,8 @@ def _cell(score: Score | None) -> str:
         return score.reason or "–"
     text = _number(score.value)
     if score.ci95 is not None:
-        text += f" ({_number(score.ci95[0])}–{_number(score.ci95[1])})"
+        to = " to " if score.ci95[0] < 0 else "–"
+        text += f" ({_number(score.ci95[0])}{to}{_number(score.ci95[1])})"
     return f"**{text}**" if score.chooses else text
 
 
