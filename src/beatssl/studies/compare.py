@@ -207,7 +207,8 @@ def _encoder_figures(figures: DiagnosisFigures) -> EncoderFigures:
         encoder=figures.encoder,
         method=figures.pretraining.get("method", "none"),
         pretraining_set=", ".join(one["store"] for one in sets) or figures.pretraining.get("trained_on", "none"),
-        pretraining_folds=" and before ".join(str(one["folds"]) for one in made if "folds" in one) or "none",
+        pretraining_folds=" and before ".join(dict.fromkeys(str(one["folds"]) for one in made if "folds" in one))
+        or "none",
         pretraining_rows=sum(one["rows"] for one in sets),
         macro_auroc=figures.macro_auroc,
         macro_auprc=figures.macro_auprc,
