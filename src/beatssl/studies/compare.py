@@ -201,14 +201,13 @@ def _difference(
 
 
 def _encoder_figures(figures: DiagnosisFigures) -> EncoderFigures:
-    made = stages(figures.pretraining)
+    folds = dict.fromkeys(str(one["folds"]) for one in stages(figures.pretraining) if "folds" in one)
     sets: list[dict[str, Any]] = figures.pretraining.get("pretraining", [])
     return EncoderFigures(
         encoder=figures.encoder,
         method=figures.pretraining.get("method", "none"),
         pretraining_set=", ".join(one["store"] for one in sets) or figures.pretraining.get("trained_on", "none"),
-        pretraining_folds=" and before ".join(dict.fromkeys(str(one["folds"]) for one in made if "folds" in one))
-        or "none",
+        pretraining_folds=" and before ".join(folds) or "none",
         pretraining_rows=sum(one["rows"] for one in sets),
         macro_auroc=figures.macro_auroc,
         macro_auprc=figures.macro_auprc,
