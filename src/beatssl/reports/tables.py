@@ -261,6 +261,13 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
+        "ptb-xl/default/compare.json", "PTB-XL superclass, fold 9", "make default",
+        (
+            ("linear probe, bundled encoder: macro AUROC", _probed("default")),
+            ("bundled encoder less beatssl: macro AUROC", _above("beatssl")),
+        ),
+    ),
+    (
         "ptb-xl/encoders-lead-II/compare.json", "PTB-XL superclass, fold 9, lead II alone",
         "compare STORE --encoders … --shown-leads II",
         (
