@@ -24,7 +24,7 @@ def _contrasts(result: StudyResult) -> list[str]:
     heads = ["contrast", "budget", "task", "figure", "difference", *["over patients"] * patients, "seeds"]
     title = "Study, named contrasts: mean difference over seeds, 95 % interval over seeds"
     lines = [
-        f"{title}; beside it that over patients." if patients else f"{title}.", "",
+        f"{title}, and in a column of its own that over patients." if patients else f"{title}.", "",
         _row(heads), _row(["---"] * len(heads)),
     ]  # fmt: skip
     for one in shown:
