@@ -52,6 +52,14 @@ def test_the_encoder_that_saw_the_validation_fold_is_not_ranked() -> None:
     assert found.left_out == ("bundled (was pretrained on the validation fold)",)
 
 
+def test_means_are_of_the_seeds_that_all_variants_of_the_group_have() -> None:
+    values = {("a", 0, "x"): 0.7, ("a", 1, "x"): 0.9, ("b", 0, "x"): 0.8, ("a", 0, "y"): 0.1, ("a", 1, "y"): 0.3}
+    found = {(one.variant, one.task): (round(one.mean, 6), one.seeds) for one in means(table_of(values))}
+    assert found == {("a", "x"): (0.7, 1), ("b", "x"): (0.8, 1), ("a", "y"): (0.2, 2)}
+    apart = means(table_of({("a", 0, "x"): 0.7, ("b", 1, "x"): 0.8}))
+    assert [(one.variant, one.mean) for one in apart] == [("a", 0.7), ("b", 0.8)]
+
+
 def test_ranks_are_of_the_seeds_that_all_ranked_variants_have() -> None:
     values = {("a", 0, "x"): 0.7, ("a", 1, "x"): 0.9, ("a", 2, "x"): 0.9, ("b", 0, "x"): 0.8, ("b", 2, "y"): 0.1}
     (found,) = group_ranks(table_of(values))

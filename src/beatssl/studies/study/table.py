@@ -73,8 +73,14 @@ def _scored(folder: Path) -> list[tuple[str, Scored]]:
 
 
 def means(table: pd.DataFrame) -> tuple[Mean, ...]:
-    """Mean and standard deviation over seeds of every figure of every variant."""
+    """Mean and standard deviation over seeds of every figure of every variant.
+
+    Seeds are those that all variants of the group have the figure of, so that lines can be compared; where there are
+    none, each variant's own.
+    """
     keys = ["group", "budget", "variant", "task", "figure"]
+    fair = [_of_shared_seeds(part) for _, part in _grouped(table, ["group", "budget", "task", "figure"])]
+    table = table.loc[table.index.isin([line for part in fair for line in part.index])]
     return tuple(
         Mean(
             *key,
@@ -159,6 +165,11 @@ def group_ranks(table: pd.DataFrame) -> tuple[GroupRanks, ...]:
             ranked = ranks(values, [str(name) for name in wide.columns])
             found.append(GroupRanks(group, budget, len(seeds), ranked, tuple(left_out)))
     return tuple(found)
+
+
+def _of_shared_seeds(part: pd.DataFrame) -> pd.DataFrame:
+    seeds, _ = _shared_by_all(part, "seed")
+    return part[part["seed"].isin(seeds)] if seeds else part
 
 
 def _shared_by_all(part: pd.DataFrame, column: str) -> tuple[list[object], list[object]]:

@@ -66,6 +66,24 @@ def test_differences_of_beats_are_predicted_too(rows):
     assert wider.beat["target"].shape == (len(wider.chosen), more.beat["target"].shape[1])
 
 
+def test_unlike_beats_are_drawn_whatever_makes_beats_alike(rows):
+    columns, batch = batch_of(rows, small("paper", "objective.beat_draw=unlike"))
+    assert columns.chance.max() > 1
+    assert {"class"} <= set(batch.beat)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("objective.beat_differences=true",), "beat_differences are predicted as beat_regression weighs"),
+        (("objective.beat_draw=unlike", "objective.beat.weight=0"), "beat_draw 'unlike' is of no effect"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        small("beatssl", *changes)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_weight_of_every_preset_gets_a_gradient(rows, preset):
     _, objective, outcome = outcome_of(rows, small(preset))

@@ -122,6 +122,10 @@ class BeatSSLSettings:
         hard = any(c.weight and c.targets == "identity" for c in (self.rhythm, self.beat))
         if self.anchor == "self" and hard:
             raise ValueError("with anchor 'self' an item has no other view to be like; choose anchor view or signal")
+        if self.beat_differences and not self.beat_regression:
+            raise ValueError("beat_differences are predicted as beat_regression weighs them; give that a weight")
+        if self.beat_draw == "unlike" and not (self.beat.weight or self.beat_regression):
+            raise ValueError("beat_draw 'unlike' is of no effect without beats; give beat or beat_regression a weight")
         if not any((self.rhythm.weight, self.beat.weight, self.regression, self.beat_regression)):
             raise ValueError("every part of the objective has weight 0; give one of them a weight")
 
@@ -317,7 +321,7 @@ def beat_ssl_columns(rows: Rows, config: BeatSSLSettings) -> Columns:
         target = _with_coordinates(found, config.kernel if config.regression else KernelTargets())
         record = {"target": target.values, "measured": target.measured, **_compared(found, config.rhythm)}
         scales[RECORD_SCALE] = scale
-    if config.beat_regression or config.beat.needs_features:
+    if config.beat_regression or config.beat.needs_features or config.beat_draw == "unlike":
         table = rows.beats[[name for name in BEAT_DEFINITIONS if name in rows.beats.columns]]
         scales[BEAT_SCALE], found = _standardised(table)
         beat |= {"target": found.values, "measured": found.measured, **_compared(found, config.beat)}
