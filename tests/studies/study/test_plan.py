@@ -27,7 +27,7 @@ epochs = 2
 plain = ["objective.regression=0", "objective.kernel.coordinates=0"]
 [groups.first.variants]
 one = []
-two = ["start=plain", "share=0.5"]
+two = ["start=plain", "share=0.5", "epochs=3"]
 [groups.second]
 seeds = 2
 [groups.second.variants]
@@ -63,10 +63,10 @@ def test_every_variant_of_the_packages_file_gives_a_frozen_config(
     named = [(run.seed, *name) for run in runs for name in run.names]
     assert len(named) == len(set(named)) >= len(runs)
     assert len({run.hash for run in runs}) == len(runs)
-    for _, made, values in found:
+    for run, made, values in found:
         assert values.method
         assert made.folds == "1-7"
-        seen = shipped.budgets[budget].rows * shipped.budgets[budget].epochs
+        seen = shipped.budgets[budget].rows * shipped.budgets[budget].epochs * run.settings.epochs
         assert made.rows * made.epochs == pytest.approx(seen, rel=1e-3)
 
 
@@ -139,7 +139,7 @@ def test_a_run_of_two_groups_stands_once(tmp_path: Path) -> None:
         (("second", "same"),), (("second", "other"),),
     ]  # fmt: skip
     assert [run.seed for run in runs] == [0, 0, 0, 1, 1]
-    assert (runs[1].rows, runs[1].epochs) == (4, 4)
+    assert (runs[1].rows, runs[1].epochs) == (4, 12)
     assert all(run.settings.network == EncoderConfig(width=0.25) for run in runs)
 
 

@@ -30,6 +30,8 @@ class Settings:
     optim: OptimConfig = field(default_factory=OptimConfig)
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the budget's rows, each seen so many times more often."""
+    epochs: Annotated[int, Field(ge=1)] = 1
+    """Times the budget's epochs: longer training."""
     beats_per_record: Annotated[int, Field(ge=0)] = 4
     init: str | None = None
     """Encoder to begin from."""

@@ -185,7 +185,7 @@ def _run(study: StudyFile, config: StudyConfig, one: Settings) -> Run:
         seed=0,
         budget=config.budget,
         rows=max(2, round(budget.rows * one.share)),
-        epochs=round(budget.epochs / one.share),
+        epochs=round(budget.epochs * one.epochs / one.share),
         stores=config.stores / one.folder,
         names=(),
     )
