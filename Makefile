@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Pictures that browser tests take of the pages, to look at.
 export BEATSSL_SCREENSHOTS ?= $(CURDIR)/screenshots
 
-.PHONY: help demo figures encoders default labels statements scorecard study test lint types imports pytest browser format clean
+.PHONY: help demo figures encoders default labels statements scorecard shift study test lint types imports pytest browser format clean
 
 help:
 	@echo "make demo    analyze a record; prepare a synthetic cohort, pretrain an encoder on it: demo/index.html"
@@ -25,6 +25,7 @@ help:
 	@echo "make labels               fine-tune the bundled encoder with all, 10 % and 1 % of the labels, and train from scratch"
 	@echo "make statements           train the bundled classifier of PTB-XL's statements and superclasses"
 	@echo "make scorecard            the bundled encoder on every task of the validation folds; FOLDS=test: of the test folds"
+	@echo "make shift DATA=DIR       what the bundled classifier loses on other databases, and why; half an hour"
 	@echo "make study                run the package's study: variants at the small budget, then the finalists; hours"
 	@echo "make format  format the code"
 	@echo "make clean   remove .venv, caches and the demo"
@@ -137,6 +138,12 @@ scorecard: $(BIN)/.installed-dev
 	$(BIN)/beatssl scorecard default random features --stores stores --out runs/scorecard-$(FOLDS) \
 	  $(if $(filter test,$(FOLDS)),--test)
 	mkdir -p results/scorecard && cp runs/scorecard-$(FOLDS)/scorecard.json results/scorecard/$(FOLDS).json
+	$(BIN)/beatssl tables results
+
+# What the bundled classifier loses on other databases, one property of their recordings at a time.
+shift: $(BIN)/.installed-dev
+	$(BIN)/beatssl shift stores --source $(DATA)/ptb-xl --records 600 --out runs/shift
+	mkdir -p results/shift && cp runs/shift/shift.json results/shift/
 	$(BIN)/beatssl tables results
 
 # The study of docs/study.md: every group at the small budget, then the finalists at the full one, both resumable.

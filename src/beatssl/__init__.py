@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from beatssl.studies.config import TransferConfig as TransferConfig
     from beatssl.studies.recalibrate import recalibrate as recalibrate
     from beatssl.studies.scorecard.config import ScorecardConfig as ScorecardConfig
+    from beatssl.studies.shift.config import ShiftConfig as ShiftConfig
+    from beatssl.studies.shift.shift import shift as shift
     from beatssl.studies.study.config import StudyConfig as StudyConfig
     from beatssl.studies.study.study import study as study
     from beatssl.studies.transfer import transfer as transfer
@@ -133,6 +135,8 @@ _HOME = {
     "SegmentConfig": "training.segmentation.config",
     "serve": "viewer.serve",
     "ServeConfig": "viewer.config",
+    "shift": "studies.shift.shift",
+    "ShiftConfig": "studies.shift.config",
     "show_views": "reports.show_views",
     "ShowViewsConfig": "reports.show_views",
     "split_by_fold": "store.splits",
@@ -174,6 +178,7 @@ __all__ = [
     "ScorecardConfig",
     "SegmentConfig",
     "ServeConfig",
+    "ShiftConfig",
     "ShowViewsConfig",
     "Store",
     "StudyConfig",
@@ -206,6 +211,7 @@ __all__ = [
     "scorecard",
     "segment",
     "serve",
+    "shift",
     "show_views",
     "split_by_fold",
     "study",

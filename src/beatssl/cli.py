@@ -317,6 +317,14 @@ VERBS: dict[str, Verb] = {
         "beatssl transfer stores/cinc --classifier runs/finetune --out runs/transfer",
         show_figures,
     ),
+    "shift": Verb(
+        "what a classifier loses on other databases, one property of their recordings at a time",
+        "beatssl.studies.shift.shift",
+        "shift",
+        "ShiftConfig",
+        "beatssl shift stores --source data/ptb-xl --out results/shift",
+        show_line,
+    ),
     "recalibrate": Verb(
         "fit a classifier's temperatures and thresholds to another site",
         "beatssl.studies.recalibrate",

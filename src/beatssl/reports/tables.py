@@ -12,10 +12,12 @@ from beatssl.files import read_json
 from beatssl.reports import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.costs.method_costs import method_costs_table
 from beatssl.reports.scorecard.lines import FINETUNED, FINETUNED_TITLE, scorecard_lines
+from beatssl.reports.scorecard.shift_lines import shift_lines
 from beatssl.reports.speed_rows import ANALYZE_ROWS
 from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result
 from beatssl.studies.scorecard.scores import Scorecard
+from beatssl.studies.shift.result import ShiftFigures
 from beatssl.studies.study.result import StudyResult
 
 Json = Mapping[str, Any]
@@ -65,7 +67,7 @@ def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
 
     Below it the scorecards among the results, if any (scorecard/validation.json, test.json and further-finetuned.json),
-    and the study (study/study.json).
+    what is lost on other databases (shift/shift.json), and the study (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     sources = _SOURCES + encoder_rows.SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES
@@ -78,6 +80,8 @@ def figures_table(results: Path) -> str:
         if (file := results / "scorecard" / f"{name}.json").is_file():
             title = FINETUNED_TITLE if name == FINETUNED else ""
             lines += ["", *scorecard_lines(read_result(file, Scorecard), title)]
+    if (file := results / "shift" / "shift.json").is_file():
+        lines += ["", *shift_lines(read_result(file, ShiftFigures))]
     if (file := results / "study" / "study.json").is_file():
         lines += ["", *study_lines(read_result(file, StudyResult))]
     return "\n".join(lines)

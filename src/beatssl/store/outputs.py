@@ -15,13 +15,14 @@ CONFIG, ASKED = "config.json", "asked.json"
 """What was asked for, in a folder of results; in one that is a model too, whose own config.json it has, the second."""
 
 _VERBS = ("pretrain", "probe", "finetune", "segment", "compare", "scorecard", "transfer", "recalibrate", "analyze",
-          "demo", "study")  # fmt: skip
+          "demo", "study", "shift")  # fmt: skip
 
 _RESULTS = (
     CONFIG, ASKED, "metrics.json", "metrics.jsonl", "state.safetensors", "checkpoint", "head", "predictions.parquet",
     "split.csv", "compare.json", "recalibration.json", "records.parquet", "waves.parquet", "intervals.parquet",
     "refused.parquet", "json", "csv", "annotations", ".parts", "segmenter", "pseudo-labels", "final",
     "record_scale.safetensors", "beat_scale.safetensors", "scorecard.json", "scorecard.csv", "scorecard.html", "scores",
+    "shift.json",
 )  # fmt: skip
 _MODEL = ("model.safetensors", "README.md")
 _TAKERS = {

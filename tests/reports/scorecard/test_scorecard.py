@@ -134,7 +134,7 @@ def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp
     assert lines[-1] == "| superclass | AUROC | +0.100 (+0.100 to +0.100) | – |"
     results = tmp_path / "results"
     shutil.copytree(RESULTS, results)
-    for optional in ("scorecard", "study"):
+    for optional in ("scorecard", "shift", "study"):
         shutil.rmtree(results / optional, ignore_errors=True)
     plain = figures_table(results)
     write_result(results / "scorecard" / "validation.json", card)

@@ -109,6 +109,18 @@ def cross_validated(source: Source, store: Store, question: Question, seed: int,
     of a longer record at least `LEAST_SHARE` must be measured. Raises as `further_records`.
     """
     rows, labels = _asked(store, question)
+    return out_of_fold(source, store, rows, labels, seed, scored)
+
+
+def out_of_fold(
+    source: Source,
+    store: Store,
+    rows: Int64[np.ndarray, " row"],
+    labels: Labels,
+    seed: int,
+    scored: Scored = probed,
+) -> Predicted:
+    """As `cross_validated`, of some rows of a store with these labels, a line a row."""
     records = store.records.iloc[rows].reset_index(drop=True)
     part = draw_sides(records, labels, (1.0,) * PARTS, np.random.default_rng(seed))
     patient = patients(records).to_numpy()

@@ -128,10 +128,11 @@ def pretraining_of(source: str) -> Pretraining | None:
         made = BeatEncoder.from_pretrained(source).provenance
     except ValueError:
         return None
-    return _pretraining(made)
+    return pretraining_said(made)
 
 
-def _pretraining(made: Mapping[str, Any]) -> Pretraining:
+def pretraining_said(made: Mapping[str, Any]) -> Pretraining:
+    """What the provenance of an encoder says."""
     stores = made.get("pretraining", [])
     start = made.get("start")
     return Pretraining(
@@ -139,7 +140,7 @@ def _pretraining(made: Mapping[str, Any]) -> Pretraining:
         data=" and ".join(one["store"] for one in stores),
         folds=str(made.get("folds", "")),
         rows=sum(one["rows"] for one in stores) or None,
-        start=f"{start['init']} ({_pretraining(start)})" if start else "",
+        start=f"{start['init']} ({pretraining_said(start)})" if start else "",
     )
 
 
