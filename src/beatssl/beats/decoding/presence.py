@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.ndimage import uniform_filter1d
 
+from beatssl.beats.decoding.smoothing import median_around
 from beatssl.beats.decoding.viterbi import Segments
 from beatssl.beats.global_beats import SAME_WAVE_S
 
@@ -35,6 +36,7 @@ BEATS = 15
 
 _SURE, _MOST_MOVED = 1.0, 5.0
 _MOST_IRREGULAR = 0.4
+_SD_OF_MEDIAN = 1.4826  # standard deviation of normal values to the median of their absolute ones
 _AWAY_S = 0.04
 """A P may stand this far from where the others' stand."""
 
@@ -75,8 +77,9 @@ class Evidence(NamedTuple):
     pooled: Float64[np.ndarray, " beat"]
     """Mean over the other beats around of their log-odds at that place; `own` where they are too few."""
     irregular: Float64[np.ndarray, " beat"]
-    """Root mean square of the change from one RR interval to the next around it, in parts of the mean interval; at most
-    0.4, and 0 where they are too few."""
+    """Median change from one RR interval to the next around it, in parts of the median interval, scaled to the standard
+    deviation of normal changes; at most 0.4, and 0 where they are too few. A premature beat among regular ones hardly
+    counts."""
     leads_own: Float64[np.ndarray, " beat"]
     leads_pooled: Float64[np.ndarray, " beat"]
     """Means of both over the other leads of the record that show the beat; NaN where there is none."""
@@ -184,10 +187,10 @@ def mean_log_odds(probability: Float32[np.ndarray, "line 4 time"], waves: Segmen
 def _irregular(line: Int64[np.ndarray, " beat"], onset: Int64[np.ndarray, " beat"]) -> Float64[np.ndarray, " beat"]:
     same = np.concatenate([[False], line[1:] == line[:-1]])[: len(line)]
     rr = np.where(same, np.diff(onset, prepend=0), np.nan)
-    change = np.where(np.concatenate([[False], same[1:] & same[:-1]])[: len(line)], np.diff(rr, prepend=np.nan), np.nan)
-    usual, _ = _around(np.stack([rr, change**2], axis=1), line)
-    with np.errstate(invalid="ignore"):
-        return np.nan_to_num(np.minimum(np.sqrt(usual[:, 1]) / usual[:, 0], _MOST_IRREGULAR))
+    both = np.concatenate([[False], same[1:] & same[:-1]])[: len(line)]
+    change = np.where(both, np.abs(np.diff(rr, prepend=np.nan)), np.nan)
+    share = _SD_OF_MEDIAN * median_around(change, line) / median_around(rr, line)
+    return np.nan_to_num(np.minimum(share, _MOST_IRREGULAR))
 
 
 def _qrs(

@@ -42,7 +42,7 @@ def smoothed(
         own, beside = (i[(waves.line[own] == waves.line[beside]) & (waves.kind[beside] == _QRS)] for i in (own, beside))
         for new, old, sure in zip(moved, (onset, offset), (sure_onset, sure_offset), strict=True):
             away = old[own] - onset[beside]
-            rest = _median_around(away, waves.line[own]) - away
+            rest = median_around(away, waves.line[own]) - away
             new[own] += np.where(np.abs(rest) <= FARTHEST_S * fs_hz, np.clip(PULL * (1 - sure[own]), 0, 1) * rest, 0)
     while (wrong := _spoilt(waves, *moved, fs_hz) & _differ(moved, (onset, offset))).any():
         for new, old in zip(moved, (onset, offset), strict=True):
@@ -50,7 +50,7 @@ def smoothed(
     return moved
 
 
-def _median_around(
+def median_around(
     values: Float64[np.ndarray, " wave"], line: Int64[np.ndarray, " wave"]
 ) -> Float64[np.ndarray, " wave"]:
     """Median of up to `BEATS` values of the same line around each; NaN where there are too few."""

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
+from beatssl.beats.decoding.absent import ends_of_t, given_to_t, seldom_t
 from beatssl.beats.decoding.presence import confidence, with_presence
 from beatssl.beats.decoding.smoothing import smoothed
 from beatssl.beats.decoding.viterbi import Segments, wave_segments
@@ -53,7 +54,8 @@ def decode_waves(
     """Waves of every lead by Viterbi decoding with minimum durations (`viterbi`), boundaries interpolated.
 
     Whether a beat has a P is decided over the beats and leads of its record together (`presence`). A P or T that is
-    less likely there than not is left out: it is absent (`LEAST_CONFIDENCE`).
+    less likely there than not is left out: it is absent (`LEAST_CONFIDENCE`). So is what looks like a P at the end of T
+    but stands out from it in no lead (this needs the signal), and T of few beats alone (`absent`).
 
     A boundary lies where the probability of the wave and that of its neighbour (no wave, or the wave that it touches)
     cross, both linear between samples; those of P and T then move a little to where the lead's other beats have them
@@ -97,8 +99,12 @@ def find_waves(
             "samples, at the probabilities' rate"
         )
     p = _without_silence(probability, None if ecg_mv is None else silent(ecg_mv, fs_hz))
-    p, of_beats = with_presence(p, fs_hz, np.zeros(len(p), np.int64) if record is None else record)
+    of_record = np.zeros(len(p), np.int64) if record is None else record
+    p, of_beats = with_presence(p, fs_hz, of_record)
     waves = wave_segments(p, fs_hz)
+    if ecg_mv is not None and len(wrong := ends_of_t(waves, ecg_mv, fs_hz, of_record)):
+        p = given_to_t(p, waves, wrong, fs_hz)
+        waves = wave_segments(p, fs_hz)
     onset, offset = _crossing(p, waves, -1), _crossing(p, waves, 1)
     # Where the gap between two waves closed as their ends were moved to the crossings, they meet half way.
     meet = np.flatnonzero((waves.line[1:] == waves.line[:-1]) & (onset[1:] < offset[:-1]))
@@ -119,7 +125,8 @@ def find_waves(
         offset_confidence=np.clip(sure_offset, 0, 1),
         confidence=confidence(p, waves, of_beats),
     )
-    return found.where((found.kind == _QRS) | (found.confidence >= LEAST_CONFIDENCE))
+    there = (found.kind == _QRS) | (found.confidence >= LEAST_CONFIDENCE)
+    return found.where(there & ~seldom_t(waves, fs_hz, of_record))
 
 
 def silent(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Bool[np.ndarray, "lead time"]:
