@@ -1,7 +1,9 @@
 """Three models that are asked for PTB-XL's labels: the classifier, a probe of its encoder, and trees on features."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from jaxtyping import Float32, Float64, Int16, Int64
 
 from beatssl.inference.boosted_trees import BoostedTrees
 from beatssl.inference.classifier import EcgClassifier
-from beatssl.inference.embedding_cache import cached_embed
+from beatssl.inference.embedding_cache import cached_embed, kept
 from beatssl.inference.measured_features import measure_features
 from beatssl.inference.row_signals import network_input
 from beatssl.progress import track
@@ -20,7 +22,7 @@ from beatssl.store.splits import patients
 from beatssl.store.store import Store
 from beatssl.studies.scorecard.sources import TRAIN_FOLDS, VALID_FOLD, rows_in
 from beatssl.training.diagnosis.config import INVERSE_PENALTIES
-from beatssl.training.diagnosis.frozen_inputs import OF_THE_LENGTH
+from beatssl.training.diagnosis.frozen_inputs import OF_THE_LENGTH, measuring_code
 from beatssl.training.diagnosis.learnable import LearntLabels
 from beatssl.training.diagnosis.linear import Linear
 from beatssl.training.diagnosis.probe import fit, spread
@@ -35,7 +37,7 @@ Answered = Mapping[str, Float64[np.ndarray, "_row label"]]
 
 @dataclass(frozen=True)
 class Models:
-    """What is asked: `models(units, samples)` gives log odds of `labels` by each of `MODELS`."""
+    """What is asked: `models(store, rows, units, samples)` gives log odds of `labels` by each of `MODELS`."""
 
     labels: tuple[str, ...]
     classifier: EcgClassifier
@@ -47,16 +49,34 @@ class Models:
     """Features that the trees see."""
     device: torch.device
 
+    cache: bool
+
     @torch.inference_mode()
-    def __call__(self, units: Int16[np.ndarray, "row lead time"], samples: Int64[np.ndarray, " row"]) -> Answered:
-        """Of prepared rows as a store keeps them, the first `samples` of each."""
+    def __call__(
+        self,
+        store: Store,
+        rows: Int64[np.ndarray, " row"],
+        units: Int16[np.ndarray, "row lead time"],
+        samples: Int64[np.ndarray, " row"],
+    ) -> Answered:
+        """Of prepared signals as a store keeps them, the first `samples` of each; `rows` of `store` are theirs.
+
+        Features are kept in the user's cache, by the signals: another classifier finds them there.
+        """
         every = tuple(dict.fromkeys((*self.classifier.config.features, *self.of_trees)))
+
+        def key() -> list[Any]:
+            signals = hashlib.sha256(units.tobytes() + samples.tobytes()).hexdigest()
+            return ["features of signals", signals, list(every), measuring_code()]
+
+        preparation = self.classifier.preparation
+        measured = kept(
+            store, rows, key, lambda: measure_features(to_mv(units), LEADS, preparation, every, samples), self.cache
+        )
         parts: list[tuple[Float64[np.ndarray, "row label"], ...]] = []
         for start in track(range(0, len(units), _BATCH), "Applying", unit="batches"):
             here = slice(start, start + _BATCH)
-            preparation = self.classifier.preparation
-            values = measure_features(to_mv(units[here]), LEADS, preparation, every, samples[here])
-            embedding = self._embedding(units[here], samples[here])
+            embedding, values = self._embedding(units[here], samples[here]), measured[here]
             parts.append((self._head(embedding, values, every), self._line(embedding), self._trees(values, every)))
         return {name: np.concatenate(of) for name, of in zip(MODELS, zip(*parts, strict=True), strict=True)}
 
@@ -115,7 +135,7 @@ def learn_models(
     features = store.features[list(names)].iloc[rows[used]].to_numpy(np.float32)
     trees = BoostedTrees(len(labels.names))
     trees.fit(features, group.labels[used], group.known[used], seed)
-    return Models(labels.names, classifier, line, mean, np.sqrt(variance), trees.eval(), names, device)
+    return Models(labels.names, classifier, line, mean, np.sqrt(variance), trees.eval(), names, device, cache)
 
 
 def _columns(

@@ -24,6 +24,8 @@ _APART_UV = 2
 class Changes:
     """Raw records of some rows of PTB-XL's store, and answers to them under changes; equal ones are asked once."""
 
+    store: Store
+    rows: Int64[np.ndarray, " record"]
     raw_mv: Float32[np.ndarray, "record 12 time"]
     fs_hz: float
     preparation: Preparation
@@ -47,8 +49,8 @@ class Changes:
             )
         read = (reader.read(source, sources[one]) for one in ids)
         raw = np.stack([store.preparation.in_order(one.ecg_mv.astype(np.float32), one.leads) for one in read])
-        prepared = store.ecg_mv(rows)
-        found = cls(raw, float(rates[0]), store.preparation, Ranks.of(measured(prepared, store.fs_hz)), models, seed)
+        ranks = Ranks.of(measured(store.ecg_mv(rows), store.fs_hz))
+        found = cls(store, rows, raw, float(rates[0]), store.preparation, ranks, models, seed)
         apart = np.abs(found.units(Recording()).astype(np.int64) - store.ecg_units(rows))
         if int(apart.max()) > _APART_UV:
             raise ValueError(
@@ -78,7 +80,7 @@ class Changes:
             units = self.units(recording)
             there = (units != MISSING).any(axis=1)
             samples = there.shape[1] - there[:, ::-1].argmax(axis=1)
-            self._known[key] = self.models(units, samples)
+            self._known[key] = self.models(self.store, self.rows, units, samples)
         return self._known[key]
 
 

@@ -108,7 +108,9 @@ class _Study:
         recording = recording_of(store, own.first, about, self.changes.reference, self.changes.fs_hz)
         kinds = {name: self.changes.answers(one) for name, one in single(recording).items()}
         plain, every = self.changes.answers(Recording()), self.changes.answers(recording)
-        said = self.changes.models(store.ecg_units(own.rows), own.samples) if own.labels is not None else None
+        said = None
+        if own.labels is not None:
+            said = self.changes.models(store, own.rows, store.ecg_units(own.rows), own.samples)
         sources = {
             ENCODER: EncoderSource(
                 config.classifier,

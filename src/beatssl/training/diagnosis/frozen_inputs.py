@@ -74,10 +74,15 @@ def features_with(
             "features",
             sorted(leads),
             list(names),
-            hash_of_code(path for of in _MEASURING for path in (_PACKAGE / of).rglob("*.py")),
+            measuring_code(),
         ]
 
     return kept(store, row, key, lambda: _measure(store, row, leads, names), cache)
+
+
+def measuring_code() -> str:
+    """Hash of the code that decides what features are."""
+    return hash_of_code(path for of in _MEASURING for path in (_PACKAGE / of).rglob("*.py"))
 
 
 def _measure(
