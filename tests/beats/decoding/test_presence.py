@@ -107,3 +107,20 @@ def test_evidence_does_not_depend_on_the_rate(fs_hz):
     found = evidence(probability, fs_hz, ONE)
     expected = evidence(lines(height=0.6), FS_HZ, ONE)
     np.testing.assert_allclose(found.own, expected.own, atol=0.8)
+
+
+def test_a_beat_with_no_room_for_p_says_nothing_of_the_others():
+    """The record begins at its first QRS, and an early beat follows another at once."""
+    plain = lines(height=0.7)
+    cut = plain[:, :, round(0.46 * FS_HZ) :]
+    whole, begun = (evidence(one, FS_HZ, ONE) for one in (plain, cut))
+    assert begun.own[0] < -5
+    np.testing.assert_allclose(begun.pooled[1:], whole.pooled[1:], atol=0.1)
+    early = plain.copy()
+    place = round(5.46 * FS_HZ)
+    early[:, 2, place : place + 18], early[:, 3, place : place + 18] = 0.99, 0.0
+    early[:, 0] = 1 - early[:, 1:].sum(axis=1)
+    with_early = evidence(np.clip(early, 0, 1), FS_HZ, ONE)
+    assert len(with_early.own) == len(whole.own) + 1
+    assert with_early.own.min() < -5
+    assert np.median(with_early.pooled) == pytest.approx(np.median(whole.pooled), abs=0.1)

@@ -104,9 +104,9 @@ def evidence(
     near = np.clip(place[:, None] + np.arange(-away, away + 1), 0, len(steps) - 1)
     of_near = np.take_along_axis(table, near, axis=1)
     own = np.where(np.isfinite(of_near), of_near, -np.inf).max(axis=1, initial=-np.inf)
-    own = np.where(np.isfinite(own), own, -_MOST)
-    own = np.clip(own, -_MOST, _MOST)
-    pooled = _others(own, line)
+    seen = np.where(np.isfinite(own), np.clip(own, -_MOST, _MOST), np.nan)
+    own = np.nan_to_num(seen, nan=-_MOST)
+    pooled = _others(seen, line)
     pooled = np.where(np.isfinite(pooled), pooled, own)
     leads = _of_other_leads(np.stack([own, pooled], axis=1), record[line], onset / fs_hz)
     irregular = _irregular(line, onset)
@@ -229,11 +229,12 @@ def _around(
 
 
 def _others(own: Float64[np.ndarray, " beat"], line: Int64[np.ndarray, " beat"]) -> Float64[np.ndarray, " beat"]:
-    """Mean over the other beats around; NaN where these are fewer than two."""
+    """Mean over the other beats around that have a value; NaN where these are fewer than two."""
     mean, count = _around(own[:, None], line)
-    mean, count = mean[:, 0], count[:, 0]
+    mean, count, there = mean[:, 0], count[:, 0], np.isfinite(own)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count >= _LEAST_BEATS, (mean * count - own) / (count - 1), np.nan)
+        others = (mean * count - np.where(there, own, 0)) / (count - there)
+    return np.where(count - there >= _LEAST_BEATS - 1, others, np.nan)
 
 
 def _of_other_leads(
