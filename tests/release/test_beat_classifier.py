@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from beatssl.beats.classes.class_features import class_features
+from beatssl.beats.classes.classifier import FIBRILLATION_WEIGHTS
+from beatssl.beats.classes.fibrillation import FIBRILLATION
+from beatssl.beats.classes.networks import load_networks
 from beatssl.beats.classes.second_pass import ShapedBeats
 from beatssl.records.mitdb import DS1
 from beatssl.release import beat_classifier
@@ -40,7 +43,8 @@ def test_no_network_sees_the_record_whose_probabilities_it_gives(monkeypatch: py
         return fit(some, used, config)
 
     monkeypatch.setattr(beat_classifier, "fit", noted)
-    found = train_two_passes(training, [np.ones(40, bool)] * len(DS1), views, CONFIG)
+    of_fibrillation = load_networks(FIBRILLATION_WEIGHTS, [FIBRILLATION])[0]
+    found = train_two_passes(training, [np.ones(40, bool)] * len(DS1), views, of_fibrillation, CONFIG)
     folds = [frozenset(beat_classifier._FOLD_ORDER[k::3]) for k in range(3)]
     others = [frozenset(DS1) - fold for fold in folds]
     assert trained_on == [*others, frozenset(DS1), *others, frozenset(DS1)]
@@ -58,11 +62,23 @@ def test_the_card_states_counts_and_the_spread_of_seeds(tmp_path: Path) -> None:
     right = np.log(np.eye(4)[[0, 0, 1, 2]] + 1e-3)
     wrong = np.log(np.eye(4)[[0, 1, 1, 2]] + 1e-3)
     figures = {"DS2": {"ten-second records": beat_classifier._figures([(true, right), (true, right), (true, wrong)])}}
-    write_model_card(tmp_path / "card.md", {"seed": 1}, (np.zeros(4), np.ones(4)), figures)
+    write_model_card(tmp_path / "card.md", {"seed": 1}, (np.zeros(4), np.ones(4)), figures, {"II": 0.9931, "V1": 0.98})
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "sensitivity of S 1.000 ± 0.000" in card
     assert "macro F1 0.889 ± 0.111" in card
     assert "second pass [1.0, 1.0, 1.0, 1.0]" in card
+    assert "(AUROC on fold 8: II 0.993, V1 0.980)" in card
+
+
+def test_s_is_found_as_often_as_is_as_good() -> None:
+    """Two S beats that need an offset of 1 and 2, and many N beats that 3 turns into S."""
+    true = np.array([0] * 50 + [1, 1])
+    probability = np.zeros((52, 4))
+    probability[:50, 1], probability[50, 1], probability[51, 1] = np.exp(-2.6), np.exp(-0.9), np.exp(-1.9)
+    probability[:, 0] = 1
+    left_out = {"whole": (true, np.log(probability + 1e-9))}
+    found = beat_classifier._sensitive_offset(left_out, np.array([0.0, 0.0, -1.0, -1.0]))
+    assert found.tolist() == [0, 2.5, -1, -1]
 
 
 def test_versions_of_a_record_keep_its_beats(data_root: Path) -> None:

@@ -16,21 +16,21 @@ import tyro
 from jaxtyping import Bool, Float32, Float64, Int64
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
-from torch import nn
 
-from beatssl.beats.classes.classifier import CLASSES, WEIGHTS, BeatClassifier
-from beatssl.beats.classes.networks import Networks
+from beatssl.beats.classes.classifier import CLASSES, FIBRILLATION_WEIGHTS, WEIGHTS, BeatClassifier
+from beatssl.beats.classes.fibrillation import FIBRILLATION
+from beatssl.beats.classes.networks import Networks, load_networks
 from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS1, DS2
 from beatssl.release.beat_classifier_card import write_model_card
 from beatssl.release.beat_training_data import EXCLUDED, TRAINING, FeaturedBeats, Version, featured_beats, read_marked
+from beatssl.release.fibrillation import auroc_of
+from beatssl.release.network_fitting import NetworkConfig, fit_networks
 
 _KEPT_NORMAL = 0.1  # share of N beats used in training: they resemble each other
-_BATCH = 512
-_EVERY = 10
-_SMOOTHING = 0.05
 _AS_GOOD = 0.005  # of macro F1: the optimum is flat, and a false ectopic target costs more than a missed one
 _OFFSETS = tuple(np.arange(-4.0, 1.1, 0.5).tolist())
+_RAISED = tuple(np.arange(0.0, 3.1, 0.25).tolist())
 # DS1 cut into parts so that no part holds both records of a kind (208 and 223, 201 and 203, 118 and 207, …).
 _FOLD_ORDER = (
     "208", "119", "207", "223", "201", "203", "101", "209", "106", "118", "215", "124", "114", "112", "115", "109",
@@ -40,28 +40,16 @@ SHORT, LONG = "ten-second records", "five minutes of a long record"
 VIEWS = {SHORT: Version(), LONG: Version(whole=True)}
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class TrainBeatClassifierConfig:
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrainBeatClassifierConfig(NetworkConfig):
     """Train the beat classifier on MIT-BIH DS1 and measure it on DS2."""
 
     mitdb: tyro.conf.Positional[Path]
     """Folder of the MIT-BIH Arrhythmia Database."""
     out: Path = WEIGHTS
     """File of the weights; MODEL_CARD.md in its folder."""
-    seed: int = 20
-    """Seed of the versions of the records, of the weights and of the order of batches."""
-    nets: int = 3
-    """Networks whose probabilities are averaged."""
-    hidden: tuple[int, ...] = (64, 32)
-    """Widths of the hidden layers."""
-    epochs: int = 3
-    """Passes over the training beats."""
-    learning_rate: float = 2e-3
-    """Peak of the one-cycle rate."""
-    weight_decay: float = 1e-3
-    """Of AdamW."""
-    dropout: float = 0.3
-    """Share of hidden units left out in training."""
+    fibrillation: Path = FIBRILLATION_WEIGHTS
+    """File of the networks of atrial fibrillation (`python -m beatssl.release.fibrillation`)."""
     folds: int = 6
     """Parts into which DS1's records are cut to choose the class offsets, and for the second pass."""
 
@@ -78,7 +66,8 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     training = [featured_beats(record, version, rng) for record in marked for version in TRAINING]
     used = [_used(beats.beat_class, rng) for beats in training]
     views = {view: [featured_beats(record, version, rng) for record in marked] for view, version in VIEWS.items()}
-    trained = train_two_passes(training, used, views, config)
+    (of_fibrillation,) = load_networks(config.fibrillation, [FIBRILLATION])
+    trained = train_two_passes(training, used, views, of_fibrillation, config)
     figures: dict[str, Any] = {
         "DS1, records left out, first pass alone": {v: _figures([p]) for v, p in trained.by_first.items()},
         "DS1, records left out": {v: _figures(p) for v, p in trained.left_out.items()},
@@ -90,8 +79,13 @@ def train_beat_classifier(config: TrainBeatClassifierConfig) -> dict[str, Any]:
     }
     config.out.parent.mkdir(parents=True, exist_ok=True)
     trained.classifier.save(config.out)
-    settings = asdict(config) | {"mitdb": "MIT-BIH Arrhythmia Database 1.0.0", "out": config.out.name}
-    write_model_card(config.out.with_name("MODEL_CARD.md"), settings, (trained.first_offset, trained.offset), figures)
+    settings = asdict(config) | {
+        "mitdb": "MIT-BIH Arrhythmia Database 1.0.0",
+        "out": config.out.name,
+        "fibrillation": config.fibrillation.name,
+    }
+    card, offsets = config.out.with_name("MODEL_CARD.md"), (trained.first_offset, trained.offset)
+    write_model_card(card, settings, offsets, figures, auroc_of(config.fibrillation))
     return figures
 
 
@@ -106,20 +100,7 @@ def fit(training: Sequence[FeaturedBeats], used: Sequence[np.ndarray], config: T
     ).astype(np.float32)
     target = np.concatenate([b.beat_class[some] for b, some in zip(training, used, strict=True)])
     record = np.concatenate([np.full(int(some.sum()), b.record) for b, some in zip(training, used, strict=True)])
-    some_beats = table[::_EVERY].copy()  # enough for a median and a spread
-    some_beats[:, ~np.isfinite(some_beats).any(axis=0)] = 0  # a feature that no beat here has
-    low, high = np.nanpercentile(some_beats, [0.5, 99.5], axis=0)
-    centre = np.nanmedian(some_beats, axis=0).astype(np.float32)
-    scale = (np.nanstd(np.clip(some_beats, low, high), axis=0) + 1e-3).astype(np.float32)
-    blank = Networks(names, centre, scale, (), ())
-    x = blank.standardised({name: table[:, n] for n, name in enumerate(names)})
-    weight = _weights(target, record)
-    nets = [_trained(x, target, weight, config, config.seed + n) for n in range(config.nets)]
-    return replace(
-        blank,
-        weights=tuple(np.stack([net[n][0] for net in nets]) for n in range(len(nets[0]))),
-        biases=tuple(np.stack([net[n][1][None] for net in nets]) for n in range(len(nets[0]))),
-    )
+    return fit_networks(names, table, target, _weights(target, record), len(CLASSES), config)
 
 
 def _weights(target: Int64[np.ndarray, " beat"], record: np.ndarray) -> Float32[np.ndarray, " beat"]:
@@ -131,37 +112,6 @@ def _weights(target: Int64[np.ndarray, " beat"], record: np.ndarray) -> Float32[
         if of_class.any():
             weight[of_class] *= np.sqrt(of_class.sum()) / weight[of_class].sum()
     return (weight / weight.mean()).astype(np.float32)
-
-
-def _trained(
-    x: Float32[np.ndarray, "beat feature"],
-    target: Int64[np.ndarray, " beat"],
-    weight: Float32[np.ndarray, " beat"],
-    config: TrainBeatClassifierConfig,
-    seed: int,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight (from, to) and bias of each layer of one network."""
-    # PyTorch initialises weights and drops units from its global generator: it is forked here, and so left as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        widths = [x.shape[1], *config.hidden]
-        hidden = [(nn.Linear(a, b), nn.ReLU(), nn.Dropout(config.dropout)) for a, b in itertools.pairwise(widths)]
-        net = nn.Sequential(*itertools.chain(*hidden), nn.Linear(widths[-1], len(CLASSES)))
-        steps = config.epochs * max(1, len(x) // _BATCH)
-        optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps + 1)
-        order = torch.randperm(len(x)).repeat(config.epochs)
-        tensors = [torch.from_numpy(a) for a in (x, target, weight)]
-        for step in range(steps):
-            some = order[step * _BATCH : (step + 1) * _BATCH]
-            at, true, part = (tensor[some] for tensor in tensors)
-            loss = nn.functional.cross_entropy(net(at), true, reduction="none", label_smoothing=_SMOOTHING)
-            optimiser.zero_grad()
-            ((loss * part).sum() / part.sum()).backward()
-            optimiser.step()
-            schedule.step()
-    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
-    return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in layers]
 
 
 def _used(beat_class: Int64[np.ndarray, " beat"], rng: np.random.Generator) -> Bool[np.ndarray, " beat"]:
@@ -192,11 +142,16 @@ class TrainedPasses(NamedTuple):
 
 
 def train_two_passes(
-    training: Sequence[FeaturedBeats], used: Sequence[np.ndarray], views: Views, config: TrainBeatClassifierConfig
+    training: Sequence[FeaturedBeats],
+    used: Sequence[np.ndarray],
+    views: Views,
+    of_fibrillation: Networks,
+    config: TrainBeatClassifierConfig,
 ) -> TrainedPasses:
     """Both passes, each with the class offsets that records left out of its training choose.
 
-    What the second pass learns from are probabilities of first-pass networks that were not trained on the record:
+    The offset of S in the second pass, which knows where there is fibrillation, is the most sensitive one that is as
+    good. What the second pass learns from are probabilities of first-pass networks that were not trained on the record:
     those of a network that was would be too sure.
     """
     of_fold = [fit(*_others(training, used, records), replace(config, nets=1)) for records in _folds(config)]
@@ -212,15 +167,16 @@ def train_two_passes(
     # Beats that are not trained on are left behind here: the second pass's features of all of them are many.
     training = [second(beats).take(some) for beats, some in zip(training, used, strict=True)]
     used = [np.ones(len(beats.beat_class), np.bool_) for beats in training]
-    views = {view: [second(beats) for beats in records] for view, records in views.items()}
+    views = {view: [second(b).with_fibrillation(of_fibrillation) for b in records] for view, records in views.items()}
     of_fold = [fit(*_others(training, used, records), config) for records in _folds(config)]
-    offset = _chosen_offset(_left_out(of_fold, views, config))
+    unshifted = _left_out(of_fold, views, config)
+    offset = _sensitive_offset(unshifted, _chosen_offset(unshifted))
     of_fold = [nets.with_offset(offset) for nets in of_fold]
     every = [of_fold, *([nets.single(n) for nets in of_fold] for n in range(config.nets))]
     left_out = {
         view: [_left_out(nets, {view: records}, config)[view] for nets in every] for view, records in views.items()
     }
-    classifier = BeatClassifier(first, fit(training, used, config).with_offset(offset))
+    classifier = BeatClassifier(first, fit(training, used, config).with_offset(offset), of_fibrillation)
     return TrainedPasses(classifier, first_offset, offset, left_out, by_first)
 
 
@@ -252,7 +208,10 @@ def _left_out(of_fold: Sequence[Networks], views: Views, config: TrainBeatClassi
 
 def _predicted(classifier: BeatClassifier, records: Sequence[FeaturedBeats]) -> list[Predicted]:
     """By the classifier, and then by each network of its second pass alone."""
-    seen = [beats.second(beats.probabilities(classifier.first)) for beats in records]
+    seen = [
+        beats.second(beats.probabilities(classifier.first)).with_fibrillation(classifier.fibrillation)
+        for beats in records
+    ]
     second = classifier.second
     return [
         _joined([_known(beats.beat_class, beats.probabilities(nets)) for beats in seen])
@@ -283,6 +242,18 @@ def _chosen_offset(left_out: dict[str, Predicted]) -> Float64[np.ndarray, " 4"]:
     score = f1.mean(axis=(1, 2))
     ectopic = counts[..., 1:].sum(axis=(1, 2, 3))
     return tried[np.where(score > score.max() - _AS_GOOD, ectopic, np.inf).argmin()]
+
+
+def _sensitive_offset(left_out: dict[str, Predicted], offset: Float64[np.ndarray, " 4"]) -> Float64[np.ndarray, " 4"]:
+    """With the greatest offset of S whose mean macro F1 is within 0.005 of the best of them."""
+    tried = [offset + np.array([0.0, by, 0.0, 0.0]) for by in _RAISED]
+    score = np.array(
+        [
+            np.mean([class_figures(_counts(*one, with_it), CLASSES).macro_f1 for one in left_out.values()])
+            for with_it in tried
+        ]
+    )
+    return tried[int(np.flatnonzero(score > score.max() - _AS_GOOD)[-1])]
 
 
 def _counts(

@@ -12,6 +12,7 @@ from scipy.signal import lfilter
 from beatssl.beats.classes.beat_shape import contexts
 from beatssl.beats.classes.class_features import class_features, shaped_beats
 from beatssl.beats.classes.classifier import CLASSES
+from beatssl.beats.classes.fibrillation import fibrillation, without_s_in_fibrillation
 from beatssl.beats.classes.networks import Networks
 from beatssl.beats.classes.second_pass import ShapedBeats, second_features, without_lone_fusion
 from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
@@ -50,11 +51,16 @@ class FeaturedBeats:
     beat_class: Int64[np.ndarray, " beat"]
     shapes: ShapedBeats | None = None
     """For the features of the second pass; None where only some beats of the record are here."""
+    fibrillation: Float32[np.ndarray, " beat"] | None = None
+    """The probability of atrial fibrillation around each beat; None: S is possible everywhere."""
 
     def probabilities(self, nets: Networks) -> Float32[np.ndarray, "beat 4"]:
         """Class probabilities by networks of the first pass, or of the second where its features are there."""
         probability = nets.probabilities(self.features)
-        return without_lone_fusion(probability, self.features) if "no_v" in self.features else probability
+        if "no_v" not in self.features:
+            return probability
+        probability = without_lone_fusion(probability, self.features)
+        return probability if self.fibrillation is None else without_s_in_fibrillation(probability, self.fibrillation)
 
     def take(self, keep: np.ndarray) -> "FeaturedBeats":
         """Some of the beats, without their shapes."""
@@ -65,6 +71,11 @@ class FeaturedBeats:
         """With the features of the second pass too, from the probabilities that the first one gave."""
         assert self.shapes is not None
         return replace(self, features=self.features | second_features(self.shapes, first))
+
+    def with_fibrillation(self, nets: Networks) -> "FeaturedBeats":
+        """With the probability of atrial fibrillation too."""
+        assert self.shapes is not None
+        return replace(self, fibrillation=fibrillation(self.shapes, self.features, nets))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
 
 from beatssl.beats.classes.beat_shape import contexts
 from beatssl.beats.classes.class_features import class_features, shaped_beats
-from beatssl.beats.classes.networks import Networks
+from beatssl.beats.classes.fibrillation import fibrillation, without_s_in_fibrillation
+from beatssl.beats.classes.networks import Networks, load_networks, save_networks
 from beatssl.beats.classes.second_pass import ShapedBeats, second_features, without_lone_fusion
 from beatssl.beats.rules.fiducials import Fiducials
 from beatssl.beats.windows import Beats
-from beatssl.files import sha256_of, write_bytes
 
 CLASSES = ("N", "S", "V", "F")
 """AAMI EC57: normal and bundle branch block, supraventricular ectopic, ventricular ectopic, fusion of N and V."""
@@ -29,16 +28,23 @@ CLASSES = ("N", "S", "V", "F")
 WEIGHTS = Path(__file__).with_name("weights") / "beat-classes.safetensors"
 """The weights that come with the package."""
 
+FIBRILLATION_WEIGHTS = WEIGHTS.with_name("fibrillation.safetensors")
+"""The networks of atrial fibrillation alone, from which `WEIGHTS` has its own."""
+
 _BEATS_AT_ONCE = 4096
-_PASSES = ("first", "second")
+_NETWORKS = ("first", "second", "fibrillation")
 
 
 @dataclass(frozen=True, slots=True)
 class BeatClassifier:
-    """Two passes: the second compares each beat with those of its record that the first one is sure of."""
+    """Two passes: the second compares each beat with those of its record that the first one is sure of.
+
+    In atrial fibrillation, which networks of their own tell, there is no S.
+    """
 
     first: Networks
     second: Networks
+    fibrillation: Networks
 
     @classmethod
     def load(cls, path: Path) -> "BeatClassifier":
@@ -47,33 +53,24 @@ class BeatClassifier:
         Raises ValueError for a file that holds no beat classifier, and where it has another SHA-256 than stands in the
         file of that name beside it.
         """
-        checksum = _checksum_of(path)
-        if checksum.is_file() and checksum.read_text(encoding="utf-8").split()[:1] != [sha256_of(path)]:
-            raise ValueError(
-                f"{path} is damaged: its SHA-256 is not that of {checksum.name}; copy both again from their source"
-            )
         try:
-            with safe_open(path, "np") as file:
-                metadata: dict[str, str] = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return cls(*(Networks.of(name, tensors, metadata) for name in _PASSES))
+            return cls(*load_networks(path, _NETWORKS))
         except (SafetensorError, KeyError) as error:
             raise ValueError(f"{path} holds no beat classifier ({error!r}); train one, or pass {WEIGHTS}") from error
 
     def save(self, path: Path) -> None:
         """Write safetensors, and its SHA-256 beside it; the names of features and classes go into its metadata."""
-        both = dict(zip(_PASSES, (self.first, self.second), strict=True))
-        metadata = {f"{name}.features": json.dumps(nets.features) for name, nets in both.items()}
-        tensors = {key: tensor for name, nets in both.items() for key, tensor in nets.tensors(name).items()}
-        save_file(tensors, path, metadata | {"classes": json.dumps(CLASSES)})
-        write_bytes(_checksum_of(path), f"{sha256_of(path)}  {path.name}\n".encode())
+        parts: dict[str, Networks] = dict(zip(_NETWORKS, (self.first, self.second, self.fibrillation), strict=True))
+        save_networks(path, parts, {"classes": json.dumps(CLASSES)})
 
     def probabilities(self, beats: ShapedBeats) -> Float32[np.ndarray, "beat 4"]:
         """Class probabilities, in the order of `CLASSES`."""
         features = class_features(beats)
         sure = self.first.probabilities(features)
+        likely = fibrillation(beats, features, self.fibrillation)
         features |= second_features(beats, sure)
-        return without_lone_fusion(self.second.probabilities(features), features)
+        probability = without_lone_fusion(self.second.probabilities(features), features)
+        return without_s_in_fibrillation(probability, likely)
 
 
 def classify(
@@ -102,11 +99,6 @@ def classify(
     unmeasured = np.isnan(beats.window_mv[:, :, beats.r_index]).all(axis=1)
     out[unmeasured] = np.nan
     return out
-
-
-def _checksum_of(path: Path) -> Path:
-    """Where the SHA-256 of weights stands, as `sha256sum` writes it."""
-    return path.with_name(f"{path.name}.sha256")
 
 
 @lru_cache(maxsize=4)
