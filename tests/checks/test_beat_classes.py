@@ -84,5 +84,6 @@ def test_beat_classes_of_mitbih(mitdb):
     assert figures.per_class["V"].sensitivity >= 0.945
     assert figures.per_class["V"].ppv >= 0.91
     assert figures.per_class["N"].sensitivity >= 0.97
-    assert figures.per_class["S"].ppv >= 0.75
-    assert figures.macro_f1 >= 0.71
+    assert figures.per_class["S"].sensitivity >= 0.48
+    assert figures.per_class["S"].ppv >= 0.82
+    assert figures.macro_f1 >= 0.74
