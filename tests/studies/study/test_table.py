@@ -56,6 +56,9 @@ def test_means_are_of_the_seeds_that_all_variants_of_the_group_have() -> None:
     values = {("a", 0, "x"): 0.7, ("a", 1, "x"): 0.9, ("b", 0, "x"): 0.8, ("a", 0, "y"): 0.1, ("a", 1, "y"): 0.3}
     found = {(one.variant, one.task): (round(one.mean, 6), one.seeds) for one in means(table_of(values))}
     assert found == {("a", "x"): (0.7, 1), ("b", "x"): (0.8, 1), ("a", "y"): (0.2, 2)}
+    fewer = values | {("b", 1, "x"): 0.6, ("scratch", 0, "x"): 0.9}
+    found = {(one.variant, one.task): one.seeds for one in means(table_of(fewer, {"scratch": "scratch"}))}
+    assert found == {("a", "x"): 2, ("b", "x"): 2, ("a", "y"): 2, ("scratch", "x"): 1}
     apart = means(table_of({("a", 0, "x"): 0.7, ("b", 1, "x"): 0.8}))
     assert [(one.variant, one.mean) for one in apart] == [("a", 0.7), ("b", 0.8)]
 

@@ -75,8 +75,8 @@ def _scored(folder: Path) -> list[tuple[str, Scored]]:
 def means(table: pd.DataFrame) -> tuple[Mean, ...]:
     """Mean and standard deviation over seeds of every figure of every variant.
 
-    Seeds are those that all variants of the group have the figure of, so that lines can be compared; where there are
-    none, each variant's own.
+    Seeds are those that all pretrained variants of the group have the figure of, so that lines can be compared; the
+    others have of these what there is. Where there are none, each variant's own.
     """
     keys = ["group", "budget", "variant", "task", "figure"]
     fair = [_of_shared_seeds(part) for _, part in _grouped(table, ["group", "budget", "task", "figure"])]
@@ -168,7 +168,8 @@ def group_ranks(table: pd.DataFrame) -> tuple[GroupRanks, ...]:
 
 
 def _of_shared_seeds(part: pd.DataFrame) -> pd.DataFrame:
-    seeds, _ = _shared_by_all(part, "seed")
+    pretrained = part[part["source"] == ""]
+    seeds, _ = _shared_by_all(pretrained if len(pretrained) else part, "seed")
     return part[part["seed"].isin(seeds)] if seeds else part
 
 
