@@ -66,6 +66,13 @@ def test_a_shoulder_that_never_rises_is_a_p() -> None:
     assert not len(ends_of_t(found(1), lead[None], FS_HZ, np.zeros(1, np.int64)))
 
 
+def test_a_gap_takes_its_beats_alone() -> None:
+    lead = heart(0.0)
+    lead[RR + 40 : RR + 90] = np.nan
+    waves = found(1)
+    assert set(ends_of_t(waves, lead[None], FS_HZ, np.zeros(1, np.int64))) == set(np.flatnonzero(waves.kind == P))
+
+
 def test_p_away_from_t_and_fewer_than_three_stay() -> None:
     flat = heart(0.0)[None]
     one = np.zeros(1, np.int64)

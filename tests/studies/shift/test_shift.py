@@ -108,7 +108,11 @@ def test_the_tables_hold_every_database_and_model(found: tuple[ShiftFigures, Pat
     assert lines.count("nan") == 0
 
 
-def test_files_of_another_data_set_are_refused(stores: Path, classifier: str, tmp_path: Path) -> None:
+def test_files_of_another_data_set_are_refused(
+    stores: Path, classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, before anything is measured or learnt."""
+    monkeypatch.setattr("beatssl.studies.shift.shift.learn_models", None)
     config = ShiftConfig(stores, Path("3"), tmp_path / "out", classifier, bootstrap_draws=2, device="cpu")
     with pytest.raises(ValueError, match="lacks record"):
         shift(config)

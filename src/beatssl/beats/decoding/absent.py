@@ -15,9 +15,9 @@ from scipy.ndimage import uniform_filter1d
 from beatssl.beats.decoding.viterbi import Segments
 
 LEAST_MV = 0.006
-"""A P that follows a T at once stands out by this in one lead at least. Chosen on synthetic hearts and on the sinus
-tachycardias of PTB-XL's fold 8: these stand out by 0.011 mV at the least, in lead II alone too, and what is no P in
-synthetic leads with 0.02 mV of noise by 0.005 mV at the most."""
+"""A P that follows a T at once stands out by this in one lead at least. Chosen on the synthetic hearts of `check --what
+wave-presence` and on the sinus tachycardias of PTB-XL's fold 8: these stand out by 0.011 mV at the least, in lead II
+alone too, and what is no P in synthetic leads with 0.02 mV of noise by 0.005 mV at the most."""
 
 TOUCHING_S = 0.03
 """A P that begins within this time of the end of T follows it at once."""
@@ -122,7 +122,9 @@ def _height(
     end = np.where(has_qrs, waves.first[following] - round(_BEFORE_QRS_S * fs_hz), len(ecg_mv))
     # The stretch of the record that all of these beats need, and no more of a day.
     low, high = max(int(at.min()), 0), min(int(at.max()) + 1, len(ecg_mv))
-    signal = uniform_filter1d(ecg_mv[low:high].astype(np.float64), max(1, round(_SMOOTH_S * fs_hz)), mode="nearest")
+    part = ecg_mv[low:high].astype(np.float64)
+    signal = uniform_filter1d(np.nan_to_num(part), max(1, round(_SMOOTH_S * fs_hz)), mode="nearest")
+    signal[np.isnan(part)] = np.nan
     inside = (at >= low) & (at < np.minimum(end, high)[:, None])
     beats = np.where(inside, signal[np.clip(at - low, 0, len(signal) - 1)], np.nan)
     beats = beats[np.isfinite(beats[:, : begin + 1]).all(axis=1)]

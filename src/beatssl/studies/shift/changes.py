@@ -9,7 +9,6 @@ from jaxtyping import Float32, Int16, Int64
 
 from beatssl.progress import track
 from beatssl.records.registry import READERS
-from beatssl.signals.preparation import Preparation
 from beatssl.store.layout import MISSING, to_int16
 from beatssl.store.store import Store
 from beatssl.studies.shift.answers import Answered, Models
@@ -21,22 +20,17 @@ _APART_UV = 2
 
 
 @dataclass(frozen=True)
-class Changes:
-    """Raw records of some rows of PTB-XL's store, and answers to them under changes; equal ones are asked once."""
+class Raw:
+    """Records as their files hold them, in the order of a store's leads."""
 
-    store: Store
-    rows: Int64[np.ndarray, " record"]
-    raw_mv: Float32[np.ndarray, "record 12 time"]
+    ecg_mv: Float32[np.ndarray, "record 12 time"]
     fs_hz: float
-    preparation: Preparation
-    ranks: Ranks
-    models: Models
-    seed: int
-    _known: dict[str, Answered] = field(default_factory=dict[str, Answered])
+    ids: list[str]
+    source: Path
 
     @classmethod
-    def of(cls, store: Store, source: Path, rows: Int64[np.ndarray, " row"], models: Models, seed: int) -> "Changes":
-        """Reads the files of the rows. Raises ValueError where they are not those that the store was prepared from."""
+    def of(cls, store: Store, source: Path, rows: Int64[np.ndarray, " row"]) -> "Raw":
+        """Reads the files of the rows. Raises ValueError where `source` lacks one of them."""
         records = store.records.iloc[rows]
         rates = records["source_fs_hz"].unique()
         options = {"sampling": f"{rates[0]:g}"} if store.kind == "ptbxl" else {}
@@ -48,14 +42,32 @@ class Changes:
                 f"{source} lacks record {missing[0]} of {store.path}; pass the folder it was prepared from"
             )
         read = (reader.read(source, sources[one]) for one in ids)
-        raw = np.stack([store.preparation.in_order(one.ecg_mv.astype(np.float32), one.leads) for one in read])
+        ecg_mv = np.stack([store.preparation.in_order(one.ecg_mv.astype(np.float32), one.leads) for one in read])
+        return cls(ecg_mv, float(rates[0]), ids, source)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Raw records of some rows of PTB-XL's store, and answers to them under changes; equal ones are asked once."""
+
+    store: Store
+    rows: Int64[np.ndarray, " record"]
+    raw: Raw
+    ranks: Ranks
+    models: Models
+    seed: int
+    _known: dict[str, Answered] = field(default_factory=dict[str, Answered])
+
+    @classmethod
+    def of(cls, store: Store, raw: Raw, rows: Int64[np.ndarray, " row"], models: Models, seed: int) -> "Changes":
+        """Raises ValueError where the raw records are not those that the store was prepared from."""
         ranks = Ranks.of(measured(store.ecg_mv(rows), store.fs_hz))
-        found = cls(store, rows, raw, float(rates[0]), store.preparation, ranks, models, seed)
+        found = cls(store, rows, raw, ranks, models, seed)
         apart = np.abs(found.units(Recording()).astype(np.int64) - store.ecg_units(rows))
         if int(apart.max()) > _APART_UV:
             raise ValueError(
-                f"record {ids[int(apart.max(axis=(1, 2)).argmax())]} of {source} is not that of {store.path}; pass the "
-                "folder it was prepared from"
+                f"record {raw.ids[int(apart.max(axis=(1, 2)).argmax())]} of {raw.source} is not that of {store.path}; "
+                "pass the folder it was prepared from"
             )
         return found
 
@@ -66,10 +78,10 @@ class Changes:
 
     def units(self, recording: Recording) -> Int16[np.ndarray, "record 12 prepared_time"]:
         """The records so recorded, as a store keeps them."""
-        rows = range(len(self.raw_mv))
+        raw = self.raw
         made = [
-            as_recorded(self.raw_mv[at], self.fs_hz, self.preparation, recording, at, self.ranks, self.seed)
-            for at in track(rows, "Changing", unit="records")
+            as_recorded(raw.ecg_mv[at], raw.fs_hz, self.store.preparation, recording, at, self.ranks, self.seed)
+            for at in track(range(len(raw.ecg_mv)), "Changing", unit="records")
         ]
         return np.stack([to_int16(one) for one in made])
 

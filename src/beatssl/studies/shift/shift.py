@@ -19,7 +19,7 @@ from beatssl.store.store import Store
 from beatssl.studies.scorecard.further import LEAST_SHARE, Predicted, out_of_fold
 from beatssl.studies.scorecard.sources import TEST_FOLD, EncoderSource, FeatureSource, pretraining_said, rows_in
 from beatssl.studies.shift.answers import ENCODER, FEATURES, MODELS, Answered, learn_models
-from beatssl.studies.shift.changes import Changes, recording_figures
+from beatssl.studies.shift.changes import Changes, Raw, recording_figures
 from beatssl.studies.shift.config import ShiftConfig
 from beatssl.studies.shift.figures import Areas, difference, estimate
 from beatssl.studies.shift.questions import DATABASES, LABELS, Database, labels_in, labels_of_ptbxl
@@ -54,7 +54,10 @@ def shift(config: ShiftConfig) -> ShiftFigures:
         age_years=_age(study.people),
         female=_female(study.people),
         recording=recording_figures(
-            study.changes.reference, study.changes.fs_hz, 1.0, study.changes.raw_mv.shape[2] / study.changes.fs_hz
+            study.changes.reference,
+            study.changes.raw.fs_hz,
+            1.0,
+            study.changes.raw.ecg_mv.shape[2] / study.changes.raw.fs_hz,
         ),
         databases={name: study.database(config, name) for name in names},
     )
@@ -90,12 +93,13 @@ class _Study:
         store = Store(config.stores / PTBXL)
         classifier = open_classifier(config.classifier, store)
         labels = labels_of_ptbxl(store)
-        models = learn_models(classifier, store, labels, config.seed, torch_device(config.device), config.cache)
         rows = _drawn(store, labels, config)
+        raw = Raw.of(store, config.source, rows)
+        models = learn_models(classifier, store, labels, config.seed, torch_device(config.device), config.cache)
         people = _people(store, rows)
         rng = np.random.default_rng(config.seed)
         return cls(
-            Changes.of(store, config.source, rows, models, config.seed),
+            Changes.of(store, raw, rows, models, config.seed),
             Labels(labels.given[rows], labels.known[rows], labels.names),
             people,
             paired_weights(people["patient"].to_numpy(str), config.bootstrap_draws, rng),
@@ -105,7 +109,7 @@ class _Study:
         """All figures of one database."""
         about, store = DATABASES[name], Store(config.stores / name).twelve_leads()
         own = _Own.of(store, about, config)
-        recording = recording_of(store, own.first, about, self.changes.reference, self.changes.fs_hz)
+        recording = recording_of(store, own.first, about, self.changes.reference, self.changes.raw.fs_hz)
         kinds = {name: self.changes.answers(one) for name, one in single(recording).items()}
         plain, every = self.changes.answers(Recording()), self.changes.answers(recording)
         said = None
