@@ -7,7 +7,7 @@ import torch
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoded as Encoded
 from beatssl.models.encoded import Encoder as Encoder
-from beatssl.models.resnet1d import ResNet1d
+from beatssl.models.resnet1d import GrowingResNet1d, ResNet1d
 from beatssl.models.s4d import S4DEncoder
 from beatssl.models.unet import UNetEncoder
 from beatssl.models.vit import ViT
@@ -16,6 +16,7 @@ from beatssl.models.xresnet1d import XResNet1d
 ENCODERS: dict[str, Callable[[EncoderConfig], Encoder]] = {
     "xresnet1d": XResNet1d,
     "resnet1d": ResNet1d,
+    "growing-resnet1d": GrowingResNet1d,
     "unet": UNetEncoder,
     "s4d": S4DEncoder,
     "vit": ViT,

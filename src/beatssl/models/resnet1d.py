@@ -1,5 +1,7 @@
 """The ResNet of Wang et al. (2017), as the PTB-XL benchmark runs it under the name resnet1d_wang."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -8,10 +10,12 @@ from beatssl.models.blocks import LeadConvolution, he_start, normalisation
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoder
 
-_CHANNELS = 128
+_CHANNELS = {1: 128, 2: 128, 4: 128}
+_GROWING = {1: 64, 2: 128, 4: 256}
+"""Channels of the blocks by stride."""
+
 _STEM_KERNEL = 7
 _KERNELS = (5, 3)
-_STRIDES = (1, 2, 4)
 
 
 class ResNet1d(Encoder):
@@ -22,16 +26,18 @@ class ResNet1d(Encoder):
     kernels, as published, a step is centred 1.5 samples before the middle of the samples it stands for.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
-        channels = config.channels(_CHANNELS)
-        super().__init__(config, _STRIDES[-1], channels, dict.fromkeys(_STRIDES, channels))
-        self.first = LeadConvolution(config, channels, _STEM_KERNEL)
-        self.stem = nn.Sequential(normalisation(config, channels), nn.ReLU(inplace=True))
+    def __init__(self, config: EncoderConfig, channels: Mapping[int, int] = _CHANNELS) -> None:
+        stages = {stride: config.channels(number) for stride, number in channels.items()}
+        super().__init__(config, max(stages), stages[max(stages)], stages)
+        inputs, before = stages[1], 1
+        self.first = LeadConvolution(config, inputs, _STEM_KERNEL)
+        self.stem = nn.Sequential(normalisation(config, inputs), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList()
-        for before, stride in zip((1, *_STRIDES), _STRIDES, strict=False):
-            blocks = [_Block(config, channels, stride // before)]
-            blocks += [_Block(config, channels, 1) for _ in range(config.blocks(1) - 1)]
+        for stride, outputs in stages.items():
+            blocks = [_Block(config, inputs, outputs, stride // before)]
+            blocks += [_Block(config, outputs, outputs, 1) for _ in range(config.blocks(1) - 1)]
             self.stages.append(nn.Sequential(*blocks))
+            inputs, before = outputs, stride
 
     def levels(
         self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
@@ -44,23 +50,30 @@ class ResNet1d(Encoder):
         return x, levels
 
 
+class GrowingResNet1d(ResNet1d):
+    """ResNet1d with 64, 128 and 256 channels: as many products, four times the weights, twice the embedding's input."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(config, _GROWING)
+
+
 class _Block(nn.Module):
-    def __init__(self, config: EncoderConfig, channels: int, stride: int) -> None:
+    def __init__(self, config: EncoderConfig, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         first, second = _KERNELS
         self.body = nn.Sequential(
-            _odd_convolution(channels, first, stride),
-            normalisation(config, channels),
+            _odd_convolution(inputs, outputs, first, stride),
+            normalisation(config, outputs),
             nn.ReLU(inplace=True),
-            _odd_convolution(channels, second, 1),
-            normalisation(config, channels),
+            _odd_convolution(outputs, outputs, second, 1),
+            normalisation(config, outputs),
         )
-        strided = [_odd_convolution(channels, 1, stride), normalisation(config, channels)]
-        self.shortcut = nn.Sequential(*(strided if stride > 1 else []))
+        shortened = [_odd_convolution(inputs, outputs, 1, stride), normalisation(config, outputs)]
+        self.shortcut = nn.Sequential(*(shortened if stride > 1 or inputs != outputs else []))
 
     def forward(self, x: Float[Tensor, "record channel 1 time"]) -> Float[Tensor, "record channel 1 step"]:
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 
-def _odd_convolution(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return he_start(nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False))
+def _odd_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Conv2d:
+    return he_start(nn.Conv2d(inputs, outputs, (1, kernel), (1, stride), (0, kernel // 2), bias=False))
