@@ -132,6 +132,26 @@ def test_contrasts_are_differences_seed_by_seed(ran) -> None:
     assert sorted(ranked.ranks.mean_rank.values()) == [1.0, 2.0]
 
 
+def test_what_an_earlier_study_found_is_not_run_again(ran, tmp_path, monkeypatch) -> None:
+    """Its folder is another machine's: only its two files are here. What it set aside is tried, and new runs are."""
+    asked, first, _ = ran
+    for name in ("study.csv", "study.json"):
+        (tmp_path / "earlier").mkdir(exist_ok=True)
+        shutil.copy(asked.out / name, tmp_path / "earlier")
+    here = replace(asked, out=tmp_path / "out", earlier=tmp_path / "earlier")
+    tried = []
+    monkeypatch.setattr(work, "pretrain", lambda given: tried.append(given.out.parent.name) or 1 / 0)
+    monkeypatch.setattr(evaluation, "_frozen", None)
+    made = study(here)
+    assert set(tried) == {first.set_aside[0].hash}
+    assert made.finished == first.finished
+    assert (to_json(made.means), to_json(made.contrasts)) == (to_json(first.means), to_json(first.contrasts))
+    pd.testing.assert_frame_equal(*(pd.read_csv(one.out / "study.csv") for one in (here, asked)))
+    monkeypatch.setattr(evaluation, "_frozen", lambda *of: [Figure("AUROC", 1.0, 8)])
+    more = study(replace(here, groups=("others",), tasks=("age",)))
+    assert {one.task for one in more.means} == {"superclass", "lead-II", "age"}
+
+
 def test_what_is_finished_is_not_run_again(ran, monkeypatch) -> None:
     asked, first, _ = ran
     monkeypatch.setattr(work, "pretrain", None)
@@ -141,6 +161,12 @@ def test_what_is_finished_is_not_run_again(ran, monkeypatch) -> None:
     monkeypatch.setattr(evaluation, "_frozen", lambda *of: [Figure("MAE", 1.0, 8, higher_is_better=False)])
     more = study(replace(asked, groups=("levels",), tasks=("superclass", "lead-II", "age")))
     assert {one.task for one in more.means} == {"superclass", "lead-II", "age"}
+
+
+def test_an_earlier_study_without_its_table_is_refused(config, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"has no study\.csv; --earlier takes the folder"):
+        study(replace(config, earlier=tmp_path))
+    assert not config.out.exists()
 
 
 def test_a_run_that_another_process_has_is_left_to_it_and_a_failed_one_to_a_retry(config, monkeypatch) -> None:

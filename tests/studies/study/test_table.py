@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result, to_json, write_result
+from beatssl.studies.study.earlier import Earlier
 from beatssl.studies.study.evaluation import Figure
 from beatssl.studies.study.plan_file import NamedContrast
 from beatssl.studies.study.result import ContrastFigure, StudyResult
@@ -96,6 +98,16 @@ def test_the_interval_over_patients_is_of_the_mean_over_the_seeds_of_both() -> N
     assert same.patients == (0, 0)
     assert np.isnan(contrast_of(draws | {"b1": []}).patients).all()
     assert np.isnan(contrast_of({}).patients).all()
+
+
+def test_an_interval_over_patients_is_kept_from_an_earlier_study_of_the_same_difference() -> None:
+    now = contrast_of({})
+    was = replace(now, patients=(0.1, 0.2))
+    assert Earlier(table_of({}), (was,)).with_patients(now).patients == (0.1, 0.2)
+    other = replace(was, difference=replace(was.difference, mean=was.difference.mean + 0.01))
+    assert np.isnan(Earlier(table_of({}), (other,)).with_patients(now).patients).all()
+    found = replace(now, patients=(0.3, 0.4))
+    assert Earlier(table_of({}), (was,)).with_patients(found) == found
 
 
 def test_a_study_kept_before_patients_had_an_interval_is_read(tmp_path: Path) -> None:

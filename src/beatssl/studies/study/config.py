@@ -37,6 +37,9 @@ class StudyConfig:
     """Processes; each takes the next run that nobody has taken."""
     retry: bool = False
     """Try again what failed before."""
+    earlier: Path | None = None
+    """Folder with the study.csv and study.json of an earlier study of the same file, made on another machine, say: runs
+    whose figures they hold are not run again."""
     only_table: bool = False
     """Run nothing: make the table of what is finished."""
     minutes: Annotated[float, Field(gt=0)] | None = None

@@ -79,8 +79,11 @@ def score(run: Run, task: str, folder: Path, study: StudyConfig) -> Scored:
 
 def _failed(run: Run, task: str, found: Scored) -> bool:
     """Whether there is no value, and not by design."""
-    if any(math.isfinite(one.value) for one in found.figures):
-        return False
+    return has_figures(run, task) and not any(math.isfinite(one.value) for one in found.figures)
+
+
+def has_figures(run: Run, task: str) -> bool:
+    """Whether a run must have figures of a task: one that reports alone may have none, and sources cannot all do all."""
     if run.kind == "scratch":
         return task in _SHARES
     return not (TASKS[task].reported or (run.source == FEATURES and task in _OF_ENCODERS))

@@ -13,11 +13,12 @@ from beatssl.files import make_folder, write_bytes
 from beatssl.results import write_result
 from beatssl.store.outputs import open_folder
 from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.earlier import Earlier, read_earlier
 from beatssl.studies.study.evaluation import check_tasks
 from beatssl.studies.study.plan import Run, plan
 from beatssl.studies.study.plan_file import StudyFile, read_study_file
 from beatssl.studies.study.result import CSV, JSON, StudyResult
-from beatssl.studies.study.table import contrast_figures, costs, group_ranks, means, table_of
+from beatssl.studies.study.table import COLUMNS, contrast_figures, costs, group_ranks, means, table_of
 from beatssl.studies.study.work import failure, finished, lacks_stores, work
 
 _STUDY = {"study": {}}
@@ -36,11 +37,12 @@ def study(config: StudyConfig) -> StudyResult:
     tasks = config.tasks or stated.base.tasks
     check_tasks(tasks)
     runs = plan(stated, config)
+    earlier = read_earlier(config.earlier, COLUMNS)
     make_folder(config.out)
     open_folder(config.out, _STUDY)
     if not config.only_table:
-        _work(config, runs, tasks)
-    result = _result(stated, config, runs, tasks)
+        _work(config, [run for run in runs if not earlier.finished(run, tasks)], tasks)
+    result = _result(stated, config, runs, tasks, earlier)
     write_result(config.out / JSON, result)
     return result
 
@@ -67,22 +69,28 @@ def _process(config: StudyConfig, workers: int) -> None:
     """What another process does: the same, from the file on."""
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))
     stated = read_study_file(config.file)
-    _work(config, plan(stated, config), config.tasks or stated.base.tasks)
+    tasks, earlier = config.tasks or stated.base.tasks, read_earlier(config.earlier, COLUMNS)
+    _work(config, [run for run in plan(stated, config) if not earlier.finished(run, tasks)], tasks)
 
 
-def _result(stated: StudyFile, config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str]) -> StudyResult:
-    table, figures, aside = table_of(stated, config)
+def _result(
+    stated: StudyFile, config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str], earlier: Earlier
+) -> StudyResult:
+    table, figures, aside = table_of(stated, config, earlier)
     write_bytes(config.out / CSV, table.to_csv(index=False).encode())
     return StudyResult(
         file=config.file if config.file == "default" else Path(config.file).name,
         means=means(table),
         costs=costs(table),
-        contrasts=contrast_figures(table, stated.contrasts, figures),
+        contrasts=tuple(map(earlier.with_patients, contrast_figures(table, stated.contrasts, figures))),
         ranks=group_ranks(table),
         set_aside=tuple(aside),
         out=config.out.name,
         planned=len(runs),
-        finished=sum(finished(config.out, run, tasks) and failure(config.out, run) is None for run in runs),
+        finished=sum(
+            earlier.finished(run, tasks) or (finished(config.out, run, tasks) and failure(config.out, run) is None)
+            for run in runs
+        ),
         lacking=tuple(dict.fromkeys(name for run in runs for name in lacks_stores(run))),
     )
 

@@ -12,6 +12,7 @@ from beatssl.files import read_json
 from beatssl.results import read_result
 from beatssl.studies.scorecard.figures import interval_over_patients
 from beatssl.studies.study.config import StudyConfig
+from beatssl.studies.study.earlier import Earlier
 from beatssl.studies.study.evaluation import SCORES, Figure, Scored
 from beatssl.studies.study.plan import BUNDLED, Run, plan
 from beatssl.studies.study.plan_file import NamedContrast, StudyFile
@@ -31,37 +32,41 @@ Figures = dict[tuple[str, str, str], Figure]
 _WITHOUT_DRAWS = Figure("", math.nan)
 
 
-def table_of(study: StudyFile, config: StudyConfig) -> tuple[pd.DataFrame, Figures, list[SetAside]]:
+def table_of(study: StudyFile, config: StudyConfig, earlier: Earlier) -> tuple[pd.DataFrame, Figures, list[SetAside]]:
     """All figures that there are, a line each: of every group, budget and seed. A run of two groups has lines in both.
 
-    And the figures themselves, with their draws of patients; and the runs that failed.
+    And the figures themselves, with their draws of patients, which those of an earlier study lack; and the runs that
+    failed.
     """
     lines: list[dict[str, object]] = []
     figures: Figures = {}
     aside: list[SetAside] = []
-    for run in _every_run(study, config):
+    for run in _every_run(study, config, earlier):
         folder = folder_of(config.out, run)
         if (why := failure(config.out, run)) is not None:
             aside.append(SetAside(run.hash, "/".join(run.names[0]), run.seed, why.reason))
-        if not trained(config.out, run):
-            continue
-        seconds = read_result(folder / DONE, Done).seconds
-        for group, variant in run.names:
+        of_run: list[dict[str, object]] = []
+        if trained(config.out, run):
+            seconds = read_result(folder / DONE, Done).seconds
             for task, scored in _scored(folder):
                 for one in scored.figures:
                     if math.isfinite(one.value):
                         figures[run.hash, task, one.name] = one
                         values = (
-                            group, variant, run.seed, run.budget, task, one.name, one.value, one.higher_is_better,
-                            one.chooses, seconds, run.hash, run.source,
+                            run.seed, run.budget, task, one.name, one.value, one.higher_is_better, one.chooses,
+                            seconds, run.hash, run.source,
                         )  # fmt: skip
-                        lines.append(dict(zip(COLUMNS, values, strict=True)))
+                        of_run.append(dict(zip(COLUMNS[2:], values, strict=True)))
+        of_run += [one for one in earlier.lines(run) if (run.hash, one["task"], one["figure"]) not in figures]
+        for group, variant in run.names:
+            lines += [{**one, "group": group, "variant": variant} for one in of_run]
     return pd.DataFrame(lines, columns=list(COLUMNS)), figures, aside
 
 
-def _every_run(study: StudyFile, config: StudyConfig) -> Iterator[Run]:
+def _every_run(study: StudyFile, config: StudyConfig, earlier: Earlier) -> Iterator[Run]:
     """The runs of every group at every budget, with as many seeds as any run that was begun has."""
     begun = [read_json(path) for path in sorted((config.out / RUNS).glob("*/run.json"))]
+    begun += earlier.table[["seed", "budget"]].drop_duplicates().to_dict("records")
     seeds = 1 + max((one["seed"] for one in begun), default=0)
     for budget in study.budgets:
         if any(one["budget"] == budget for one in begun):
