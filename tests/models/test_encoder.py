@@ -15,10 +15,13 @@ from beatssl.models.encoder import ENCODERS, Encoded, Encoder, build_encoder
 from beatssl.models.pooling import pool
 
 NAMES = sorted(ENCODERS)
-MILLIONS = {"xresnet1d": (2.0, 4.0), "resnet1d": (0.4, 0.5), "unet": (1.0, 1.5), "s4d": (0.9, 1.3), "vit": (2.5, 3.0)}
+MILLIONS = {
+    "xresnet1d": (2.0, 4.0), "resnet1d": (0.4, 0.5), "growing-resnet1d": (0.5, 0.6), "unet": (1.0, 1.5),
+    "s4d": (0.9, 1.3), "vit": (2.5, 3.0),
+}  # fmt: skip
 """Weights of the default size, as the documentation states them."""
 
-OFF_CENTRE = {"resnet1d": 1.5}
+OFF_CENTRE = {"resnet1d": 1.5, "growing-resnet1d": 1.5}
 """Samples by which a step's centre lies beside that of the samples it stands for."""
 
 
@@ -222,7 +225,7 @@ def test_group_norm_keeps_records_apart_in_training_too(name: str) -> None:
     torch.testing.assert_close(encoder(ecg_mv[:1], all_leads(1)).feature_map, together[:1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["xresnet1d", "resnet1d", "unet"])
+@pytest.mark.parametrize("name", ["xresnet1d", "resnet1d", "growing-resnet1d", "unet"])
 def test_a_step_is_centred_on_its_samples(name: str) -> None:
     """The samples that step k depends on lie evenly about (k + ½)·stride − ½."""
     encoder = awake(small(name)).eval()

@@ -71,7 +71,7 @@ class _Block(nn.Module):
         shortened = [_odd_convolution(inputs, outputs, 1, stride), normalisation(config, outputs)]
         self.shortcut = nn.Sequential(*(shortened if stride > 1 or inputs != outputs else []))
 
-    def forward(self, x: Float[Tensor, "record channel 1 time"]) -> Float[Tensor, "record channel 1 step"]:
+    def forward(self, x: Float[Tensor, "record inputs 1 time"]) -> Float[Tensor, "record outputs 1 step"]:
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 

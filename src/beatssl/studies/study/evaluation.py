@@ -83,7 +83,7 @@ def _failed(run: Run, task: str, found: Scored) -> bool:
 
 
 def has_figures(run: Run, task: str) -> bool:
-    """Whether a run must have figures of a task: one that reports alone may have none, and sources cannot all do all."""
+    """Whether a run must have figures of a task: some tasks only report, and not every source can do all."""
     if run.kind == "scratch":
         return task in _SHARES
     return not (TASKS[task].reported or (run.source == FEATURES and task in _OF_ENCODERS))
