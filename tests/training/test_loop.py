@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from beatssl.training import loop
 from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.loop import train
 from beatssl.training.random_streams import part_of, shuffled
@@ -108,6 +109,15 @@ def test_resumed_at_any_update_it_ends_with_the_same_bits(tmp_path, optim, quali
         lines, expected = read_log(out), read_log(tmp_path / "whole")
         clean = [{k: v for k, v in line.items() if not k.endswith("_s")} for line in lines]
         assert clean == [{k: v for k, v in line.items() if not k.endswith("_s")} for line in expected]
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_bfloat16_is_float32_where_the_device_only_imitates_it(tmp_path, monkeypatch, itself):
+    monkeypatch.setattr(loop, "computes_in_bfloat16", lambda device: itself)
+    single, half = Line(), Line()
+    run(single, tmp_path / "single")
+    run(half, tmp_path / "half", OptimConfig(precision="bfloat16"))
+    assert (weights(half.model) == weights(single.model)) is not itself
 
 
 def test_the_best_evaluation_chooses_the_first_of_equals(tmp_path):

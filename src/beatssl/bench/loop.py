@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from beatssl.inference.classifier import EcgClassifier, HeadConfig
+from beatssl.inference.device import computes_in_bfloat16
 from beatssl.inference.device_name import Device
 from beatssl.inference.row_signals import RowSignals
 from beatssl.models.config import EncoderConfig
@@ -81,7 +82,7 @@ def _fine_tuning(store: Store, out: Path, updates: int, run: RunConfig, accelera
         least_updates=updates,
         batch_size=OPTIM.batch_size,
         accumulate=1,
-        half=True,
+        half=computes_in_bfloat16(accelerator.device),
         seed=0,
         device=accelerator.device,
         share=(0, 1),

@@ -1,6 +1,6 @@
 """Which device runs a network, and how batches come there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -18,6 +18,21 @@ def torch_device(name: Device) -> torch.device:
     if name == "cuda" and not there:
         raise ValueError("device 'cuda': PyTorch finds no GPU; pass device='cpu' or 'auto'")
     return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 itself; without that float32 is several times as fast, and as good.
+
+    oneDNN takes bfloat16 on every processor with AVX-512, but most of these only imitate it, as PyTorch does on those
+    without and on GPUs before Ampere.
+    """
+    itself: tuple[Callable[[], bool], ...] = (
+        torch.cpu._is_avx512_bf16_supported,  # pyright: ignore[reportPrivateUsage]  torch has no public name for it
+        torch.cpu._is_amx_tile_supported,  # pyright: ignore[reportPrivateUsage]
+    )
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(there() for there in itself)
 
 
 def to_device(value: Value, device: torch.device) -> Value:

@@ -1,6 +1,6 @@
 """An encoder with a decoder of waves: what every sample of every lead shows, kept and loaded as encoders are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from beatssl.beats.decoding.wave_decoding import decode_waves, silent
 from beatssl.inference.decimation import Decimation
+from beatssl.inference.device import computes_in_bfloat16
 from beatssl.inference.input_checks import Check, check_finite, check_form
 from beatssl.inference.model_config import CheckpointError, Contents, Kind, Provenance
 from beatssl.inference.model_folder import SavedModel
@@ -249,7 +250,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
         measured = np.isfinite(ecg_mv)
         signal = torch.from_numpy(np.where(measured, ecg_mv, np.float32(0))).to(device)
         there = torch.from_numpy(measured.any(axis=2)).to(device)
-        half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or _fast_half())
+        half = torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device))
         with half:
             scores = self(signal, there, torch.from_numpy(np.array(slot, np.int64)).to(device))
         probability = scores.float().softmax(dim=2).cpu().numpy()
@@ -289,15 +290,3 @@ def slots(leads: Sequence[str]) -> Int[np.ndarray, " lead"]:
     """Each lead's place among the twelve; −1 for another name."""
     names = [canonical_lead(name) for name in leads]
     return np.array([LEADS.index(name) if name in LEADS else -1 for name in names], np.int64)
-
-
-def _fast_half() -> bool:
-    """Whether this processor multiplies in bfloat16 itself; without that float32 is faster, and as good.
-
-    oneDNN takes bfloat16 on every processor with AVX-512, but most of these only imitate it, at a third of the speed.
-    """
-    itself: tuple[Callable[[], bool], ...] = (
-        torch.cpu._is_avx512_bf16_supported,  # pyright: ignore[reportPrivateUsage]  torch has no public name for it
-        torch.cpu._is_amx_tile_supported,  # pyright: ignore[reportPrivateUsage]
-    )
-    return any(there() for there in itself)

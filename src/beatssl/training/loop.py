@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from beatssl.inference.device import to_device
+from beatssl.inference.device import computes_in_bfloat16, to_device
 from beatssl.progress import progress
 from beatssl.training.config import OptimConfig, RunConfig
 from beatssl.training.optim import make_optimizer, rate_at, set_rate, update_average
@@ -60,6 +60,7 @@ class _Loop:
         self.optimizer = make_optimizer(task.groups(), self.rate, optim.weight_decay)
         self.position: Position = load_state(out, task.model, self.average, self.optimizer)
         self.model: nn.Module = accelerator.prepare(task.model)
+        self.half = optim.precision == "bfloat16" and computes_in_bfloat16(accelerator.device)
         self.log = Log(out, self.position.updates) if accelerator.is_main_process else None
         self.figures: dict[str, list[float]] = defaultdict(list)
         self.warned: set[str] = set()
@@ -117,7 +118,7 @@ class _Loop:
         self._note(rate=rate, gradient=size, update_s=time.perf_counter() - began)
 
     def _backward(self, number: int, batch: Any, update: int) -> None:
-        device, half = self.accelerator.device, self.optim.precision == "bfloat16"
+        device, half = self.accelerator.device, self.half
         began = time.perf_counter()
         generator = torch.Generator(device).manual_seed(self._seed(VIEWS, number))
         seen = self.task.views(batch, generator, update)

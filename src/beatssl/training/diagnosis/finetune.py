@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
+from beatssl.inference.device import computes_in_bfloat16
 from beatssl.inference.embedding import shown_leads
 from beatssl.inference.record_model import HeadConfig, RecordModel
 from beatssl.inference.row_signals import RowSignals
@@ -184,7 +185,7 @@ def _answer(
         least_updates=config.update_minimum,
         batch_size=optim.batch_size,
         accumulate=optim.accumulate,
-        half=optim.precision == "bfloat16",
+        half=optim.precision == "bfloat16" and computes_in_bfloat16(accelerator.device),
         seed=config.seed,
         device=accelerator.device,
         share=(accelerator.process_index, accelerator.num_processes),
