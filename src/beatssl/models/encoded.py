@@ -47,8 +47,9 @@ class Encoder(nn.Module):
         self.channels = channels
         self.stage_strides = tuple(stages)
         self.stage_channels = tuple(stages.values())
-        self.embedding = _embedding(config, 2 * channels)
-        self.embedding_size = config.embedding or 2 * channels
+        pooled = self._pooled_size()
+        self.embedding = _embedding(config, pooled)
+        self.embedding_size = config.embedding or pooled
 
     def forward(self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]) -> Encoded:
         """Signals in mV of any length, and which leads are measured; what others hold does not count, NaN included.
@@ -75,14 +76,32 @@ class Encoder(nn.Module):
 
         `valid`: samples of each record before the padding; None: all.
         """
-        steps = None if valid is None else valid_steps(valid, encoded.stride, encoded.feature_map.shape[2])
-        return self.embedding(pool(encoded.feature_map, steps))
+        maps = {encoded.stride: encoded.feature_map}
+        if self.config.pooling == "stages":
+            maps = dict(zip(self.stage_strides, encoded.stages, strict=True)) | maps
+        sd = self.config.pooling == "mean-max-sd"
+        return self.embedding(
+            torch.cat(
+                [
+                    pool(level, None if valid is None else valid_steps(valid, stride, level.shape[2]), sd)
+                    for stride, level in maps.items()
+                ],
+                dim=1,
+            )
+        )
+
+    def _pooled_size(self) -> int:
+        """Numbers that come of pooling."""
+        channels = {self.stride: self.channels}
+        if self.config.pooling == "stages":
+            channels = dict(zip(self.stage_strides, self.stage_channels, strict=True)) | channels
+        return (3 if self.config.pooling == "mean-max-sd" else 2) * sum(channels.values())
 
     def maps_only(self) -> "Encoder":
         """A copy without the layer that makes embeddings, for tasks that read the maps alone."""
         bare = copy.deepcopy(self)
         bare.config = replace(self.config, embedding=0)
-        bare.embedding, bare.embedding_size = nn.Identity(), 2 * self.channels
+        bare.embedding, bare.embedding_size = nn.Identity(), self._pooled_size()
         return bare
 
     def levels(

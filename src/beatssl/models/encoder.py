@@ -7,7 +7,7 @@ import torch
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoded as Encoded
 from beatssl.models.encoded import Encoder as Encoder
-from beatssl.models.resnet1d import GrowingResNet1d, ResNet1d
+from beatssl.models.resnet1d import GrowingResNet1d, PyramidResNet1d, ResNet1d
 from beatssl.models.s4d import S4DEncoder
 from beatssl.models.unet import UNetEncoder
 from beatssl.models.vit import ViT
@@ -17,6 +17,7 @@ ENCODERS: dict[str, Callable[[EncoderConfig], Encoder]] = {
     "xresnet1d": XResNet1d,
     "resnet1d": ResNet1d,
     "growing-resnet1d": GrowingResNet1d,
+    "pyramid-resnet1d": PyramidResNet1d,
     "unet": UNetEncoder,
     "s4d": S4DEncoder,
     "vit": ViT,

@@ -1,8 +1,11 @@
-"""One embedding a record from its feature map: mean and maximum over the time that was recorded."""
+"""One embedding a record from its feature map: what it is over the time that was recorded."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_LEAST_VARIANCE = 1e-6
+"""Added to a variance: the root of zero has no gradient."""
 
 
 def valid_steps(valid: Int[Tensor, " record"], stride: int, length: int) -> Int[Tensor, " record"]:
@@ -11,17 +14,27 @@ def valid_steps(valid: Int[Tensor, " record"], stride: int, length: int) -> Int[
 
 
 def pool(
-    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None
-) -> Float[Tensor, "record channels2"]:
-    """Mean over time, then maximum over time, of the first `steps` steps of each record (None: of all).
+    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None, sd: bool = False
+) -> Float[Tensor, "record number"]:
+    """Mean over time, then maximum over time, of the first `steps` steps of each record (None: of all); with `sd` the
+    standard deviation over time too.
 
-    A record without a step gives zeros. Computed in the feature map's own precision, the mean in float32.
+    A record without a step gives zeros. Computed in the feature map's own precision, mean and deviation in float32.
     """
+    length, kind = feature_map.shape[2], feature_map.dtype
+    wide = torch.promote_types(kind, torch.float32)
     if steps is None:
-        mean = feature_map.mean(dim=2, dtype=torch.promote_types(feature_map.dtype, torch.float32))
-        return torch.cat([mean.to(feature_map.dtype), feature_map.amax(dim=2)], dim=1)
-    seen = (torch.arange(feature_map.shape[2], device=feature_map.device) < steps[:, None])[:, None]
-    total = torch.where(seen, feature_map, 0).sum(dim=2, dtype=torch.promote_types(feature_map.dtype, torch.float32))
-    mean = (total / steps.clamp_min(1)[:, None]).to(feature_map.dtype)
-    highest = torch.where(seen, feature_map, -torch.inf).amax(dim=2)
-    return torch.cat([mean, torch.where(steps[:, None] > 0, highest, 0)], dim=1)
+        mean, highest = feature_map.mean(dim=2, dtype=wide), feature_map.amax(dim=2)
+        square = (feature_map.to(wide) - mean[:, :, None]).square().mean(dim=2) if sd else None
+    else:
+        seen = (torch.arange(length, device=feature_map.device) < steps[:, None])[:, None]
+        count = steps.clamp_min(1)[:, None]
+        mean = torch.where(seen, feature_map, 0).sum(dim=2, dtype=wide) / count
+        highest = torch.where(seen, feature_map, -torch.inf).amax(dim=2)
+        highest = torch.where(steps[:, None] > 0, highest, 0)
+        apart = torch.where(seen, feature_map.to(wide) - mean[:, :, None], 0) if sd else None
+        square = None if apart is None else apart.square().sum(dim=2) / count
+    pooled = [mean.to(kind), highest]
+    if square is not None:
+        pooled.append((square + _LEAST_VARIANCE).sqrt().to(kind))
+    return torch.cat(pooled, dim=1)

@@ -6,14 +6,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from beatssl.models.blocks import LeadConvolution, he_start, normalisation
+from beatssl.models.blocks import LeadConvolution, convolution, he_start, normalisation
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoder
 
 _CHANNELS = {1: 128, 2: 128, 4: 128}
 _GROWING = {1: 64, 2: 128, 4: 256}
+_PYRAMID = {1: 64, 2: 128, 4: 256, 8: 256, 16: 320}
 """Channels of the blocks by stride."""
 
+_PYRAMID_STRIDE = 4
 _STEM_KERNEL = 7
 _KERNELS = (5, 3)
 
@@ -29,15 +31,9 @@ class ResNet1d(Encoder):
     def __init__(self, config: EncoderConfig, channels: Mapping[int, int] = _CHANNELS) -> None:
         stages = {stride: config.channels(number) for stride, number in channels.items()}
         super().__init__(config, max(stages), stages[max(stages)], stages)
-        inputs, before = stages[1], 1
-        self.first = LeadConvolution(config, inputs, _STEM_KERNEL)
-        self.stem = nn.Sequential(normalisation(config, inputs), nn.ReLU(inplace=True))
-        self.stages = nn.ModuleList()
-        for stride, outputs in stages.items():
-            blocks = [_Block(config, inputs, outputs, stride // before)]
-            blocks += [_Block(config, outputs, outputs, 1) for _ in range(config.blocks(1) - 1)]
-            self.stages.append(nn.Sequential(*blocks))
-            inputs, before = outputs, stride
+        self.first = LeadConvolution(config, stages[1], _STEM_KERNEL)
+        self.stem = nn.Sequential(normalisation(config, stages[1]), nn.ReLU(inplace=True))
+        self.stages = _stages(config, stages)
 
     def levels(
         self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
@@ -57,6 +53,38 @@ class GrowingResNet1d(ResNet1d):
         super().__init__(config, _GROWING)
 
 
+class PyramidResNet1d(Encoder):
+    """GrowingResNet1d with two stages more, at strides 8 and 16, that see the rhythm around a beat.
+
+    The feature map is the sum of the stages from stride 4 on, each through a convolution of one step and the coarse
+    ones repeated (Lin et al. 2017, "Feature pyramid networks").
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        stages = {stride: config.channels(number) for stride, number in _PYRAMID.items()}
+        super().__init__(config, _PYRAMID_STRIDE, stages[_PYRAMID_STRIDE], stages)
+        self.first = LeadConvolution(config, stages[1], _STEM_KERNEL)
+        self.stem = nn.Sequential(normalisation(config, stages[1]), nn.ReLU(inplace=True))
+        self.stages = _stages(config, stages)
+        coarse = [channels for stride, channels in stages.items() if stride >= _PYRAMID_STRIDE]
+        self.laterals = nn.ModuleList([convolution(channels, self.channels, 1) for channels in coarse])
+        self.merged = nn.Sequential(normalisation(config, self.channels), nn.ReLU(inplace=True))
+
+    def levels(
+        self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
+    ) -> tuple[Float[Tensor, "record channel 1 step"], list[Float[Tensor, "record _ 1 _"]]]:
+        x = self.stem(self.first(ecg_mv, lead_mask))
+        levels: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        coarse = levels[-len(self.laterals) :]
+        merged = self.laterals[-1](coarse[-1])
+        for lateral, level in zip(reversed(list(self.laterals)[:-1]), reversed(coarse[:-1]), strict=True):
+            merged = lateral(level) + F.interpolate(merged, scale_factor=(1.0, 2.0), mode="nearest")
+        return self.merged(merged), levels
+
+
 class _Block(nn.Module):
     def __init__(self, config: EncoderConfig, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -73,6 +101,18 @@ class _Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "record inputs 1 time"]) -> Float[Tensor, "record outputs 1 step"]:
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
+
+
+def _stages(config: EncoderConfig, channels: Mapping[int, int]) -> nn.ModuleList:
+    """Residual blocks by stride, from one on."""
+    stages = nn.ModuleList()
+    inputs, before = channels[1], 1
+    for stride, outputs in channels.items():
+        blocks = [_Block(config, inputs, outputs, stride // before)]
+        blocks += [_Block(config, outputs, outputs, 1) for _ in range(config.blocks(1) - 1)]
+        stages.append(nn.Sequential(*blocks))
+        inputs, before = outputs, stride
+    return stages
 
 
 def _odd_convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Conv2d:
