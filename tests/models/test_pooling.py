@@ -17,6 +17,16 @@ def test_padding_does_not_matter():
     torch.testing.assert_close(pool(long, torch.tensor([7, 7])), pool(short))
 
 
+def test_the_deviation_is_of_the_steps_that_count_and_has_a_gradient_where_nothing_varies():
+    feature_map = torch.tensor([[[1.0, 3.0, 9.0], [5.0, 5.0, -2.0]]]).requires_grad_()
+    found = pool(feature_map, torch.tensor([2]), sd=True)
+    torch.testing.assert_close(found, torch.tensor([[2.0, 5.0, 3.0, 5.0, 1.0, 0.0]]), atol=2e-3, rtol=0)
+    torch.testing.assert_close(pool(feature_map[..., :2], sd=True), found)
+    found.sum().backward()
+    assert feature_map.grad is not None
+    assert torch.isfinite(feature_map.grad).all()
+
+
 def test_a_record_without_signal_gives_zeros_and_finite_gradients():
     feature_map = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     found = pool(feature_map, torch.tensor([0, 4]))

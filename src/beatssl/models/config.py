@@ -34,9 +34,11 @@ class EncoderConfig:
     but each is scaled to one amplitude."""
     gain_per_mv: Positive = 4.0
     """Fixed factor on the input: an ECG of 0.5 to 40 Hz has about 0.2 mV standard deviation."""
-    pooling: Literal["mean-max", "mean-max-sd", "stages"] = "mean-max"
+    pooling: Literal["mean-max", "mean-max-sd", "quantiles", "attention", "stages"] = "mean-max"
     """What an embedding is made of. mean-max: mean and maximum of the feature map over time; mean-max-sd: the standard
     deviation too; stages: mean and maximum of the map and of every stage."""
+    lead_peaks: bool = False
+    """Whether an embedding is also made of the highest and the lowest value of every lead."""
     embedding: Annotated[int, Field(ge=0)] = 1024
     """Numbers in a record's embedding, by a layer after pooling; 0: none, the embedding is the pooled feature map."""
 

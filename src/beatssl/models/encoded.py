@@ -1,7 +1,7 @@
 """Settings, input and output of every encoder."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from beatssl.models.config import EncoderConfig
-from beatssl.models.pooling import pool, valid_steps
+from beatssl.models.pooling import HEADS, QUANTILES, attended, pool, quantiles, valid_steps
 
 Positive = Annotated[float, Field(gt=0)]
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Encoded:
     feature_map: Float[Tensor, "record channel step"]
     stages: list[Float[Tensor, "record _ _"]]  # from fine to coarse, as a decoder wants them
     stride: int  # samples a step of `feature_map`
+    peaks: Float[Tensor, "record lead2"] | None = field(default=None, kw_only=True)  # of the leads, for the embedding
 
 
 class Encoder(nn.Module):
@@ -47,6 +48,7 @@ class Encoder(nn.Module):
         self.channels = channels
         self.stage_strides = tuple(stages)
         self.stage_channels = tuple(stages.values())
+        self.attention = nn.Conv1d(channels, HEADS, 1) if config.pooling == "attention" else None
         pooled = self._pooled_size()
         self.embedding = _embedding(config, pooled)
         self.embedding_size = config.embedding or pooled
@@ -68,6 +70,7 @@ class Encoder(nn.Module):
             _cut(feature_map, time, self.stride),
             [_cut(stage, time, stride) for stage, stride in zip(stages, self.stage_strides, strict=True)],
             self.stride,
+            peaks=_peaks(ecg_mv, lead_mask, self.config.gain_per_mv) if self.config.lead_peaks else None,
         )
 
     def embed(self, encoded: Encoded, valid: Int[Tensor, " record"] | None = None) -> Float[Tensor, "record embedding"]:
@@ -79,23 +82,25 @@ class Encoder(nn.Module):
         maps = {encoded.stride: encoded.feature_map}
         if self.config.pooling == "stages":
             maps = dict(zip(self.stage_strides, encoded.stages, strict=True)) | maps
-        sd = self.config.pooling == "mean-max-sd"
-        return self.embedding(
-            torch.cat(
-                [
-                    pool(level, None if valid is None else valid_steps(valid, stride, level.shape[2]), sd)
-                    for stride, level in maps.items()
-                ],
-                dim=1,
-            )
-        )
+        parts: list[Tensor] = []
+        for stride, level in maps.items():
+            steps = None if valid is None else valid_steps(valid, stride, level.shape[2])
+            parts.append(pool(level, steps, self.config.pooling == "mean-max-sd"))
+            if self.config.pooling == "quantiles":
+                parts.append(quantiles(level, steps))
+            if self.attention is not None:
+                parts.append(attended(level, self.attention(level), steps))
+        if encoded.peaks is not None:
+            parts.append(encoded.peaks)
+        return self.embedding(torch.cat(parts, dim=1))
 
     def _pooled_size(self) -> int:
         """Numbers that come of pooling."""
         channels = {self.stride: self.channels}
         if self.config.pooling == "stages":
             channels = dict(zip(self.stage_strides, self.stage_channels, strict=True)) | channels
-        return (3 if self.config.pooling == "mean-max-sd" else 2) * sum(channels.values())
+        values = 2 + {"mean-max-sd": 1, "quantiles": len(QUANTILES), "attention": HEADS}.get(self.config.pooling, 0)
+        return values * sum(channels.values()) + 2 * self.config.leads * self.config.lead_peaks
 
     def maps_only(self) -> "Encoder":
         """A copy without the layer that makes embeddings, for tasks that read the maps alone."""
@@ -116,6 +121,14 @@ def _embedding(config: EncoderConfig, pooled: int) -> nn.Module:
         return nn.Identity()
     scale = nn.BatchNorm1d(pooled) if config.norm == "batch" else nn.LayerNorm(pooled)
     return nn.Sequential(scale, nn.Linear(pooled, config.embedding), nn.GELU())
+
+
+def _peaks(
+    ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"], gain_per_mv: float
+) -> Float[Tensor, "record lead2"]:
+    """Highest and lowest value of every lead, 0 of those that are not measured."""
+    signal = ecg_mv.where(lead_mask[:, :, None], 0.0) * gain_per_mv
+    return torch.cat([signal.amax(dim=2), signal.amin(dim=2)], dim=1)
 
 
 def _cut(

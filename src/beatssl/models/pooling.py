@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+QUANTILES = (0.25, 0.5, 0.75)
+HEADS = 4
+
 _LEAST_VARIANCE = 1e-6
 """Added to a variance: the root of zero has no gradient."""
 
@@ -38,3 +41,30 @@ def pool(
     if square is not None:
         pooled.append((square + _LEAST_VARIANCE).sqrt().to(kind))
     return torch.cat(pooled, dim=1)
+
+
+def quantiles(
+    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None
+) -> Float[Tensor, "record number"]:
+    """Quartiles over time of the first `steps` steps of each record, each the value of the step at or below it."""
+    records, _, length = feature_map.shape
+    if steps is None:
+        steps = torch.full((records,), length, device=feature_map.device)
+    seen = (torch.arange(length, device=feature_map.device) < steps[:, None])[:, None]
+    ordered = torch.where(seen, feature_map, torch.inf).sort(dim=2).values
+    last = (steps - 1).clamp_min(0)
+    places = torch.stack([(last * share).long() for share in QUANTILES], dim=1)
+    picked = ordered.gather(2, places[:, None].expand(-1, ordered.shape[1], -1)).flatten(1)
+    return torch.where(steps[:, None] > 0, picked, 0)
+
+
+def attended(
+    feature_map: Float[Tensor, "record channel step"],
+    scores: Float[Tensor, "record head step"],
+    steps: Int[Tensor, " record"] | None = None,
+) -> Float[Tensor, "record number"]:
+    """Means over time of the first `steps` steps of each record, weighted by the softmax of each head's scores."""
+    if steps is not None:
+        seen = (torch.arange(feature_map.shape[2], device=feature_map.device) < steps[:, None])[:, None]
+        scores = torch.where(seen | (steps[:, None, None] == 0), scores, -torch.inf)
+    return torch.einsum("rhs,rcs->rhc", scores.softmax(dim=2).to(feature_map.dtype), feature_map).flatten(1)
