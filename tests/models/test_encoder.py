@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoder import ENCODERS, Encoded, Encoder, build_encoder
@@ -16,12 +17,12 @@ from beatssl.models.pooling import pool
 
 NAMES = sorted(ENCODERS)
 MILLIONS = {
-    "xresnet1d": (2.0, 4.0), "resnet1d": (0.4, 0.5), "growing-resnet1d": (0.5, 0.6), "unet": (1.0, 1.5),
-    "s4d": (0.9, 1.3), "vit": (2.5, 3.0),
+    "xresnet1d": (2.0, 4.0), "resnet1d": (0.4, 0.5), "growing-resnet1d": (0.5, 0.6), "pyramid-resnet1d": (2.0, 2.3),
+    "unet": (1.0, 1.5), "s4d": (0.9, 1.3), "vit": (2.5, 3.0),
 }  # fmt: skip
 """Weights of the default size, as the documentation states them."""
 
-OFF_CENTRE = {"resnet1d": 1.5, "growing-resnet1d": 1.5}
+OFF_CENTRE = {"resnet1d": 1.5, "growing-resnet1d": 1.5, "pyramid-resnet1d": 7.5}
 """Samples by which a step's centre lies beside that of the samples it stands for."""
 
 
@@ -225,7 +226,7 @@ def test_group_norm_keeps_records_apart_in_training_too(name: str) -> None:
     torch.testing.assert_close(encoder(ecg_mv[:1], all_leads(1)).feature_map, together[:1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["xresnet1d", "resnet1d", "growing-resnet1d", "unet"])
+@pytest.mark.parametrize("name", ["xresnet1d", "resnet1d", "growing-resnet1d", "pyramid-resnet1d", "unet"])
 def test_a_step_is_centred_on_its_samples(name: str) -> None:
     """The samples that step k depends on lie evenly about (k + ½)·stride − ½."""
     encoder = awake(small(name)).eval()
@@ -304,3 +305,27 @@ def test_wrong_inputs_are_named() -> None:
         build_encoder(EncoderConfig("xresnet"))
     with pytest.raises(ValueError, match="widht"):
         EncoderConfig(widht=2.0)  # type: ignore[call-arg]
+
+
+POOLED = [{"pooling": name} for name in ("mean-max-sd", "quantiles", "attention", "stages")] + [{"lead_peaks": True}]
+
+
+@pytest.mark.parametrize("options", POOLED, ids=str)
+def test_what_an_embedding_is_made_of(options: dict[str, object]) -> None:
+    """Padding and leads that are not measured do not count, and a record without signal is finite."""
+    encoder = awake(small("resnet1d", **options)).eval()
+    ecg_mv, mask = signals(3, 400), some_leads()
+    with torch.no_grad():
+        encoded = encoder(ecg_mv, mask)
+        whole = encoder.embed(encoded)
+        torch.testing.assert_close(encoder.embed(encoded, torch.tensor([400, 400, 400])), whole)
+        assert whole.shape == (3, encoder.embedding_size)
+        spoilt = torch.where(mask[:, :, None], ecg_mv, torch.nan)
+        torch.testing.assert_close(encoder.embed(encoder(spoilt, mask)), whole)
+        longer = replace(encoded, feature_map=F.pad(encoded.feature_map, (0, 5), value=9.0))
+        longer.stages = [F.pad(stage, (0, 400 // stage.shape[2] * 5), value=9.0) for stage in encoded.stages]
+        torch.testing.assert_close(encoder.embed(longer, torch.tensor([400, 400, 400])), whole)
+        assert encoder.embed(encoded, torch.tensor([0, 400, 400])).isfinite().all()
+    assert not torch.equal(whole[0], whole[1])
+    bare = encoder.maps_only()
+    assert bare.embedding_size == bare.embed(encoded).shape[1]

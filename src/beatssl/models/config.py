@@ -22,7 +22,7 @@ class EncoderConfig:
     """Which encoder, and how large."""
 
     name: str = "xresnet1d"
-    """Key of `models.encoder.ENCODERS`: xresnet1d, resnet1d, growing-resnet1d, unet, s4d or vit."""
+    """Key of `models.encoder.ENCODERS`: xresnet1d, resnet1d, growing-resnet1d, pyramid-resnet1d, unet, s4d or vit."""
     leads: Annotated[int, Field(ge=1)] = 12
     """Leads of the input, in a fixed order; a record may lack some of them."""
     width: Positive = 1.0

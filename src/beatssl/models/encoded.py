@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from beatssl.models.config import EncoderConfig
-from beatssl.models.pooling import HEADS, QUANTILES, attended, pool, quantiles, valid_steps
+from beatssl.models.pooling import HEADS, QUANTILES, attended, deviation, pool, quantiles, valid_steps
 
 Positive = Annotated[float, Field(gt=0)]
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class Encoder(nn.Module):
         parts: list[Tensor] = []
         for stride, level in maps.items():
             steps = None if valid is None else valid_steps(valid, stride, level.shape[2])
-            parts.append(pool(level, steps, self.config.pooling == "mean-max-sd"))
+            parts.append(pool(level, steps))
+            if self.config.pooling == "mean-max-sd":
+                parts.append(deviation(level, steps))
             if self.config.pooling == "quantiles":
                 parts.append(quantiles(level, steps))
             if self.attention is not None:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 QUANTILES = (0.25, 0.5, 0.75)
 HEADS = 4
+"""Of attention over time."""
 
 _LEAST_VARIANCE = 1e-6
 """Added to a variance: the root of zero has no gradient."""
@@ -17,30 +18,36 @@ def valid_steps(valid: Int[Tensor, " record"], stride: int, length: int) -> Int[
 
 
 def pool(
-    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None, sd: bool = False
-) -> Float[Tensor, "record number"]:
-    """Mean over time, then maximum over time, of the first `steps` steps of each record (None: of all); with `sd` the
-    standard deviation over time too.
+    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None
+) -> Float[Tensor, "record channels2"]:
+    """Mean over time, then maximum over time, of the first `steps` steps of each record (None: of all).
 
-    A record without a step gives zeros. Computed in the feature map's own precision, mean and deviation in float32.
+    A record without a step gives zeros. Computed in the feature map's own precision, the mean in float32.
     """
-    length, kind = feature_map.shape[2], feature_map.dtype
-    wide = torch.promote_types(kind, torch.float32)
     if steps is None:
-        mean, highest = feature_map.mean(dim=2, dtype=wide), feature_map.amax(dim=2)
-        square = (feature_map.to(wide) - mean[:, :, None]).square().mean(dim=2) if sd else None
+        mean = feature_map.mean(dim=2, dtype=torch.promote_types(feature_map.dtype, torch.float32))
+        return torch.cat([mean.to(feature_map.dtype), feature_map.amax(dim=2)], dim=1)
+    seen = (torch.arange(feature_map.shape[2], device=feature_map.device) < steps[:, None])[:, None]
+    total = torch.where(seen, feature_map, 0).sum(dim=2, dtype=torch.promote_types(feature_map.dtype, torch.float32))
+    mean = (total / steps.clamp_min(1)[:, None]).to(feature_map.dtype)
+    highest = torch.where(seen, feature_map, -torch.inf).amax(dim=2)
+    return torch.cat([mean, torch.where(steps[:, None] > 0, highest, 0)], dim=1)
+
+
+def deviation(
+    feature_map: Float[Tensor, "record channel step"], steps: Int[Tensor, " record"] | None = None
+) -> Float[Tensor, "record channel"]:
+    """Standard deviation over time of the first `steps` steps of each record, 0 without a step; computed in float32."""
+    wide = feature_map.to(torch.promote_types(feature_map.dtype, torch.float32))
+    if steps is None:
+        variance = wide.var(dim=2, unbiased=False)
     else:
-        seen = (torch.arange(length, device=feature_map.device) < steps[:, None])[:, None]
+        seen = (torch.arange(wide.shape[2], device=wide.device) < steps[:, None])[:, None]
         count = steps.clamp_min(1)[:, None]
-        mean = torch.where(seen, feature_map, 0).sum(dim=2, dtype=wide) / count
-        highest = torch.where(seen, feature_map, -torch.inf).amax(dim=2)
-        highest = torch.where(steps[:, None] > 0, highest, 0)
-        apart = torch.where(seen, feature_map.to(wide) - mean[:, :, None], 0) if sd else None
-        square = None if apart is None else apart.square().sum(dim=2) / count
-    pooled = [mean.to(kind), highest]
-    if square is not None:
-        pooled.append((square + _LEAST_VARIANCE).sqrt().to(kind))
-    return torch.cat(pooled, dim=1)
+        mean = torch.where(seen, wide, 0).sum(dim=2) / count
+        variance = torch.where(seen, wide - mean[:, :, None], 0).square().sum(dim=2) / count
+    root = (variance + _LEAST_VARIANCE).sqrt().to(feature_map.dtype)
+    return root if steps is None else torch.where(steps[:, None] > 0, root, 0)
 
 
 def quantiles(
