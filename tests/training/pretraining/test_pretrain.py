@@ -14,6 +14,7 @@ from beatssl.inference.tensors import read_tensors
 from beatssl.models.config import EncoderConfig
 from beatssl.store.splits import SplitError
 from beatssl.studies.scorecard.sources import pretraining_of
+from beatssl.training import loop
 from beatssl.training.pretraining.objectives import METHODS
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -163,7 +164,8 @@ def test_lines_of_the_log_are_whole(config):
     )
 
 
-def test_in_half_precision_with_tensorboard(config, tmp_path):
+def test_in_half_precision_with_tensorboard(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "computes_in_bfloat16", lambda device: True)
     made = pretrain(config(epochs=1, precision="bfloat16", tensorboard=True))
     assert all(np.isfinite(line["loss"]) for line in read_log(made.out))
     assert list(made.out.rglob("events.out.tfevents*"))

@@ -10,6 +10,7 @@ import torch
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.inference.source import open_encoder
 from beatssl.models.config import DecoderConfig, EncoderConfig
+from beatssl.training import loop
 from beatssl.training.config import RunConfig
 from beatssl.training.run import read_log, start_accelerator
 from beatssl.training.segmentation.config import OPTIM, VIEWS, FitConfig
@@ -89,7 +90,8 @@ def test_the_weight_of_pseudo_labels_counts(store, tmp_path):
     assert not torch.equal(made[0.0]["decoder.first.weight"], made[0.5]["decoder.first.weight"])
 
 
-def test_the_best_evaluation_of_the_averaged_weights_chooses_them_in_half_precision_too(store, tmp_path):
+def test_the_best_evaluation_of_the_averaged_weights_chooses_them_in_half_precision_too(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "computes_in_bfloat16", lambda device: True)
     qualities = iter([0.2, 0.9, 0.5])
     kept = []
 
