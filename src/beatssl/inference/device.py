@@ -24,14 +24,14 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 itself; without that float32 is several times as fast, and as good.
 
     oneDNN takes bfloat16 on every processor with AVX-512, but most of these only imitate it, as PyTorch does on those
-    without and on GPUs before Ampere.
+    without and on GPUs before Ampere. Of processors other than x86 PyTorch does not tell; they count as imitating it.
     """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     itself: tuple[Callable[[], bool], ...] = (
         torch.cpu._is_avx512_bf16_supported,  # pyright: ignore[reportPrivateUsage]  torch has no public name for it
         torch.cpu._is_amx_tile_supported,  # pyright: ignore[reportPrivateUsage]
     )
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
     return any(there() for there in itself)
 
 

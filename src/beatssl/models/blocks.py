@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -42,6 +43,18 @@ def conv_norm_relu(config: EncoderConfig, inputs: int, outputs: int, kernel: int
     return nn.Sequential(
         convolution(inputs, outputs, kernel, stride), normalisation(config, outputs), nn.ReLU(inplace=True)
     )
+
+
+def merged_levels(
+    laterals: nn.ModuleList, levels: Sequence[Float[Tensor, "record _ 1 _"]]
+) -> Float[Tensor, "record channel 1 step"]:
+    """The sum of levels, from fine to coarse, each half as fine as the one before: each through its convolution, the
+    coarse ones repeated (Lin et al. 2017, "Feature pyramid networks")."""
+    parts = [lateral(level) for lateral, level in zip(laterals, levels, strict=True)]
+    merged = parts.pop()
+    for part in reversed(parts):
+        merged = part + F.interpolate(merged, scale_factor=(1.0, 2.0), mode="nearest")
+    return merged
 
 
 class LeadConvolution(nn.Module):

@@ -35,10 +35,11 @@ class EncoderConfig:
     gain_per_mv: Positive = 4.0
     """Fixed factor on the input: an ECG of 0.5 to 40 Hz has about 0.2 mV standard deviation."""
     pooling: Literal["mean-max", "mean-max-sd", "quantiles", "attention", "stages"] = "mean-max"
-    """What an embedding is made of. mean-max: mean and maximum of the feature map over time; mean-max-sd: the standard
-    deviation too; stages: mean and maximum of the map and of every stage."""
+    """What an embedding is made of. mean-max: mean and maximum of the feature map over time; mean-max-sd, quantiles and
+    attention: its standard deviation, its quartiles, or its means by four heads of attention too; stages: mean and
+    maximum of the map and of every stage."""
     lead_peaks: bool = False
-    """Whether an embedding is also made of the highest and the lowest value of every lead."""
+    """Whether an embedding is also made of the highest and the lowest value of each lead."""
     embedding: Annotated[int, Field(ge=0)] = 1024
     """Numbers in a record's embedding, by a layer after pooling; 0: none, the embedding is the pooled feature map."""
 

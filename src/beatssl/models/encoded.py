@@ -31,7 +31,7 @@ class Encoded:
     feature_map: Float[Tensor, "record channel step"]
     stages: list[Float[Tensor, "record _ _"]]  # from fine to coarse, as a decoder wants them
     stride: int  # samples a step of `feature_map`
-    peaks: Float[Tensor, "record lead2"] | None = field(default=None, kw_only=True)  # of the leads, for the embedding
+    peaks: Float[Tensor, "record lead2"] | None = field(default=None, kw_only=True)  # highest and lowest, lead by lead
 
 
 class Encoder(nn.Module):
@@ -74,8 +74,8 @@ class Encoder(nn.Module):
         )
 
     def embed(self, encoded: Encoded, valid: Int[Tensor, " record"] | None = None) -> Float[Tensor, "record embedding"]:
-        """Embeddings of whole records: mean and maximum of the feature map, then a layer that can tell what of it comes
-        together, so that a linear probe need not.
+        """Embeddings of whole records: mean and maximum of the feature map, or what `config.pooling` says, then a layer
+        that can tell what of it comes together, so that a linear probe need not.
 
         `valid`: samples of each record before the padding; None: all.
         """

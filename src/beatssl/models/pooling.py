@@ -5,6 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 QUANTILES = (0.25, 0.5, 0.75)
+"""That `quantiles` gives."""
+
 HEADS = 4
 """Of attention over time."""
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from beatssl.models.blocks import LeadConvolution, convolution, he_start, normalisation
+from beatssl.models.blocks import LeadConvolution, convolution, he_start, merged_levels, normalisation
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoder
 
@@ -15,7 +15,7 @@ _GROWING = {1: 64, 2: 128, 4: 256}
 _PYRAMID = {1: 64, 2: 128, 4: 256, 8: 256, 16: 320}
 """Channels of the blocks by stride."""
 
-_PYRAMID_STRIDE = 4
+_MAP_STRIDE = 4
 _STEM_KERNEL = 7
 _KERNELS = (5, 3)
 
@@ -30,7 +30,7 @@ class ResNet1d(Encoder):
 
     def __init__(self, config: EncoderConfig, channels: Mapping[int, int] = _CHANNELS) -> None:
         stages = {stride: config.channels(number) for stride, number in channels.items()}
-        super().__init__(config, max(stages), stages[max(stages)], stages)
+        super().__init__(config, _MAP_STRIDE, stages[_MAP_STRIDE], stages)
         self.first = LeadConvolution(config, stages[1], _STEM_KERNEL)
         self.stem = nn.Sequential(normalisation(config, stages[1]), nn.ReLU(inplace=True))
         self.stages = _stages(config, stages)
@@ -47,42 +47,34 @@ class ResNet1d(Encoder):
 
 
 class GrowingResNet1d(ResNet1d):
-    """ResNet1d with 64, 128 and 256 channels: as many products, four times the weights, twice the embedding's input."""
+    """ResNet1d with 64, 128 and 256 channels: three quarters of the products, a map of twice the channels."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config, _GROWING)
 
 
-class PyramidResNet1d(Encoder):
+class PyramidResNet1d(ResNet1d):
     """GrowingResNet1d with two stages more, at strides 8 and 16, that see the rhythm around a beat.
 
     The feature map is the sum of the stages from stride 4 on, each through a convolution of one step and the coarse
-    ones repeated (Lin et al. 2017, "Feature pyramid networks").
+    ones repeated. Their steps are centred 3.5 and 7.5 samples before the middle of the samples they stand for.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
-        stages = {stride: config.channels(number) for stride, number in _PYRAMID.items()}
-        super().__init__(config, _PYRAMID_STRIDE, stages[_PYRAMID_STRIDE], stages)
-        self.first = LeadConvolution(config, stages[1], _STEM_KERNEL)
-        self.stem = nn.Sequential(normalisation(config, stages[1]), nn.ReLU(inplace=True))
-        self.stages = _stages(config, stages)
-        coarse = [channels for stride, channels in stages.items() if stride >= _PYRAMID_STRIDE]
+        super().__init__(config, _PYRAMID)
+        coarse = [
+            channels
+            for stride, channels in zip(self.stage_strides, self.stage_channels, strict=True)
+            if stride >= self.stride
+        ]
         self.laterals = nn.ModuleList([convolution(channels, self.channels, 1) for channels in coarse])
         self.merged = nn.Sequential(normalisation(config, self.channels), nn.ReLU(inplace=True))
 
     def levels(
         self, ecg_mv: Float[Tensor, "record lead time"], lead_mask: Bool[Tensor, "record lead"]
     ) -> tuple[Float[Tensor, "record channel 1 step"], list[Float[Tensor, "record _ 1 _"]]]:
-        x = self.stem(self.first(ecg_mv, lead_mask))
-        levels: list[Tensor] = []
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
-        coarse = levels[-len(self.laterals) :]
-        merged = self.laterals[-1](coarse[-1])
-        for lateral, level in zip(reversed(list(self.laterals)[:-1]), reversed(coarse[:-1]), strict=True):
-            merged = lateral(level) + F.interpolate(merged, scale_factor=(1.0, 2.0), mode="nearest")
-        return self.merged(merged), levels
+        _, levels = super().levels(ecg_mv, lead_mask)
+        return self.merged(merged_levels(self.laterals, levels[-len(self.laterals) :])), levels
 
 
 class _Block(nn.Module):

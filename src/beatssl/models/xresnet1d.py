@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from beatssl.models.blocks import LeadConvolution, conv_norm_relu, convolution, normalisation
+from beatssl.models.blocks import LeadConvolution, conv_norm_relu, convolution, merged_levels, normalisation
 from beatssl.models.config import EncoderConfig
 from beatssl.models.encoded import Encoder
 
@@ -57,13 +57,7 @@ class XResNet1d(Encoder):
         for stage in self.stages:
             x = stage(x)
             levels.append(x)
-        return self.merged(self._pyramid(levels[-len(self.laterals) :])), levels
-
-    def _pyramid(self, coarse: list[Float[Tensor, "record _ 1 _"]]) -> Float[Tensor, "record channel 1 step"]:
-        merged = self.laterals[-1](coarse[-1])
-        for lateral, level in zip(reversed(list(self.laterals)[:-1]), reversed(coarse[:-1]), strict=True):
-            merged = lateral(level) + F.interpolate(merged, scale_factor=(1.0, 2.0), mode="nearest")
-        return merged
+        return self.merged(merged_levels(self.laterals, levels[-len(self.laterals) :])), levels
 
 
 class ResidualBlock(nn.Module):

@@ -142,7 +142,9 @@ def test_what_an_earlier_study_found_is_not_run_again(ran, tmp_path, monkeypatch
     tried = []
     monkeypatch.setattr(work, "pretrain", lambda given: tried.append(given.out.parent.name) or 1 / 0)
     monkeypatch.setattr(evaluation, "_frozen", None)
-    made = study(here)
+    with redirect_stderr(StringIO()) as said:
+        made = study(here)
+    assert "has the figures of 5 of 7 runs" in said.getvalue()
     assert set(tried) == {first.set_aside[0].hash}
     assert made.finished == first.finished
     assert (to_json(made.means), to_json(made.contrasts)) == (to_json(first.means), to_json(first.contrasts))
@@ -163,8 +165,12 @@ def test_what_is_finished_is_not_run_again(ran, monkeypatch) -> None:
     assert {one.task for one in more.means} == {"superclass", "lead-II", "age"}
 
 
-def test_an_earlier_study_without_its_table_is_refused(config, tmp_path) -> None:
+def test_an_earlier_study_without_its_table_or_with_another_is_refused(config, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"has no study\.csv; --earlier takes the folder"):
+        study(replace(config, earlier=tmp_path))
+    (tmp_path / "study.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"study\.csv has columns a, b, not those of a study"):
         study(replace(config, earlier=tmp_path))
     assert not config.out.exists()
 

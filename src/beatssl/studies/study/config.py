@@ -39,7 +39,7 @@ class StudyConfig:
     """Try again what failed before."""
     earlier: Path | None = None
     """Folder with the study.csv and study.json of an earlier study of the same file, made on another machine, say: runs
-    whose figures they hold are not run again."""
+    whose figures they hold are not run again. The data and the version behind them are not checked."""
     only_table: bool = False
     """Run nothing: make the table of what is finished."""
     minutes: Annotated[float, Field(gt=0)] | None = None

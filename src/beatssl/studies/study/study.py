@@ -40,8 +40,11 @@ def study(config: StudyConfig) -> StudyResult:
     earlier = read_earlier(config.earlier, COLUMNS)
     make_folder(config.out)
     open_folder(config.out, _STUDY)
+    left = [run for run in runs if not earlier.finished(run, tasks)]
+    if config.earlier is not None:
+        _say(f"{config.earlier}: has the figures of {len(runs) - len(left)} of {len(runs)} runs")
     if not config.only_table:
-        _work(config, [run for run in runs if not earlier.finished(run, tasks)], tasks)
+        _work(config, left, tasks)
     result = _result(stated, config, runs, tasks, earlier)
     write_result(config.out / JSON, result)
     return result
