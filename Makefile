@@ -72,6 +72,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/ptb-xl --what encoded-features --out results/ptb-xl --overwrite
 	$(BIN)/beatssl bench analyze --out results/bench-analyze.json --overwrite
 	$(BIN)/beatssl check stores/ptb-xl --what rhythm --out results/ptb-xl --overwrite
+	$(BIN)/beatssl check stores/ptb-xl --what stated-p --out results/ptb-xl --overwrite
 	$(BIN)/beatssl check $(DATA)/mitdb --what rhythm-annotations --out results/mitdb --overwrite
 	$(BIN)/beatssl check $(DATA)/cinc2017 --what single-lead-rhythm --out results/cinc2017 --overwrite
 	$(BIN)/beatssl check $(DATA)/cinc2011 --what acceptability --out results/cinc2011 --overwrite

@@ -25,18 +25,20 @@ def measured_intervals(
     rr_s: Float64[np.ndarray, " beat"],
     duration_s: float,
     leads: Sequence[str],
+    as_found: WaveMeasures,
 ) -> dict[str, Measurement]:
     """Every measure of `features.wave_intervals`, by name. QT is corrected with the median RR interval of its minute
-    (of a record up to a minute and a half: of all)."""  # fmt: skip
+    (of a record up to a minute and a half: of all). `as_found`: the measures before P waves in fibrillation were left
+    out."""
     known = np.isfinite(rr_s)
     minutes = _Minutes(beat_s[known], rr_s[known], duration_s)
     table = summary(measures, rr_s[known], minutes.rr_of)
-    there = _visible(measures)
+    there, found_p = _visible(measures), _visible(as_found)["P"]
     limb = sum(name in LEADS[:6] for name in leads)
     out: dict[str, Measurement] = {}
     for name, (value, spread, count) in table.items():
         definition = DEFINITIONS[name]
-        reason = _reason(name, there, len(measures.r_s), int(known.sum()), limb, float(value))
+        reason = _reason(name, there, len(measures.r_s), int(known.sum()), limb, float(value), found_p - there["P"])
         if reason:
             out[name] = not_determinable(definition.unit, reason, int(count))
         else:
@@ -79,7 +81,7 @@ def _visible(measures: WaveMeasures) -> Mapping[str, int]:
     return {name: int(there.sum()) for name, there in ends.items()}
 
 
-def _reason(name: str, there: Mapping[str, int], beats: int, intervals: int, limb: int, value: float) -> str:
+def _reason(name: str, there: Mapping[str, int], beats: int, intervals: int, limb: int, value: float, no_p: int) -> str:
     """Why a measure has no value, or ""."""
     if name == "rate_bpm":
         return "" if np.isfinite(value) else f"it takes two beats ({beats} found)"
@@ -87,6 +89,8 @@ def _reason(name: str, there: Mapping[str, int], beats: int, intervals: int, lim
         return "no beats were found"
     wave = _WAVES[_WAVE_OF[name.split("_")[0]]]
     if there[wave] < LEAST_SHARE * beats:
+        if wave == "P" and there["P"] + no_p >= LEAST_SHARE * beats:
+            return f"the waves before {no_p} of {beats} beats are no P: the rhythm is atrial fibrillation or flutter"
         whole = {"P": "a P wave", "QRS": "a whole QRS complex", "T": "the end of a T wave"}[wave]
         return f"most leads show {whole} in only {there[wave]} of {beats} beats"
     if name.endswith("axis_deg") and limb < 2:

@@ -20,6 +20,7 @@ from beatssl.analysis.pieces import pieces
 from beatssl.analysis.result import Analysis, Beats, Diagnoses, Embeddings, ModelUsed, Provenance, Quality, RecordInfo
 from beatssl.analysis.rhythm import known_intervals, rhythm_of
 from beatssl.analysis.rhythms.episodes import rhythms_of
+from beatssl.analysis.rhythms.no_p import beats_without_p, measures_without_p, waves_without_p
 from beatssl.analysis.rhythms.pacing import with_paced_beats
 from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.classes.classifier import WEIGHTS
@@ -154,7 +155,9 @@ class EcgModel:
         self, one: "_Found", diagnoses: Diagnoses, embedded: Embeddings | None, rhythms: Rhythms, filtered: bool
     ) -> Analysis:
         record, usable = one.record, one.usable
-        beats = with_paced_beats(one.beats, rhythms.episodes)
+        episodes = rhythms.episodes
+        beats = with_paced_beats(beats_without_p(one.beats, episodes), episodes)
+        measures = measures_without_p(one.measures, episodes)
         return Analysis(
             record=RecordInfo(
                 record.id, str(record.metadata.get("format", record.source)), tuple(canonical_leads(record.leads)),
@@ -162,9 +165,9 @@ class EcgModel:
             ),
             beats=beats,
             rhythm=rhythm_of(beats.time_s, beats.rr_s, beats.class_probability, beats.labels, rhythms),
-            intervals=measured_intervals(one.measures, beats.time_s, beats.rr_s, record.duration_s, usable),
+            intervals=measured_intervals(measures, beats.time_s, beats.rr_s, record.duration_s, usable, one.measures),
             lead_measures=lead_measurements(np.concatenate([part.amplitude_mv for part in one.parts]), usable),
-            waves=joined_waves([part.waves for part in one.parts]),
+            waves=waves_without_p(joined_waves([part.waves for part in one.parts]), episodes),
             diagnoses=diagnoses,
             quality=one.quality,
             flags=flags_of(record, one.recorded_mv, one.parts, beats, one.quality),

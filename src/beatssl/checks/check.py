@@ -14,7 +14,7 @@ from beatssl.inference.device_name import Device
 What = Literal[
     "peaks", "peak-detectors", "fiducials", "features", "beat-classes", "beat-embeddings", "encoded-features",
     "targets", "delineation", "marked-points", "wave-presence", "electrodes", "sampling-rates", "rhythm",
-    "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
+    "stated-p", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices",
 ]  # fmt: skip
 CHECKS: tuple[What, ...] = get_args(What)
 
@@ -28,14 +28,14 @@ _OPTIONS = {
 }
 """Options of single checks."""
 
-_OF_ANALYSES = ("rhythm", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices")
+_OF_ANALYSES = ("rhythm", "stated-p", "rhythm-annotations", "single-lead-rhythm", "acceptability", "devices")
 """Checks of `analyze`."""
 
 _OF_R_PEAKS = ("peaks", "peak-detectors")
 
 _OF_ENCODERS = ("beat-embeddings", "encoded-features")
 
-_OF_FILES = (*_OF_ANALYSES[1:], "peak-detectors")
+_OF_FILES = (*_OF_ANALYSES[2:], "peak-detectors")
 """Checks of a data set's files rather than of a store."""
 
 _RESUMED = (*_OF_ANALYSES, "peak-detectors")
@@ -60,6 +60,7 @@ class CheckConfig:
     - electrodes: exchanges of electrodes made in software, and false alarms (PTB-XL).
     - sampling-rates: rates stated wrongly on purpose that heart rate, QRS and QT give away, and false alarms (any).
     - rhythm: rhythms by `analyze`, atrial fibrillation among them, and their calibration (PTB-XL).
+    - stated-p: P and PR that `analyze` states, by what PTB-XL's statements say of them (PTB-XL).
 
     Of the files of a data set rather than of a store, as it was published:
 

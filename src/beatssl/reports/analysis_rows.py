@@ -62,6 +62,16 @@ def _p_per_beat(f: Json) -> str:
     return " / ".join(f"{share:.3f}" for share in f["p_per_beat"].values())
 
 
+def _stated_p(group: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        of_leads = [one[group] for _, one in _by_leads(f)]
+        shares = " / ".join(f"{one['p_per_beat']:.3f}" for one in of_leads)
+        stated = " / ".join(str(one["pr_stated"]) for one in of_leads)
+        return f"{shares}; PR stated in {stated} of {of_leads[0]['records']}"
+
+    return show
+
+
 def _acceptable(f: Json) -> str:
     return f"{_interval(f['auroc'], f['auroc_ci95'])} ({f['records']} records)"
 
@@ -87,6 +97,17 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
             ("sinus / AF or flutter / paced / other: AUROC", _of_rhythms("auroc")),
             ("sinus / AF or flutter / paced / other: expected calibration error", _of_rhythms("ece")),
             ("Brier score of the four rhythms", _brier),
+        ),
+    ),
+    (
+        "ptb-xl/check-stated-p.json", "PTB-XL fold 9", "check STORE --what stated-p",
+        tuple(
+            (f"P a beat as `analyze` states it, {group}: 12 leads / II, V5 / II", _stated_p(group))
+            for group in (
+                "sinus rhythm", "sinus tachycardia, 100-110/min", "sinus tachycardia, 110-120/min",
+                "sinus tachycardia, 120-130/min", "sinus tachycardia, 130-150/min", "first-degree AV block",
+                "atrial fibrillation", "atrial flutter", "second- or third-degree AV block",
+            )
         ),
     ),
     (

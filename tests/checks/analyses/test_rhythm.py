@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl.analysis.model import load
 from beatssl.analysis.rhythms.evidence import OF_BEATS, STATEMENTS
 from beatssl.analysis.rhythms.model import Regression
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS, rhythm_by_statements
+from beatssl.analysis.waves import store_record
 from beatssl.checks.analyses.rhythm import RhythmCheckConfig, check_rhythm
+from beatssl.checks.analyses.stated_p import check_stated_p
 from beatssl.files import read_json
 from beatssl.release.fit_rhythms import FitRhythmsConfig, fit_rhythms
 from beatssl.release.rhythm_evidence import evidence_table
@@ -42,6 +45,26 @@ def test_the_test_fold_is_analysed_with_all_leads_and_with_one(folded: Store, tm
     assert twelve.by_rhythm[SINUS].records == 1
     assert np.sum(twelve.confusion[0]) == pytest.approx(2)  # one record that stands for two
     assert 0 <= twelve.af_by_rhythm.auroc <= 1
+
+
+def test_p_and_pr_are_counted_by_statement_as_analyze_states_them(folded: Store, tmp_path: Path) -> None:
+    names = ["SR", "SR", "AFIB", "AFIB"]
+    four = stated(folded.take(np.arange(4)), names)
+    four = four.with_tables(records=four.records.assign(fold=9))
+    figures = check_stated_p(four, tmp_path / "kept.jsonl")
+    assert set(figures.by_leads) == {"12 leads", "II, V5", "II"}
+    model = load(device="cpu")
+    for group, name in (("sinus rhythm", "SR"), ("atrial fibrillation", "AFIB")):
+        of_group = [
+            model.analyze(store_record(four, str(record_id)), embeddings=False, already_filtered=True)
+            for record_id, other in zip(four.records["record_id"], names, strict=True)
+            if other == name
+        ]
+        found = figures.by_leads["12 leads"][group]
+        assert (found.records, found.beats) == (2, sum(len(a.beats) for a in of_group))
+        assert found.p_per_beat == pytest.approx(np.concatenate([a.beats.p_share >= 0.5 for a in of_group]).mean())
+        assert found.pr_stated == sum(a.intervals["pr_interval_ms"].value is not None for a in of_group)
+        assert found.fibrillation == sum(any(one.name == AF for one in a.rhythm.episodes) for a in of_group)
 
 
 def test_a_store_without_the_fold_is_refused(folded: Store, tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""P waves and PR that `analyze` states of PTB-XL's records, by statement and rate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from beatssl.analysis.model import EcgModel
+from beatssl.analysis.rhythms.truth import AF
+from beatssl.analysis.waves import store_record
+from beatssl.checks.analyses.lines import Line, analysed_lines
+from beatssl.checks.wave_presence import LEAD_SETS, record_groups
+from beatssl.records.record import RecordError
+from beatssl.results import Number
+from beatssl.store.store import Store
+
+_LEAST_SHARE = 0.5  # of the leads
+
+
+@dataclass(frozen=True)
+class StatedFigures:
+    """Over the records of one group."""
+
+    records: int
+    beats: int
+    p_per_beat: Number
+    """Share of the beats in which half of the leads, at least, show a P."""
+    pr_stated: int
+    """Records whose PR is stated."""
+    fibrillation: int
+    """Records whose likeliest rhythm is atrial fibrillation or flutter: no P of theirs is stated."""
+
+
+@dataclass(frozen=True)
+class StatedPCheck:
+    """By leads and group of records, the groups those of `check --what wave-presence`."""
+
+    by_leads: dict[str, dict[str, StatedFigures]]
+
+
+def check_stated_p(store: Store, kept: Path) -> StatedPCheck:
+    """P and PR by `analyze`, of PTB-XL's test fold (records in AV block of second and third degree: of all folds).
+
+    Raises ValueError where the store has no PTB-XL statements.
+    """
+    groups = record_groups(store)
+    ids = store.records["record_id"].astype(str).to_numpy()
+
+    def line_of(model: EcgModel, record_id: str) -> Line:
+        return {name: _found(model, store, record_id, leads) for name, leads in LEAD_SETS.items()}
+
+    some = np.unique(np.concatenate(list(groups.values())))
+    lines = dict(zip(ids[some].tolist(), analysed_lines(ids[some].tolist(), line_of, kept), strict=True))
+    return StatedPCheck(
+        {
+            name: {group: _figures([lines[ids[row]][name] for row in rows]) for group, rows in groups.items()}
+            for name in LEAD_SETS
+        }
+    )
+
+
+def _found(model: EcgModel, store: Store, record_id: str, leads: Sequence[str]) -> Line | None:
+    record = store_record(store, record_id)
+    at = [k for k, lead in enumerate(record.leads) if lead in leads]
+    record = record.replace(ecg_mv=record.ecg_mv[at], leads=tuple(record.leads[k] for k in at))
+    try:
+        a = model.analyze(record, embeddings=False, already_filtered=True)
+    except RecordError:
+        return None
+    return {
+        "beats": len(a.beats),
+        "with_p": int((a.beats.p_share >= _LEAST_SHARE).sum()),
+        "pr": a.intervals["pr_interval_ms"].value is not None,
+        "af": any(one.name == AF for one in a.rhythm.episodes),
+    }
+
+
+def _figures(lines: Sequence[Line | None]) -> StatedFigures:
+    there = [line for line in lines if line is not None]
+    beats, with_p, stated, fibrillation = (
+        int(sum(line[name] for line in there)) for name in ("beats", "with_p", "pr", "af")
+    )
+    return StatedFigures(len(there), beats, with_p / beats if beats else float("nan"), stated, fibrillation)
