@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from beatssl.reports.tables import TablesConfig, figures_table, tables
+from beatssl.reports.wave_rows import group_lines
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -53,3 +54,16 @@ def test_rows_of_encoded_features_are_there_where_they_were_measured(tmp_path: P
     assert "0.50; 100% of 2" in every
     assert "P 0.50, 100%" in groups
     assert "p_area_mvms_II 0.25" in least
+
+
+def test_waves_that_are_marked_nowhere_in_a_group_have_no_f1() -> None:
+    lines = {line.split(" | ")[0].removeprefix("| "): line for line in group_lines(REPO / "results")}
+    assert "| – / 0.997 / 0.973 | – / – / 13.6 " in lines["Atrial fibrillation"]
+    assert "| 0.992 / 0.999 / 0.996 | 15.3 " in lines["QRS under 100 ms"]
+    assert {"I degree AV block", "III degree AV block"} <= lines.keys()
+
+
+def test_published_figures_say_that_they_were_not_measured() -> None:
+    found = [line for line in figures_table(REPO / "results").splitlines() if "openecg" in line]
+    assert len(found) == 2
+    assert all("not measured here" in line for line in found)

@@ -45,6 +45,11 @@ def _by_time(name: str) -> Callable[[Json], str]:
     return show
 
 
+def _paced_beats(f: Json) -> str:
+    one = f["paced_beats"]
+    return f"{one['sensitivity']:.3f} / {one['ppv']:.3f} ({one['beats']:,} beats)"
+
+
 def _stretches(f: Json) -> str:
     return f"{f['af_stretch_auroc']:.3f} / {f['paced_stretch_auroc']:.3f} ({f['stretches']:,} stretches)"
 
@@ -116,6 +121,7 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
         (
             ("AF or flutter by time: sensitivity / PPV", _by_time(AF)),
             ("paced by time: sensitivity / PPV", _by_time("paced")),
+            ("beats of class Q against the marks of paced beats: sensitivity / PPV", _paced_beats),
             ("stretches of 30 s, AF or flutter / paced against the rest: AUROC", _stretches),
             ("P a beat, annotated sinus rhythm / AF or flutter / paced / other", _p_per_beat),
         ),

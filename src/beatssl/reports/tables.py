@@ -66,8 +66,9 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
 
-    Below it the scorecards among the results, if any (scorecard/validation.json, test.json and further-finetuned.json),
-    what is lost on other databases (shift/shift.json), and the study (study/study.json).
+    Below it LUDB's figures by rhythm and width of the QRS, the scorecards among the results, if any
+    (scorecard/validation.json, test.json and further-finetuned.json), what is lost on other databases
+    (shift/shift.json), and the study (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     sources = _SOURCES + encoder_rows.SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES
@@ -76,6 +77,7 @@ def figures_table(results: Path) -> str:
             continue
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
+    lines += ["", *wave_rows.group_lines(results)]
     for name in ("validation", "test", FINETUNED):
         if (file := results / "scorecard" / f"{name}.json").is_file():
             title = FINETUNED_TITLE if name == FINETUNED else ""

@@ -1,11 +1,19 @@
-"""Rows of the table of figures for P, QRS and T waves."""
+"""Rows of the table of figures for P, QRS and T waves, and LUDB's by rhythm and width of the QRS."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from beatssl.files import read_json
+from beatssl.reports.markdown import table_lines
 
 Json = Mapping[str, Any]
 
+_WAVES = ("P", "QRS", "T")
 _BOUNDARIES = ("P_on", "P_off", "QRS_on", "QRS_off", "T_on", "T_off")
+_SEGMENTER, _DELINEATION = "ludb/segment/metrics.json", "ludb/check-delineation.json"
+_BOUND = "annotation_repeatability"
 
 
 def wave_lines(figures: Json) -> list[str]:
@@ -18,15 +26,20 @@ def _of(name: str, show: Callable[[Json], str]) -> Callable[[Json], str]:
 
 
 def _sample_f1(f: Json) -> str:
-    return " / ".join(f"{f['sample_f1'][wave]:.3f}" for wave in ("P", "QRS", "T", "macro"))
+    return " / ".join(f"{f['sample_f1'][wave]:.3f}" for wave in (*_WAVES, "macro"))
 
 
 def _boundary_f1(f: Json) -> str:
     return " / ".join(f"{f['boundaries'][name]['150']['f1']:.3f}" for name in _BOUNDARIES)
 
 
-def _boundary_sd(f: Json) -> str:
-    return " / ".join(f"{f['boundaries'][name]['sd_ms']:.1f}" for name in _BOUNDARIES) + " ms"
+def _signed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # + 0.0: no sign of a zero's own
+
+
+def _boundary_error(f: Json) -> str:
+    of = (f["boundaries"][name] for name in _BOUNDARIES)
+    return " / ".join(f"{_signed(one['mean_ms'], 1)} ± {one['sd_ms']:.1f}" for one in of) + " ms"
 
 
 def _short_training(f: Json) -> str:
@@ -47,15 +60,26 @@ def _presence(f: Json) -> str:
 
 
 def _presence_error(f: Json) -> str:
-    return " / ".join(f"{f['presence'][wave]['expected_calibration_error']:.4f}" for wave in ("P", "QRS", "T"))
+    return " / ".join(f"{f['presence'][wave]['expected_calibration_error']:.4f}" for wave in _WAVES)
 
 
 def _marked_points(lead: str) -> Callable[[Json], str]:
     def show(f: Json) -> str:
         points = (f["segmenter"][lead][name] for name in _BOUNDARIES)
-        return " / ".join(f"{point['se']:.3f} ({point['mean_ms']:+.0f} ± {point['sd_ms']:.0f})" for point in points)
+        return " / ".join(
+            f"{point['se']:.3f} ({_signed(point['mean_ms'], 0)} ± {point['sd_ms']:.0f})" for point in points
+        )
 
     return show
+
+
+def _points_martinez(f: Json) -> str:
+    leads = (f["segmenter"][lead] for lead in ("better_lead", "first_lead"))
+    return "; ".join(" / ".join(f"{points[name]['se_martinez']:.3f}" for name in _BOUNDARIES) for points in leads)
+
+
+def _published(data: str) -> Callable[[Json], str]:
+    return lambda f: f"{f['openecg']['martinez_f1'][data]:.3f}"
 
 
 def _points_within_cse(f: Json) -> str:
@@ -91,11 +115,58 @@ def _made(wave: str, rates: Sequence[int]) -> Callable[[Json], str]:
 _WAVE_ROWS = (
     ("sample F1 of P / QRS / T / mean", _sample_f1),
     ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
-    ("boundary error SD, onset and offset of P, QRS, T", _boundary_sd),
+    ("boundary error, mean ± SD, onset and offset of P, QRS, T", _boundary_error),
     ("F1 within Martínez's tolerances, lead II / all leads", _martinez),
     ("errors within the CSE limits: P on / off, QRS on / off, T off", _within_cse),
     ("P found where marked / where not marked / in records without any", _presence),
 )
+
+
+def group_lines(results: Path) -> list[str]:
+    """LUDB's records by rhythm and by median width of the QRS, a line each, in Markdown; `results` is their folder.
+
+    F1 of a wave is the mean of its onset's and offset's at 150 ms; there is none where no such wave is marked.
+
+    Raises FileNotFoundError where the figures of the segmenter or of the other delineators are missing.
+    """
+    found: Json = read_json(results / _DELINEATION)
+    groups = {
+        name: of["details"]["groups"]
+        for name, of in (
+            ("segmenter", read_json(results / _SEGMENTER)),
+            *((name, found[name]) for name in ("neurokit2_dwt", "rules_each_lead", _BOUND)),
+        )
+    }
+    marked = {name: [one["f1"][wave] is not None for wave in _WAVES] for name, one in groups[_BOUND].items()}
+
+    def f1(name: str, group: str) -> str:
+        of = (groups[name][group]["f1"][wave] for wave in _WAVES)
+        return " / ".join(f"{value:.3f}" if there else "–" for value, there in zip(of, marked[group], strict=True))
+
+    def sd(group: str) -> str:
+        of = (groups["segmenter"][group]["sd_ms"][name] for name in _BOUNDARIES)
+        return " / ".join("–" if value is None else f"{value:.1f}" for value in of)
+
+    head = ("records", "number", "segmenter: F1 of P / QRS / T", "segmenter: error SD, on and off of P, QRS, T (ms)",
+            "NeuroKit2 DWT: F1", "rules, each lead: F1")  # fmt: skip
+    return [
+        "LUDB by rhythm and by the median width of the QRS: F1 of a wave is the mean of onset and offset at 150 ms; –: "
+        "no such wave is marked there. A record may stand in several lines.",
+        "",
+        *table_lines(
+            head,
+            (
+                (_rhythm(group), str(one["records"]), f1("segmenter", group), sd(group), f1("neurokit2_dwt", group),
+                 f1("rules_each_lead", group))
+                for group, one in groups["segmenter"].items()
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def _rhythm(group: str) -> str:
+    return re.sub(r"\bav[ -]block", "AV block", group).replace("Iii ", "III ")
+
 
 _SEGMENT_ROWS = (
     ("pretrained", "pretrained encoder", "--encoder default"),
@@ -108,7 +179,7 @@ _SEGMENT_ROWS = (
 
 SOURCES = (
     (
-        "ludb/segment/metrics.json", "LUDB, 200 records, five folds",
+        _SEGMENTER, "LUDB, 200 records, five folds",
         "segment STORE --encoder default --cotrain PTB-XL",
         (
             *((f"segmenter: {what}", show) for what, show in _WAVE_ROWS),
@@ -129,8 +200,19 @@ SOURCES = (
         (
             ("segmenter, better lead: sensitivity (ms), on and off of P, QRS, T", _marked_points("better_lead")),
             ("segmenter, first lead: the same", _marked_points("first_lead")),
+            ("segmenter, better lead; first lead: sensitivity within Martínez's tolerances", _points_martinez),
             ("segmenter, better lead: errors within the CSE limits", _points_within_cse),
         ),
+    ),
+    *(
+        (
+            "published/delineation.json", data, "published at github.com/vitaldb/openecg, not measured here",
+            (("openecg v56c: F1 within Martínez's tolerances, mean of the six boundaries", _published(key)),),
+        )
+        for key, data in (
+            ("ludb_lead_II", "LUDB, lead II of its 41 validation records"),
+            ("qtdb_first_lead", "QTDB, first lead of 44 records with marks of T"),
+        )
     ),
     (
         "ptb-xl/check-wave-presence.json", "PTB-XL fold 9", "check STORE --what wave-presence",
@@ -154,12 +236,12 @@ SOURCES = (
         ),
     ),
     (
-        "ludb/check-delineation.json", "LUDB, 200 records", "check STORE --what delineation",
+        _DELINEATION, "LUDB, 200 records", "check STORE --what delineation",
         tuple(
             (f"{title}: {what}", _of(name, show))
             for name, title in (
                 ("neurokit2_dwt", "NeuroKit2 DWT"), ("rules_each_lead", "rules, each lead"),
-                ("annotation_repeatability", "upper bound from annotation repeatability"),
+                (_BOUND, "upper bound from annotation repeatability"),
             )
             for what, show in _WAVE_ROWS
         ),

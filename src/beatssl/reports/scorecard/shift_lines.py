@@ -1,8 +1,8 @@
 """What a classifier loses on other databases, as tables in Markdown."""
 
 import math
-from collections.abc import Iterable
 
+from beatssl.reports.markdown import table_lines
 from beatssl.studies.shift.result import PROPERTIES, DatabaseShift, Estimate, ModelShift, ShiftFigures
 
 _CLASSIFIER = "classifier"
@@ -16,7 +16,7 @@ def shift_lines(figures: ShiftFigures) -> list[str]:
         "properties of the recordings changed to those of the database, and the database itself; within: a linear "
         f"probe learnt there, by cross-validation. The classifier's encoder: {figures.encoder}.",
         "",
-        *_table(
+        *table_lines(
             ("database", "records", "labels", "model", "PTB-XL", "changed less PTB-XL", "itself",
              "itself less changed", "within", "within less itself"),
             (
@@ -28,7 +28,7 @@ def shift_lines(figures: ShiftFigures) -> list[str]:
         "",
         "The classifier, PTB-XL's records changed in one property alone, less PTB-XL:",
         "",
-        *_table(
+        *table_lines(
             ("database", *PROPERTIES),
             (
                 (one.title, *(_less(of.changes.get(name)) for name in PROPERTIES))
@@ -39,7 +39,7 @@ def shift_lines(figures: ShiftFigures) -> list[str]:
         "How the records were recorded (medians), and the population; the classifier on PTB-XL's records weighted as "
         "the database's, less unweighted, and on whole records less their first ten seconds:",
         "",
-        *_table(
+        *table_lines(
             ("database", "rate (Hz)", "leads", "noise (µV)", "baseline (µV)", "gain at 30 Hz", "length (s)", "age",
              "women", *_MIX, "whole records"),
             (
@@ -53,16 +53,12 @@ def shift_lines(figures: ShiftFigures) -> list[str]:
         "",
         "AUROC by label:",
         "",
-        *_table(
+        *table_lines(
             ("database", "label", "with it, of known", "share", "share in PTB-XL", "PTB-XL", "changed", "itself",
              "itself, encoder", "itself, features"),
             (row for one in figures.databases.values() for row in _labels(one)),
         ),
     ]  # fmt: skip
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    return [f"| {' | '.join(head)} |", "| --- " * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _classifier(figures: ShiftFigures) -> list[tuple[DatabaseShift, ModelShift]]:
