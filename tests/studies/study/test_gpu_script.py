@@ -18,6 +18,17 @@ def test_it_is_bash_and_refuses_a_part_that_is_none() -> None:
     assert (done.returncode, done.stderr) == (2, "part 4 is none; pass 1, 2 or 3\n")
 
 
+def test_its_parts_take_under_ten_minutes_each_and_25_in_all() -> None:
+    text = SCRIPT.read_text(encoding="utf-8")
+    limits_s = re.findall(r"^timeout (?:--signal=INT --kill-after=(\d+) )?(\d+) ", text, flags=re.MULTILINE)
+    assert len(limits_s) == text.count('"$beatssl" study')
+    part_s = sum(int(kill or 0) + int(limit) for kill, limit in limits_s)
+    assert part_s < 600
+    assert 3 * part_s <= 25 * 60
+    (minutes,) = re.findall(r"--minutes (\d+)", text)
+    assert 60 * int(minutes) < int(limits_s[0][1])
+
+
 def test_its_commands_are_the_finalists_seed_by_seed() -> None:
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", SCRIPT.read_text(encoding="utf-8").replace("\\\n", ""))
     commands = re.findall(r'"\$beatssl" study (.*?)(?: \|\| .*)?$', text, flags=re.MULTILINE)
