@@ -1,26 +1,40 @@
-"""The picture on the README, made anew with `python docs/picture.py`: a synthetic ECG and the waves found in it."""
+"""The pictures on the pages, made anew with `python docs/picture.py`: waves of an ECG, variants of the study."""
 
 from pathlib import Path
 
 from beatssl import EcgSegmenter, ecg_paper
 from beatssl.drawing.ecg_paper import WaveSpan
 from beatssl.records.synthetic import synthetic_record
+from beatssl.reports.study.front import front_picture
+from beatssl.results import read_result
+from beatssl.studies.study.result import StudyResult
 
-PICTURE = Path(__file__).with_name("waves.svg")
+DOCS = Path(__file__).parent
 
 
-def picture() -> str:
+def waves() -> str:
     """SVG of one record of the synthetic cohort, P, QRS and T coloured where the bundled segmenter finds them."""
     segmenter = EcgSegmenter.from_pretrained("default")
     record = synthetic_record(0, duration_s=7.0)
     ecg_mv = segmenter.preparation.apply(record.ecg_mv, record.leads, record.fs_hz)
-    waves = segmenter.predict(record.ecg_mv, record.leads, record.fs_hz).dropna(subset=["onset_s", "offset_s"])
-    columns = (waves[name] for name in ("wave", "onset_s", "offset_s", "lead"))
+    found = segmenter.predict(record.ecg_mv, record.leads, record.fs_hz).dropna(subset=["onset_s", "offset_s"])
+    columns = (found[name] for name in ("wave", "onset_s", "offset_s", "lead"))
     spans = [WaveSpan(wave, onset_s, offset_s, lead) for wave, onset_s, offset_s, lead in zip(*columns, strict=True)]
     title = "Synthetic record, waves found by the bundled segmenter"
     return ecg_paper(ecg_mv, segmenter.preparation.fs_hz, spans, title=title)
 
 
+def records_beats() -> str:
+    """SVG of beats against records, the variants of the package's study at its small budget."""
+    result = read_result(DOCS.parent / "results" / "study" / "study.json", StudyResult)
+    drawn = front_picture(result, "small")
+    assert drawn is not None, "no variant of the study has both figures"
+    return drawn
+
+
+PICTURES = {"waves.svg": waves, "records-beats.svg": records_beats}
+
 if __name__ == "__main__":
-    PICTURE.write_text(f"<!-- made by: python docs/picture.py -->\n{picture()}\n", encoding="utf-8")
-    print(PICTURE)
+    for name, picture in PICTURES.items():
+        (DOCS / name).write_text(f"<!-- made by: python docs/picture.py -->\n{picture()}\n", encoding="utf-8")
+        print(DOCS / name)

@@ -188,10 +188,11 @@ def test_the_table_of_figures_is_that_of_the_results() -> None:
     assert figures_table(REPO / "results") in text_of(REPO / "docs" / "results.md")
 
 
-def test_the_picture_is_small_and_can_be_made_again() -> None:
-    picture: str = runpy.run_path(str(REPO / "docs" / "picture.py"))["picture"]()
-    kept = text_of(REPO / "docs" / "waves.svg")
-    assert "docs/waves.svg" in text_of(REPO / "README.md")
+@pytest.mark.parametrize(("name", "page"), [("waves.svg", "README.md"), ("records-beats.svg", "docs/results.md")])
+def test_pictures_are_small_and_can_be_made_again(name: str, page: str) -> None:
+    picture: str = runpy.run_path(str(REPO / "docs" / "picture.py"))["PICTURES"][name]()
+    kept = text_of(REPO / "docs" / name)
+    assert name in text_of(REPO / page)
     assert "python docs/picture.py" in kept.splitlines()[0]
     assert len(kept.encode()) <= 150_000
     assert picture.count("<path") == kept.count("<path")

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 
 from beatssl.drawing.figures import ACCENT, FAINT, drawing, svg_text
 from beatssl.files import write_bytes
+from beatssl.reports.study.front import front_picture
+from beatssl.reports.study.lines import p_text
 from beatssl.results import read_result
 from beatssl.studies.study.result import CSV, JSON, ContrastFigure, Ranks, StudyResult
 
@@ -30,7 +32,8 @@ def draw_study(folder: Path) -> dict[str, Path]:
     """Draw into a folder that study wrote, and return the files by name.
 
     For each group and budget GROUP-BUDGET-ranks.svg (where there are two tasks), -figures.svg, and, of a group with
-    three variants that are numbers, -curve.svg; contrasts-BUDGET.svg of the named contrasts.
+    three variants that are numbers, -curve.svg; contrasts-BUDGET.svg of the named contrasts; records-beats-BUDGET.svg
+    where both were scored.
 
     Raises ValueError where the folder has no study.json or study.csv, or no run is finished.
     """
@@ -54,6 +57,9 @@ def draw_study(folder: Path) -> dict[str, Path]:
         made[f"contrasts-{budget}"] = contrast_rows(
             [one for one in result.contrasts if one.budget == budget and one.chooses]
         )
+    for budget in dict.fromkeys(one.budget for one in result.means):
+        if (picture := front_picture(result, budget)) is not None:
+            made[f"records-beats-{budget}"] = picture
     paths = {name: folder / f"{name}.svg" for name in made}
     for name, path in paths.items():
         write_bytes(path, made[name].encode())
@@ -97,7 +103,7 @@ def rank_axis(ranks: Ranks) -> str:
             axes.plot([places[first], places[last]], [height, height], color=ACCENT, linewidth=3, clip_on=False)
         figure.text(
             0.5, 0.97, f"mean rank over {len(ranks.tasks)} tasks; critical difference {ranks.critical_difference:.2f}, "
-            f"Friedman p {_p(ranks.friedman_p)}", ha="center", va="top", fontsize=9, color=_GREY,
+            f"Friedman p {p_text(ranks.friedman_p)}", ha="center", va="top", fontsize=9, color=_GREY,
         )  # fmt: skip
         return svg_text(figure)
 
@@ -190,7 +196,3 @@ def contrast_rows(contrasts: Sequence[ContrastFigure]) -> str:
         axes.set_axisbelow(True)
         figure.tight_layout()
         return svg_text(figure)
-
-
-def _p(value: float) -> str:
-    return "unknown" if not np.isfinite(value) else "< .001" if value < 0.001 else f"{value:.3f}"

@@ -54,6 +54,9 @@ class Mean:
     higher_is_better: bool
     chooses: bool
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.sd:.3f}" if math.isfinite(self.sd) else f"{self.mean:.3f}"
+
 
 @dataclass(frozen=True)
 class Cost:
