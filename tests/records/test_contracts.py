@@ -14,24 +14,25 @@ from beatssl.records.record import METADATA, Label, Record, RecordError
 from beatssl.records.registry import READERS
 
 OPTIONS = {"files": {"salt": b"a salt"}}
-SETS = {
-    "ptbxl": "ptb-xl", "ludb": "ludb", "qtdb": "qtdb", "mitdb": "mitdb", "cinc": "cinc2020", "files": "ludb",
-    "brugada": "brugada-huca", "ptbdb": "ptbdb", "cinc2011": "cinc2011", "cinc2017": "cinc2017", "incartdb": "incartdb",
-    "cpsc2019": "cpsc2019",
-}  # fmt: skip
+SETS = (
+    ("ptbxl", "ptb-xl"), ("ludb", "ludb"), ("qtdb", "qtdb"), ("mitdb", "mitdb"), ("cinc", "cinc2020"),
+    ("cinc", "cinc2021"), ("files", "ludb"), ("brugada", "brugada-huca"), ("ptbdb", "ptbdb"), ("cinc2011", "cinc2011"),
+    ("cinc2017", "cinc2017"), ("incartdb", "incartdb"), ("cpsc2019", "cpsc2019"), ("synthetic", "12"),
+)  # fmt: skip
+"""Readers, and the folder of the data that each is tried on."""
 
 Case = tuple[Reader, Path, list[Source]]
 
 
 def test_every_reader_is_tried() -> None:
-    assert READERS.keys() == SETS.keys() | {"synthetic"}
+    assert READERS.keys() == {kind for kind, _ in SETS}
 
 
-@pytest.fixture(scope="module", params=list(READERS))
+@pytest.fixture(scope="module", params=SETS, ids="-".join)
 def case(request: pytest.FixtureRequest) -> Case:
     """A reader, the root it reads, and what it lists there."""
-    kind: str = request.param
-    root = Path("12") if kind == "synthetic" else request.getfixturevalue("data_root") / SETS[kind]
+    kind, folder = request.param
+    root = Path(folder) if kind == "synthetic" else request.getfixturevalue("data_root") / folder
     if kind != "synthetic" and not root.is_dir():
         pytest.skip(f"{root} is not there")
     reader = READERS[kind](**OPTIONS.get(kind, {}))
