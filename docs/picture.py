@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from beatssl import EcgSegmenter, ecg_paper
 from beatssl.drawing.ecg_paper import WaveSpan
 from beatssl.records.synthetic import synthetic_record
 from beatssl.reports.study.front import front_picture
+from beatssl.reports.study.pictures import figures_by_seed, rank_axis
 from beatssl.results import read_result
 from beatssl.studies.study.result import StudyResult
 
 DOCS = Path(__file__).parent
+STUDY = DOCS.parent / "results" / "study"
 
 
 def waves() -> str:
@@ -26,13 +30,25 @@ def waves() -> str:
 
 def records_beats() -> str:
     """SVG of beats against records, the variants of the package's study at its small budget."""
-    result = read_result(DOCS.parent / "results" / "study" / "study.json", StudyResult)
+    result = read_result(STUDY / "study.json", StudyResult)
     drawn = front_picture(result, "small")
     assert drawn is not None, "no variant of the study has both figures"
     return drawn
 
 
-PICTURES = {"waves.svg": waves, "records-beats.svg": records_beats}
+def seeds() -> str:
+    """SVG of every seed of the study's named contrasts."""
+    table = pd.read_csv(STUDY / "study.csv", dtype={"variant": str})
+    return figures_by_seed(table[table["chooses"].astype(bool) & (table["group"] == "contrasts")])
+
+
+def rivals() -> str:
+    """SVG of the mean ranks of the presets with the critical difference."""
+    result = read_result(STUDY / "study.json", StudyResult)
+    return rank_axis(next(one.ranks for one in result.ranks if one.group == "rivals"))
+
+
+PICTURES = {"waves.svg": waves, "records-beats.svg": records_beats, "seeds.svg": seeds, "rivals.svg": rivals}
 
 if __name__ == "__main__":
     for name, picture in PICTURES.items():

@@ -188,7 +188,13 @@ def test_the_table_of_figures_is_that_of_the_results() -> None:
     assert figures_table(REPO / "results") in text_of(REPO / "docs" / "results.md")
 
 
-@pytest.mark.parametrize(("name", "page"), [("waves.svg", "README.md"), ("records-beats.svg", "docs/results.md")])
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("waves.svg", "README.md"), ("records-beats.svg", "docs/results.md"), ("seeds.svg", "docs/results.md"),
+        ("rivals.svg", "docs/results.md"),
+    ],
+)  # fmt: skip
 def test_pictures_are_small_and_can_be_made_again(name: str, page: str) -> None:
     picture: str = runpy.run_path(str(REPO / "docs" / "picture.py"))["PICTURES"][name]()
     kept = text_of(REPO / "docs" / name)

@@ -136,7 +136,9 @@ def _one_variant(axes: Axes, place: int, values: Float[np.ndarray, " seed"]) -> 
     if len(values) == 0:
         return
     if len(values) >= _VIOLIN_SEEDS and values.std() > 0:
-        drawn = axes.violinplot(values, positions=[place], orientation="horizontal", widths=0.8, showextrema=False)
+        drawn = axes.violinplot(
+            values, positions=[place], points=40, orientation="horizontal", widths=0.8, showextrema=False
+        )
         for body in cast(Any, drawn["bodies"]):
             body.set(facecolor="#dbeafe", edgecolor=ACCENT, linewidth=0.8, alpha=1)
     axes.scatter(values, np.full(len(values), place), s=11, color=_GREY, alpha=0.7, linewidths=0, zorder=3)
