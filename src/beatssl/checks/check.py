@@ -65,8 +65,8 @@ class CheckConfig:
     Of the files of a data set rather than of a store, as it was published:
 
     - rhythm-annotations: rhythm over time by `analyze` against the annotated one (MIT-BIH).
-    - peak-detectors: R peaks of the package, sleepecg, NeuroKit2 and wfdb's XQRS, in noise too (a folder that holds
-      mitdb, ludb, incartdb, cpsc2019, or some of them).
+    - peak-detectors: R peaks of the package, sleepecg, NeuroKit2 and wfdb's XQRS, in noise, at other rates, inverted,
+      paced and on drawn records too (a folder that holds mitdb, ludb, incartdb, cpsc2019, or some of them).
     - single-lead-rhythm: normal, atrial fibrillation, other or noise by `analyze` (CinC 2017).
     - acceptability: signal quality by `analyze` (CinC 2011).
     - devices: rate, intervals and axes by `analyze` against what the recording machines printed (clinical files).

@@ -9,9 +9,15 @@ Json = Mapping[str, Any]
 def _beside(data: str) -> Callable[[Json], str]:
     def show(f: Json) -> str:
         found = [one for one in f["detectors"] if one["data"] == data]
-        return "; ".join(f"{one['detector']} {one['sensitivity']:.4f} / {one['ppv']:.4f}" for one in found)
+        return "; ".join(f"{one['detector']} {_figures(one)}" for one in found)
 
     return show
+
+
+def _figures(of: Json) -> str:
+    if of["ppv"] is None:
+        return "none found"
+    return f"{of['sensitivity']:.4f} / {of['ppv']:.4f}"
 
 
 def _reliability(f: Json) -> str:
@@ -26,6 +32,13 @@ _DATA = (
     ("INCART", "INCART, 30 records, lead II, 150 ms"),
     ("CPSC 2019", "CPSC 2019, 100 records of one lead, 75 ms"),
     *((f"noise stress {snr} dB", f"MIT-BIH 118 and 119, electrode motion, {snr} dB") for snr in (24, 18, 12, 6, 0, -6)),
+    ("ten minutes", "MIT-BIH, ten minutes of 8 records, 360 Hz"),
+    *((f"ten minutes, {hz} Hz", f"MIT-BIH, ten minutes of 8 records, at {hz} Hz") for hz in (50, 1000)),
+    ("ten minutes, inverted", "MIT-BIH, ten minutes of 8 records, inverted"),
+    ("paced", "MIT-BIH 102, 104, 107, 217: paced"),
+    ("T taller than R", "drawn, 50 to 100/min, T 1.5 to 3 times R, 75 ms"),
+    ("20/min", "drawn, 20/min, 75 ms"),
+    ("250/min", "drawn, 250/min, 75 ms"),
 )
 _COMMAND = "check FOLDER --what peak-detectors"
 

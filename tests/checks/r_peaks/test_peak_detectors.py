@@ -11,15 +11,16 @@ from beatssl.checks.r_peaks.cases import PeakCase, peak_cases
 from beatssl.checks.r_peaks.detectors import DETECTORS, detected
 from beatssl.checks.r_peaks.noise_stress import with_electrode_motion
 from beatssl.checks.r_peaks.peak_detectors import check_peak_detectors
+from beatssl.metrics.boundaries import Score
 from beatssl.records.synthetic.drawn import drawn_ecg, regular
 
 RIVALS = tuple(name for name in DETECTORS if "beatssl" not in name)
 
 
-def case(record: str = "a", duration_s: float = 30.0, data: str = "made", in_fit: bool = False) -> PeakCase:
+def case(record: str = "a", duration_s: float = 30.0, data: str = "made", rated: bool = True) -> PeakCase:
     r_s = regular(70, duration_s)
     ecg_mv = drawn_ecg(r_s, duration_s, leads=(1.0, 0.7), fs_hz=250.0, to_hz=250.0)
-    return PeakCase(data, record, ecg_mv, 250.0, 0, r_s, 0.15, (-np.inf, np.inf), in_fit)
+    return PeakCase(data, record, ecg_mv, 250.0, 0, r_s, 0.15, (-np.inf, np.inf), rated)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -33,7 +34,7 @@ def test_every_detector_finds_the_beats_of_a_clean_record(name: str) -> None:
 
 def test_what_lies_outside_the_span_does_not_count() -> None:
     one = case()
-    one = PeakCase("made", "a", one.ecg_mv, 250.0, 0, np.array([1.0, 2.0, 3.0]), 0.15, (1.5, 3.5), False)
+    one = PeakCase("made", "a", one.ecg_mv, 250.0, 0, np.array([1.0, 2.0, 3.0]), 0.15, (1.5, 3.5))
     score = one.score(np.array([1.1, 2.05, 3.3, 4.0]))
     assert (score.matched, score.missed, score.false) == (1, 1, 1)
 
@@ -57,13 +58,13 @@ def test_noise_has_the_strength_that_its_snr_says_and_leaves_five_minutes_clean(
 def test_it_goes_on_after_the_last_line_and_says_how_reliable_the_confidence_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cases = [case("a"), case("b", 40.0), case("c", 20.0, in_fit=True), case("d", 20.0, "noise stress 6 dB")]
+    cases = [case("a"), case("b", 40.0), case("c", 20.0, rated=False), case("d", 20.0, "paced", False)]
     monkeypatch.setattr(peak_detectors, "peak_cases", lambda _: iter(cases))
     kept = tmp_path / "kept.jsonl"
     first = check_peak_detectors(tmp_path, kept, ("beatssl", "sleepecg"))
     assert [(one.data, one.detector, one.records) for one in first.detectors] == [
         ("made", "beatssl", 3), ("made", "sleepecg", 3),
-        ("noise stress 6 dB", "beatssl", 1), ("noise stress 6 dB", "sleepecg", 1),
+        ("paced", "beatssl", 1), ("paced", "sleepecg", 1),
     ]  # fmt: skip
     assert first.detectors[0].beats == sum(len(one.reference_s) for one in cases[:3])
     assert first.detectors[0].f1 == 1.0
@@ -97,6 +98,13 @@ def test_the_published_sets_are_read(data_root: Path, tmp_path: Path) -> None:
     assert count["MIT-BIH"] == 3
     assert count["LUDB"] == 2
     assert count["noise stress -6 dB"] == 2
+    assert (count["20/min"], count["250/min"], count["T taller than R"]) == (4, 4, 9)
+    assert len({(one.data, one.record) for one in cases}) == len(cases)
+    changed = {one.data: one for one in cases if one.data.startswith("ten minutes")}
+    assert [one.fs_hz for one in changed.values()] == [360.0, 50.0, 1000.0, 360.0]
+    for one in changed.values():
+        assert one.record == "100"
+        assert one.score(detected("beatssl", one)) == Score(760, 0, 0)
     if (data_root / "cpsc2019").is_dir():
         one = next(each for each in cases if each.data == "CPSC 2019")
         assert one.score(one.reference_s).f1 == 1.0
