@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatssl.checks.wave_presence import MADE, _of_made, _of_rows, record_groups
+from beatssl.beats.decoding.wave_decoding import Waves
+from beatssl.checks.synthetic_waves import MADE, of_made, p_over_leads
+from beatssl.checks.wave_presence import _of_rows, record_groups
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.synthetic.drawn import drawn_ecg, regular
 from beatssl.signals.leads import LEADS
@@ -35,21 +37,59 @@ def segmenter() -> EcgSegmenter:
     ],
 )
 def test_what_is_not_there_is_not_invented(segmenter: EcgSegmenter, name: str, leads: tuple[str, ...]) -> None:
-    figures = _of_made(segmenter, leads, **MADE[name])
+    figures = of_made(segmenter, leads, MADE[name])
     assert figures.qrs > 0.98
     assert (figures.p if "P" in name else figures.t) <= 0.02
 
 
 @pytest.mark.parametrize("rate", [20, 100, 120, 150])
 def test_p_is_found_at_every_rate_at_which_there_is_room_for_it(segmenter: EcgSegmenter, rate: int) -> None:
-    figures = _of_made(segmenter, LEADS, **MADE[f"all waves, {rate}/min"])
+    figures = of_made(segmenter, LEADS, MADE[f"all waves, {rate}/min"]._replace(records=3))
     assert min(figures.p, figures.t) > 0.95
     assert figures.qrs > 0.98
 
 
 @pytest.mark.parametrize("rate", [240, 300])
 def test_qrs_are_found_at_the_highest_rates(segmenter: EcgSegmenter, rate: int) -> None:
-    assert _of_made(segmenter, LEADS, **MADE[f"all waves, {rate}/min"]).qrs == pytest.approx(1, abs=0.05)
+    assert of_made(segmenter, LEADS, MADE[f"all waves, {rate}/min"]).qrs == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("atrial fibrillation, 70/min", 0.02), ("atrial flutter, 4:1", 0.02)], ids=["AF", "flutter"]
+)
+def test_atria_without_p_are_given_none(segmenter: EcgSegmenter, name: str, most: float) -> None:
+    figures = of_made(segmenter, LEADS, MADE[name]._replace(records=3))
+    assert figures.qrs > 0.98
+    assert figures.p <= most
+    assert figures.p_invented <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("second-degree AV block, 2:1", 0.95),
+        ("second-degree AV block, Wenckebach 4:3", 0.6),
+        ("third-degree AV block, 75 and 38/min", 0.5),
+    ],
+    ids=["2:1", "Wenckebach", "third-degree"],
+)
+def test_p_of_av_block_are_found_and_no_others(segmenter: EcgSegmenter, name: str, least: float) -> None:
+    """A third of the P of third-degree block lie in QRS or T, where the network sees none."""
+    figures = of_made(segmenter, LEADS, MADE[name]._replace(records=3))
+    assert figures.true_p > 30
+    assert figures.p_found >= least
+    assert figures.p_invented <= 1
+
+
+def test_p_are_counted_where_half_of_the_leads_show_them() -> None:
+    p_s = np.array([1.0, 2.0, 3.0])
+    found = [(0, 1.02), (1, 1.1), (0, 2.0), (1, 2.5), (0, 2.51), (2, 2.55), (3, 4.0)]
+    lead, peak_s = (np.array(column) for column in zip(*found, strict=True))
+    of_wave = np.ones(len(lead))
+    waves = Waves(lead, of_wave.astype(int), peak_s, peak_s, peak_s, of_wave, of_wave, of_wave)
+    assert p_over_leads(waves, 4, p_s) == (3, 1, 1)
+    assert p_over_leads(waves, 2, p_s) == (3, 2, 1)
+    assert p_over_leads(waves, 4, p_s[:0]) == (0, 0, 1)
 
 
 def test_a_made_record_has_the_waves_that_are_stated() -> None:

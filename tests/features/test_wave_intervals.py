@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beatssl.features.wave_intervals import DEFINITIONS, wave_intervals
+from beatssl.features.wave_intervals import DEFINITIONS, measure_waves, wave_intervals
 from beatssl.signals.leads import LEADS
 
 RR_S = 0.8
@@ -51,6 +51,18 @@ def test_true_intervals_come_back() -> None:
     }  # fmt: skip
     for name, true_ms in expected.items():
         assert table.loc[f"qtc_{name}_ms", "value"] == pytest.approx(true_ms, abs=0.01)
+
+
+def test_a_p_too_far_before_r_is_not_of_the_beat() -> None:
+    waves = waves_of()
+    is_p = waves["wave"] == "P"
+    for earlier_s, count in ((0.25, 120), (0.35, 0)):
+        moved = waves.copy()
+        moved.loc[is_p, ["onset_s", "peak_s", "offset_s"]] -= earlier_s
+        table = wave_intervals(moved)
+        assert table.loc["pr_interval_ms", "count"] == count
+        assert table.loc["qt_interval_ms", "count"] == 120
+    assert measure_waves(moved).share[:, 0].max() == 0
 
 
 def test_intervals_over_the_leads_reach_from_a_quarter_that_began_to_a_quarter_that_goes_on() -> None:

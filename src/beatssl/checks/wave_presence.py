@@ -1,17 +1,17 @@
 """P (and T) where there are some, and none where there are none: records by statement, and synthetic ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from beatssl.beats.decoding.wave_decoding import find_waves
+from beatssl.checks.synthetic_waves import LEAST_SHARE, MADE, MadeFigures, of_made
 from beatssl.features.wave_intervals import measure_waves
 from beatssl.inference.device import torch_device
 from beatssl.inference.device_name import Device
 from beatssl.inference.segmenter import EcgSegmenter, slots
-from beatssl.records.synthetic.drawn import drawn_ecg, regular
 from beatssl.results import Number
 from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import resample_rows
@@ -21,13 +21,9 @@ TEST_FOLD = 9
 RATES = ((100, 110), (110, 120), (120, 130), (130, 150))
 LEAD_SETS = {"12 leads": LEADS, "II, V5": ("II", "V5"), "II": ("II",)}
 
-_LEAST_SHARE = 0.5  # of the leads, and of a record's beats for PR to be stated
 _NO_SINUS = ("AFIB", "AFLT", "PSVT", "SVTAC", "SVARR", "PACE")
 _MOST_ORDINARY = 300
 _AT_ONCE = 16
-_EDGE_S = 0.6
-_MADE_OF_A_KIND = 5
-_FS_HZ = 500.0
 
 
 @dataclass(frozen=True)
@@ -40,17 +36,6 @@ class PresenceFigures:
     """Share of the beats in which half of the leads, at least, show a P."""
     pr_stated: int
     """Records in half of whose beats, at least, there is one: `analyze` states their PR."""
-
-
-@dataclass(frozen=True)
-class MadeFigures:
-    """Over synthetic records of one kind."""
-
-    beats: int
-    qrs: Number
-    """Share of the beats in which half of the leads show a QRS; so are `p` and `t`."""
-    p: Number
-    t: Number
 
 
 @dataclass(frozen=True)
@@ -77,8 +62,7 @@ def check_wave_presence(store: Store, segmenter: str = "default", device: Device
         for name, leads in LEAD_SETS.items()
     }
     made = {
-        name: {kind: _of_made(network, leads, **values) for kind, values in MADE.items()}
-        for name, leads in LEAD_SETS.items()
+        name: {kind: of_made(network, leads, made) for kind, made in MADE.items()} for name, leads in LEAD_SETS.items()
     }
     return WavePresenceCheck(by_leads, made)
 
@@ -122,43 +106,7 @@ def _of_rows(
         probability = segmenter.of_batch(ecg_mv, slot, segmenter.takes)
         for row, one, signal in zip(some.tolist(), probability, ecg_mv, strict=True):
             share = measure_waves(find_waves(one, fs_hz, signal), beats_s=np.sort(of_row.get(row, np.zeros(0)))).share
-            has_p = share[:, 0] >= _LEAST_SHARE
+            has_p = share[:, 0] >= LEAST_SHARE
             beats, with_p = beats + len(has_p), with_p + int(has_p.sum())
-            stated += bool(len(has_p)) and float(has_p.mean()) >= _LEAST_SHARE
+            stated += bool(len(has_p)) and float(has_p.mean()) >= LEAST_SHARE
     return PresenceFigures(len(rows), beats, with_p / beats if beats else float("nan"), int(stated))
-
-
-MADE: Mapping[str, Mapping[str, float]] = (
-    {f"no P, {rate}/min": {"rate": rate, "p_ratio": 0.0} for rate in (60, 80, 100)}
-    | {"no P, irregular": {"rate": 90, "p_ratio": 0.0, "irregular": 0.2}}
-    | {f"no T, {rate}/min": {"rate": rate, "t_ratio": 0.0} for rate in (60, 80, 100)}
-    | {f"all waves, {rate}/min": {"rate": rate} for rate in (20, 30, 60, 100, 120, 140, 150, 170, 200, 240, 270, 300)}
-)
-"""Synthetic records by name, and what each is made of."""
-
-
-def _of_made(
-    segmenter: EcgSegmenter,
-    leads: Sequence[str],
-    rate: float,
-    irregular: float = 0.0,
-    p_ratio: float = 0.12,
-    t_ratio: float = 0.3,
-) -> MadeFigures:
-    fs_hz, seconds = segmenter.preparation.fs_hz, 10.0 if rate >= 60 else 30.0
-    counts, beats = np.zeros(3), 0
-    for seed in range(_MADE_OF_A_KIND):
-        rng = np.random.default_rng(seed)
-        r_s = regular(rate, seconds)
-        r_s = r_s + np.clip(irregular * rng.standard_normal(len(r_s)), -0.3, 0.3) * 60 / rate
-        r_mv = rng.uniform(0.5, 1.3, len(leads)) * rng.choice([1, 1, 1, 1, -1], len(leads))
-        recorded_mv = drawn_ecg(
-            r_s, seconds, r_mv.tolist(), p_ratio=p_ratio, t_ratio=t_ratio, noise_mv=0.02, to_hz=_FS_HZ, seed=seed
-        )
-        ecg_mv = segmenter.takes.filtered(recorded_mv, _FS_HZ)
-        probability = segmenter.of_prepared(ecg_mv, leads, segmenter.takes)
-        found = measure_waves(find_waves(probability, fs_hz, ecg_mv), beats_s=r_s)
-        counts += (found.share[found.r_s > _EDGE_S] >= _LEAST_SHARE).sum(axis=0)
-        beats += int((r_s > _EDGE_S).sum())
-    p, qrs, t = (counts / beats).tolist()
-    return MadeFigures(beats, qrs, p, t)

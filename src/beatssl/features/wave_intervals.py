@@ -52,6 +52,7 @@ _LEAST_SHARE = 0.5  # of the leads that have QRS complexes: fewer are no beat of
 _QUARTERS = np.array([0.25, 0.5, 0.75])
 _AREA_HZ = 400.0  # points of a wave that its area is taken over
 _SAME_BEAT_S = 0.15  # between R as found elsewhere and the middle of the leads' QRS
+_FARTHEST_P_S = 0.45  # before R: an earlier P is not of the beat (AV block)
 _APART_S = 10.0  # between leads on one time axis: more than any wave reaches
 
 
@@ -112,7 +113,8 @@ def wave_intervals(
     beats of all leads. Those called `…_global_ms` are taken over the leads together, as recorders print them: in each
     beat from the onset by which a quarter of its leads have begun to the offset after which a quarter still go on, so
     that one lead's outlying boundary moves nothing; the value is the median over beats. They are longer than within a
-    lead, by 10 to 20 ms for QRS and QT.
+    lead, by 10 to 20 ms for QRS and QT. A P that peaks more than 450 ms before R is none of the beat's: atria that beat
+    on their own have no PR.
 
     Args:
         waves: a line a wave with `lead`, `wave`, `onset_s`, `peak_s`, `offset_s`, times from the signal's first sample.
@@ -235,7 +237,8 @@ class _LeadBeats(NamedTuple):
 
     @classmethod
     def of(cls, marks: _Marks) -> "_LeadBeats":
-        """A QRS that is none stands before each lead, so that nothing of a lead counts for the next."""
+        """A QRS that is none stands before each lead, so that nothing of a lead counts for the next. A P more than
+        450 ms before R is not of the beat."""
         shift_s = marks.apart()
         none, here = np.full(len(shift_s), np.nan), shift_s[marks.lead]
         before_s = shift_s + marks.middle_s.min(initial=0) - _APART_S
@@ -248,6 +251,9 @@ class _LeadBeats(NamedTuple):
         real = ~np.isin(beats.r_peak_s, before_s)
         lead = np.searchsorted(before_s, beats.r_peak_s[real]) - 1
         own = GlobalBeats(*(getattr(beats, name)[real] for name in _TIMES))
+        far = own.r_peak_s - own.p_peak_s > _FARTHEST_P_S
+        for times_s in (own.p_onset_s, own.p_peak_s, own.p_offset_s):
+            times_s[far] = np.nan
         return cls(lead, shift_s[lead], own)
 
     def over_leads(self, r_s: Float64[np.ndarray, " beat"]) -> tuple[GlobalBeats, Float32[np.ndarray, "beat 3"]]:

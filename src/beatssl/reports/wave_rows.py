@@ -112,6 +112,23 @@ def _made(wave: str, rates: Sequence[int]) -> Callable[[Json], str]:
     return show
 
 
+def _made_p(kind: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        return " / ".join(f"{kinds[kind]['p']:.3f}" for kinds in f["made"].values())
+
+    return show
+
+
+def _true_p(kind: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        of = [kinds[kind] for kinds in f["made"].values()]
+        found = " / ".join(f"{one['p_found']:.3f}" for one in of)
+        invented = " / ".join(str(one["p_invented"]) for one in of)
+        return f"{found} of {of[0]['true_p']}; invented {invented}"
+
+    return show
+
+
 _WAVE_ROWS = (
     ("sample F1 of P / QRS / T / mean", _sample_f1),
     ("boundary F1 at 150 ms, onset and offset of P, QRS, T", _boundary_f1),
@@ -233,6 +250,20 @@ SOURCES = (
             ("P found at 60 / 100 / 120 / 140 / 150/min, the worst of these", _made("p", (60, 100, 120, 140, 150))),
             ("QRS found at 20 / 30 / 200 / 240 / 270 / 300/min, the worst",
              _made("qrs", (20, 30, 200, 240, 270, 300))),
+            *(
+                (f"P a beat, {kind}: 12 leads / II, V5 / II", _made_p(kind))
+                for kind in (
+                    "atrial fibrillation, 70/min", "atrial fibrillation, 110/min", "atrial flutter, 2:1",
+                    "atrial flutter, 4:1",
+                )
+            ),
+            *(
+                (f"true P found, {kind}: the same", _true_p(kind))
+                for kind in (
+                    "second-degree AV block, 2:1", "second-degree AV block, Wenckebach 4:3",
+                    "third-degree AV block, 75 and 38/min",
+                )
+            ),
         ),
     ),
     (

@@ -124,3 +124,12 @@ def test_a_beat_with_no_room_for_p_says_nothing_of_the_others():
     assert len(with_early.own) == len(whole.own) + 1
     assert with_early.own.min() < -5
     assert np.median(with_early.pooled) == pytest.approx(np.median(whole.pooled), abs=0.1)
+
+
+def test_a_p_that_no_qrs_follows_is_left_to_the_network():
+    """In AV block of third degree every P may stand too far before the next QRS to be that beat's, and is one."""
+    far = 0.45 + 0.35 * np.random.default_rng(1).uniform(size=12)
+    waves = p_of(decode_waves(lines(height=0.97, rr_s=1.6, at=far), FS_HZ))
+    assert len(waves) == 11  # the first one would lie before the record
+    assert (waves["confidence"] > 0.9).all()
+    assert not len(p_of(decode_waves(lines(height=0.4, rr_s=1.6, at=far), FS_HZ)))

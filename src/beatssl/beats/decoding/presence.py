@@ -5,8 +5,8 @@ show theirs; and what looks like a P before one beat alone is mostly none. For e
 log-odds of P against what else there may be, smoothed, by the time before its QRS. Its mean over the beats around says
 where the lead has its P, and how plainly. A beat's own evidence there and that of the others together give the
 probability that it has a P, and the network's odds of P before its QRS are moved by as much as that probability asks.
-A P that no QRS follows is left to the network. One at another place than the others', or before few beats alone, is
-moved towards no P, and absent where its chance stays below a half (`wave_decoding.LEAST_CONFIDENCE`).
+A P that no QRS follows within 0.4 s is left to the network. One at another place than the others', or before few beats
+alone, is moved towards no P, and absent where its chance stays below a half (`wave_decoding.LEAST_CONFIDENCE`).
 """
 
 import json
@@ -129,6 +129,8 @@ class BeatsWithP(NamedTuple):
 
     line: Int64[np.ndarray, " beat"]
     onset: Int64[np.ndarray, " beat"]
+    begin: Int64[np.ndarray, " beat"]
+    """First sample at which its P may lie."""
     log_odds: Float64[np.ndarray, " beat"]
 
 
@@ -151,14 +153,14 @@ def with_presence(
     out = probability.copy()
     out[:, 1] *= np.exp(np.cumsum(shift, axis=1)[:, :-1])
     out /= out.sum(axis=1, keepdims=True)
-    return out, BeatsWithP(found.line, found.onset, log_odds)
+    return out, BeatsWithP(found.line, found.onset, found.begin, log_odds)
 
 
 def confidence(
     probability: Float32[np.ndarray, "line 4 time"], waves: Segments, beats: BeatsWithP
 ) -> Float64[np.ndarray, " wave"]:
-    """The chance of each decoded wave to be there: of a P before a QRS by `chance`, of any other from the mean over the
-    wave of its log-odds against no wave."""
+    """The chance of each decoded wave to be there: of a P within reach of a QRS by `chance`, of any other from the mean
+    over the wave of its log-odds against no wave."""
     if not len(waves.line):
         return np.zeros(0)
     constant, factor = np.array(parameters().confidence).T
@@ -170,7 +172,8 @@ def confidence(
     place = np.searchsorted(beats.line * axis + beats.onset, waves.line[before_qrs] * axis + waves.first[before_qrs])
     place = np.minimum(place, max(len(beats.line) - 1, 0))
     if len(beats.line):
-        own = beats.line[place] == waves.line[before_qrs]
+        middle = (waves.first[before_qrs] + waves.last[before_qrs]) / 2
+        own = (beats.line[place] == waves.line[before_qrs]) & (middle >= beats.begin[place])
         out[before_qrs[own]] = beats.log_odds[place[own]]
     return 1 / (1 + np.exp(-out))
 
