@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from beatssl.reports.rows.wave_rows import group_lines
 from beatssl.reports.tables import TablesConfig, figures_table, tables
-from beatssl.reports.wave_rows import group_lines
 
 REPO = Path(__file__).resolve().parents[2]
 

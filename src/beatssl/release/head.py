@@ -23,8 +23,8 @@ from beatssl.inference.model_config import CARD
 from beatssl.inference.model_folder import bundled
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.release.encoder import keep_small
+from beatssl.reports.rows.wave_rows import wave_lines
 from beatssl.reports.tables import set_lines
-from beatssl.reports.wave_rows import wave_lines
 from beatssl.results import to_json
 from beatssl.store.store import Store
 from beatssl.studies.predictions import METRICS, read_figures

@@ -9,11 +9,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
-from beatssl.reports import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.costs.method_costs import method_costs_table
+from beatssl.reports.rows import analysis_rows, encoder_rows, peak_rows, wave_rows
+from beatssl.reports.rows.speed_rows import ANALYZE_ROWS
 from beatssl.reports.scorecard.lines import FINETUNED, FINETUNED_TITLE, scorecard_lines
 from beatssl.reports.scorecard.shift_lines import shift_lines
-from beatssl.reports.speed_rows import ANALYZE_ROWS
 from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result
 from beatssl.studies.scorecard.scores import Scorecard

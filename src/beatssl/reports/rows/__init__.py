@@ -1,0 +1,1 @@
+"""Rows of the table of figures, by what was measured."""
