@@ -7,7 +7,7 @@ import pandas as pd
 from beatssl import EcgSegmenter, ecg_paper
 from beatssl.drawing.ecg_paper import WaveSpan
 from beatssl.records.synthetic import synthetic_record
-from beatssl.reports.study.front import front_picture
+from beatssl.reports.study.front_picture import front_picture
 from beatssl.reports.study.pictures import figures_by_seed, rank_axis
 from beatssl.results import read_result
 from beatssl.studies.study.result import StudyResult

@@ -4,7 +4,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatssl.reports.study.front import front, front_lines, front_picture
+from beatssl.reports.study.front import front, front_lines
+from beatssl.reports.study.front_picture import front_picture
 from beatssl.results import read_result
 from beatssl.studies.study.result import JSON, Mean, StudyResult
 

@@ -1,28 +1,23 @@
-"""Records against beats: the variants of a study that no other one beats in both, as a table and as a picture."""
+"""Records against beats: the variants of a study that no other one beats in both, as a table."""
 
 from collections.abc import Mapping, Set
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from beatssl.drawing.figures import ACCENT, drawing, svg_text
 from beatssl.reports.markdown import table_lines
-from beatssl.reports.study.answers import UNTRAINED
 from beatssl.studies.study.result import StudyResult
 
-_RECORDS, _BEATS = ("superclass", "AUROC"), ("beats-linear", "macro F1")
+RECORDS, BEATS = ("superclass", "AUROC"), ("beats-linear", "macro F1")
 """Task and figure that stand for records, and for beats."""
 
-_REPEATED = ("contrasts", "finalists")
+REPEATED = ("contrasts", "finalists")
 """Groups of the package's study whose variants others have too, there of one seed."""
 
-_LARGER = ("network", "network-epochs", "epochs", "pooling")
+LARGER = ("network", "network-epochs", "epochs", "pooling")
 """Groups of the package's study that change network, pooling or length, and not the objective or its data."""
 
 _CORRELATED = 5
 """Variants from which a rank correlation is given."""
-
-_GREY = "#94a3b8"
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -41,10 +36,10 @@ def front_lines(result: StudyResult) -> list[str]:
     not scored."""
     lines: list[str] = []
     for budget in dict.fromkeys(one.budget for one in result.means):
-        groups = {group: one for group, one in _groups(result, budget).items() if len(one) > 1}
+        groups = {group: one for group, one in groups_of(result, budget).items() if len(one) > 1}
         if not groups:
             continue
-        groups["all, each once"] = _every({group: one for group, one in groups.items() if group not in _REPEATED})
+        groups["all, each once"] = every({group: one for group, one in groups.items() if group not in REPEATED})
         lines += [
             f"Study, records against beats, budget {budget}: superclass AUROC and macro F1 of beats-linear, their rank "
             "correlation (Spearman) over the variants, and the variants that no other one of the group beats in both "
@@ -59,39 +54,7 @@ def front_lines(result: StudyResult) -> list[str]:
     return lines[:-1]
 
 
-def front_picture(result: StudyResult, budget: str) -> str | None:
-    """Beats over records as SVG: a point a variant, a line along the front, names on it and of what is untrained.
-
-    None for fewer than three variants.
-    """
-    groups = _groups(result, budget)
-    kept = {group: one for group, one in groups.items() if group not in (*_REPEATED, *_LARGER)}
-    usual = _every(kept)
-    points = usual | _every({group: groups[group] for group in _LARGER if group in groups}, set(usual.values()))
-    if len(points) < 3:
-        return None
-    with drawing(8.0, 5.0) as figure:
-        axes = figure.add_subplot()
-        larger = {name: point for name, point in points.items() if name not in usual}
-        for named, colour, label in (
-            (usual, _GREY, "objective, targets, views, data, rate"),
-            (larger, ACCENT, "network, pooling, longer training"),
-        ):
-            if named:
-                axes.scatter(*np.array(list(named.values())).T, s=16, color=colour, linewidths=0, label=label)
-        best = front(points)
-        axes.plot(*np.array([points[name] for name in best]).T, color=ACCENT, linewidth=1.2)
-        for name, point in points.items():
-            if name in best or name.startswith(f"{UNTRAINED}: "):
-                place, side = ((6, -3), "left") if name in best else ((-6, -3), "right")
-                axes.annotate(name, point, xytext=place, textcoords="offset points", ha=side, fontsize=8)
-        axes.set(xlabel=", ".join(_RECORDS), ylabel=", ".join(_BEATS))
-        axes.legend(loc="upper left", frameon=False, fontsize=9)
-        figure.tight_layout()
-        return svg_text(figure)
-
-
-def _groups(result: StudyResult, budget: str) -> dict[str, dict[str, tuple[float, float]]]:
+def groups_of(result: StudyResult, budget: str) -> dict[str, dict[str, tuple[float, float]]]:
     """Of every group the variants that have both figures."""
     records, beats = (
         {
@@ -99,7 +62,7 @@ def _groups(result: StudyResult, budget: str) -> dict[str, dict[str, tuple[float
             for one in result.means
             if (one.budget, one.task, one.figure) == (budget, *of)
         }
-        for of in (_RECORDS, _BEATS)
+        for of in (RECORDS, BEATS)
     )
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for group, variant in records:
@@ -108,7 +71,7 @@ def _groups(result: StudyResult, budget: str) -> dict[str, dict[str, tuple[float
     return found
 
 
-def _every(
+def every(
     groups: Mapping[str, Mapping[str, tuple[float, float]]], but: Set[tuple[float, float]] = frozenset()
 ) -> dict[str, tuple[float, float]]:
     """The variants of all groups, "GROUP: VARIANT", each once: one that several groups have has the same figures."""
@@ -124,6 +87,8 @@ def _every(
 def _correlation(points: Mapping[str, tuple[float, float]]) -> str:
     if len(points) < _CORRELATED:
         return "–"
+    from scipy.stats import spearmanr  # slow to import, and the help of `tables` needs none of it
+
     return f"{spearmanr(np.array(list(points.values()))).statistic:+.2f}"
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from beatssl.drawing.figures import ACCENT, FAINT, drawing, svg_text
 from beatssl.files import write_bytes
-from beatssl.reports.study.front import front_picture
+from beatssl.reports.study.front_picture import front_picture
 from beatssl.reports.study.lines import p_text
 from beatssl.results import read_result
 from beatssl.studies.study.result import CSV, JSON, ContrastFigure, Ranks, StudyResult
