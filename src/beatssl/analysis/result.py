@@ -55,7 +55,7 @@ class Beats:
     marks: GlobalBeats
     """Boundaries over the leads together; NaN where no lead has the wave: then there is none."""
     p_share: Float32[np.ndarray, " beat"]
-    """Share of the beat's leads that show a P wave."""
+    """Share of the beat's leads that show a P wave; 0 in an episode of atrial fibrillation or flutter."""
     t_share: Float32[np.ndarray, " beat"]
     paced: Bool[np.ndarray, " beat"]
     """Class Q: the beat follows the pacemaker (`analysis.rhythms.pacing`)."""

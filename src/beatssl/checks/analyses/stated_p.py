@@ -10,24 +10,16 @@ from beatssl.analysis.model import EcgModel
 from beatssl.analysis.rhythms.truth import AF
 from beatssl.analysis.waves import store_record
 from beatssl.checks.analyses.lines import Line, analysed_lines
-from beatssl.checks.wave_presence import LEAD_SETS, record_groups
+from beatssl.checks.synthetic_waves import LEAST_SHARE
+from beatssl.checks.wave_presence import LEAD_SETS, PresenceFigures, record_groups
 from beatssl.records.record import RecordError
-from beatssl.results import Number
 from beatssl.store.store import Store
-
-_LEAST_SHARE = 0.5  # of the leads
 
 
 @dataclass(frozen=True)
-class StatedFigures:
-    """Over the records of one group."""
+class StatedFigures(PresenceFigures):
+    """Over the records of one group, the beats those of `analyze`."""
 
-    records: int
-    beats: int
-    p_per_beat: Number
-    """Share of the beats in which half of the leads, at least, show a P."""
-    pr_stated: int
-    """Records whose PR is stated."""
     fibrillation: int
     """Records whose likeliest rhythm is atrial fibrillation or flutter: no P of theirs is stated."""
 
@@ -70,7 +62,7 @@ def _found(model: EcgModel, store: Store, record_id: str, leads: Sequence[str]) 
         return None
     return {
         "beats": len(a.beats),
-        "with_p": int((a.beats.p_share >= _LEAST_SHARE).sum()),
+        "with_p": int((a.beats.p_share >= LEAST_SHARE).sum()),
         "pr": a.intervals["pr_interval_ms"].value is not None,
         "af": any(one.name == AF for one in a.rhythm.episodes),
     }

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from beatssl.reports.rows.wave_rows import P_GROUPS
+
 Json = Mapping[str, Any]
 AF = "atrial fibrillation or flutter"
 
@@ -108,11 +110,7 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
         "ptb-xl/check-stated-p.json", "PTB-XL fold 9", "check STORE --what stated-p",
         tuple(
             (f"P a beat as `analyze` states it, {group}: 12 leads / II, V5 / II", _stated_p(group))
-            for group in (
-                "sinus rhythm", "sinus tachycardia, 100-110/min", "sinus tachycardia, 110-120/min",
-                "sinus tachycardia, 120-130/min", "sinus tachycardia, 130-150/min", "first-degree AV block",
-                "atrial fibrillation", "atrial flutter", "second- or third-degree AV block",
-            )
+            for group in P_GROUPS
         ),
     ),
     (

@@ -194,6 +194,13 @@ _SEGMENT_ROWS = (
 )
 """Segmenters trained briefly with the same settings: folder of the figures, title, command."""
 
+P_GROUPS = (
+    "sinus rhythm", "sinus tachycardia, 100-110/min", "sinus tachycardia, 110-120/min",
+    "sinus tachycardia, 120-130/min", "sinus tachycardia, 130-150/min", "first-degree AV block", "atrial fibrillation",
+    "atrial flutter", "second- or third-degree AV block",
+)  # fmt: skip
+"""Records of PTB-XL by what their statements say of P, those of `checks.wave_presence.record_groups`."""
+
 SOURCES = (
     (
         _SEGMENTER, "LUDB, 200 records, five folds",
@@ -235,11 +242,7 @@ SOURCES = (
         "ptb-xl/check-wave-presence.json", "PTB-XL fold 9", "check STORE --what wave-presence",
         tuple(
             (f"P a beat, {group}: 12 leads / II, V5 / II", _p_per_beat(group))
-            for group in (
-                "sinus rhythm", "sinus tachycardia, 100-110/min", "sinus tachycardia, 110-120/min",
-                "sinus tachycardia, 120-130/min", "sinus tachycardia, 130-150/min", "first-degree AV block",
-                "atrial fibrillation", "atrial flutter", "second- or third-degree AV block",
-            )
+            for group in P_GROUPS
         ),
     ),
     (

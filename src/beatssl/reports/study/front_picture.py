@@ -3,8 +3,8 @@
 import numpy as np
 
 from beatssl.drawing.figures import ACCENT, drawing, svg_text
-from beatssl.reports.study.answers import UNTRAINED
-from beatssl.reports.study.front import BEATS, LARGER, RECORDS, REPEATED, every, front, groups_of
+from beatssl.reports.study.answers import RECORDS, UNTRAINED
+from beatssl.reports.study.front import BEATS, LARGER, REPEATED, every, front, groups_of
 from beatssl.studies.study.result import StudyResult
 
 _GREY = "#94a3b8"
