@@ -7,6 +7,8 @@ BIN := .venv/bin
 # Only what is imported is compiled, and then: of all modules, few are.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
+# Where an image of a container says that no bytecode is kept, every process compiles PyTorch anew: five seconds of each.
+unexport PYTHONDONTWRITEBYTECODE
 # NumPy's and PyTorch's own threads would fight with the worker processes for the same cores.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
