@@ -1,4 +1,5 @@
-"""Run by test_killed.py: prepares a small synthetic cohort again and again, killed at every step that moves a file."""
+"""Run by test_killed.py: prepares a small synthetic cohort once, then again and again, killed at every step that moves
+a file."""
 
 import os
 import signal
@@ -35,6 +36,7 @@ def killed_at(out: Path, step: int) -> bool:
 
 
 def main(folder: Path) -> None:
+    prepare(config(folder / "whole"))  # first: what it imports, the forks have
     kills = 0
     # Each round starts where the kill before has left the store, so later steps of a whole run come up again and again.
     for step in (0, 1, 1, 0, 3, 2, 1, 0, 3, 5, 6, 7, 8, 9):

@@ -32,7 +32,6 @@ def test_killed_at_every_step_it_ends_with_the_same_bytes(tmp_path):
     script = Path(__file__).parent / "killed.py"
     done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 10
-    prepare(PrepareConfig("synthetic", "4", tmp_path / "whole", shard_records=1, workers=1, clusters=3))
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
 
 

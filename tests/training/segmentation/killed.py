@@ -40,9 +40,9 @@ def main(store: Path, other: Path, folder: Path) -> None:
     came: list[str] = []
     for kind, cotrain, kills in (("marks", None, MARKS), ("cotrained", other, COTRAINED)):
         killed, whole = (config(store, folder / f"{kind}-{name}", cotrain) for name in ("killed", "whole"))
+        segment(whole)  # first: what it imports, the forks have
         came.append(f"{sum(killed_at(partial(segment, killed), *at) for at in kills)} of {len(kills)}")
         segment(killed)
-        segment(whole)
     print(", ".join(came))
 
 
