@@ -59,4 +59,5 @@ if __name__ == "__main__":
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(one_process, (port, sys.argv[1]), nprocs=len(SIZES))
+    # A fork has PyTorch imported.
+    multiprocessing.start_processes(one_process, (port, sys.argv[1]), nprocs=len(SIZES), start_method="fork")

@@ -289,16 +289,14 @@ def test_a_zip_of_several_records_and_a_text_say_what_to_do(viewer: Any) -> None
 
 
 def test_work_that_takes_too_long_is_stopped_and_the_next_is_done(tmp_path: Path) -> None:
-    path = synthetic_record(0).save(tmp_path / "a.csv")
+    path, longer = (synthetic_record(0, duration_s=s).save(tmp_path / f"{s}.csv") for s in (10.0, 20.0))
     worker = Worker(Models(device="cpu", time_limit_s=0.001))
     try:
         with pytest.raises(Refused, match="not ready within"):
             worker.run(Job(path, None, tmp_path, FileOptions()))
-        worker.models = Models(device="cpu", max_samples=1000)
-        with pytest.raises(Refused, match="at most 1,000"):
-            worker.run(Job(path, None, tmp_path, FileOptions()))
-        worker.models = Models(device="cpu")
-        worker.close()
+        worker.models = Models(device="cpu", max_samples=60_000)
+        with pytest.raises(Refused, match="at most 60,000"):
+            worker.run(Job(longer, None, tmp_path, FileOptions()))
         assert worker.run(Job(path, None, tmp_path, FileOptions())).analysis.record.duration_s == 10
     finally:
         worker.close()
