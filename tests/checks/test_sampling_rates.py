@@ -25,8 +25,8 @@ def test_shares_of_a_synthetic_store(store: Store, four: Store, tmp_path: Path) 
 
 
 def test_wrong_rates_of_ludb_are_found_and_true_ones_are_not(data_root: Path) -> None:
-    records = [read(path) for path in sorted((data_root / "ludb" / "data").glob("*.hea"))[::8]]
-    assert [outcome(one.ecg_mv, one.fs_hz) for one in records] == ["fine"] * 25
+    records = [read(path) for path in sorted((data_root / "ludb" / "data").glob("*.hea"))[::16]]
+    assert [outcome(one.ecg_mv, one.fs_hz) for one in records] == ["fine"] * 13
     for factor, least in LEAST.items():
         found = [outcome(one.ecg_mv, one.fs_hz * factor) != "fine" for one in records]
         assert sum(found) >= least * len(records), factor

@@ -1,6 +1,5 @@
 """Exchanged electrodes: the leads against potentials moved one by one, the undoing, and how many are found."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -135,12 +134,12 @@ def test_found_in_the_synthetic_cohort(fs_hz: float) -> None:
 
 
 def test_found_in_ptbxl(data_root: Path) -> None:
-    """Fold 9, which neither the model nor its threshold has seen; exchanges in every fourth of its records."""
+    """Fold 9, which neither the model nor its threshold has seen; exchanges in every sixth of its records."""
     reader, root = PtbXlReader(), data_root / "ptb-xl"
     sources = [source for source in reader.sources(root) if source.info["fold"] == 9]
     every = [reader.read(root, source).ecg_mv for source in sources]
     assert sum(misplaced(ecg, LEADS, 100.0) is not None for ecg in every) / len(every) <= 0.01
-    records = every[::4]
+    records = every[::6]
     for name, floor in dict.fromkeys(LEARNT, 0.83).items() | {
         ("RA-LA", 0.95),
         ("RA-LL", 0.95),
@@ -148,11 +147,3 @@ def test_found_in_ptbxl(data_root: Path) -> None:
     }:
         found = sum(misplaced(exchanged(ecg, LEADS, name), LEADS, 100.0) == name for ecg in records)
         assert found / len(records) >= floor, name
-
-
-def test_cost() -> None:
-    ecg = _synthetic(1)[0]
-    started = time.process_time()
-    for _ in range(200):
-        misplaced(ecg, LEADS, 100.0)
-    assert (time.process_time() - started) / 200 < 0.002  # ten times of what it takes without the type checks of tests
