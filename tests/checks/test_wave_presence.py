@@ -37,7 +37,7 @@ def segmenter() -> EcgSegmenter:
     ],
 )
 def test_what_is_not_there_is_not_invented(segmenter: EcgSegmenter, name: str, leads: tuple[str, ...]) -> None:
-    figures = of_made(segmenter, leads, MADE[name])
+    figures = of_made(segmenter, leads, MADE[name]._replace(records=3))
     assert figures.qrs > 0.98
     assert (figures.p if "P" in name else figures.t) <= 0.02
 

@@ -18,7 +18,7 @@ def survives() -> Callable[..., list[str]]:
     Returns the reasons of those that were refused.
     """
 
-    def survived(read: Read, content: bytes, copies: int = 300) -> list[str]:
+    def survived(read: Read, content: bytes, copies: int = 200) -> list[str]:
         reasons: list[str] = []
         for damaged in _damaged(content, copies):
             try:
