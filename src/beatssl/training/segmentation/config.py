@@ -43,10 +43,12 @@ class HeartChanges:
     """No P in any lead."""
     no_t: Share = 0.04
     """No T in any lead."""
+    st_t: Share = 0.15
+    """ST raised or lowered by up to 0.3 mV, T smaller, taller or inverted, in each lead by its own amount."""
     not_conducted: Share = 0.05
     """One P in two, three or four without QRS and T after it."""
     noisy: Share = 0.2
-    """Noise as of a Holter recorder, 3 to 24 dB below the QRS."""
+    """Noise as of a Holter recorder, 0 to 24 dB below the QRS."""
 
     def times(self, factor: float) -> "HeartChanges":
         """All shares times a factor."""
@@ -55,7 +57,7 @@ class HeartChanges:
 
 
 UNCHANGED = HeartChanges(
-    faster=0, long_pr=0, wide_qrs=0, small_p=0, no_p=0, no_t=0, not_conducted=0, noisy=0
+    faster=0, long_pr=0, wide_qrs=0, small_p=0, no_p=0, no_t=0, st_t=0, not_conducted=0, noisy=0
 )  # fmt: skip
 
 

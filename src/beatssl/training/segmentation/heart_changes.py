@@ -1,4 +1,5 @@
-"""Marked rows as other hearts would give them: faster, with a longer PR or a wider QRS, P or T smaller or absent.
+"""Marked rows as other hearts would give them: faster, with a longer PR or a wider QRS, P or T smaller or absent, ST
+shifted, T inverted.
 
 Databases with marks hold few such hearts. A row is cut before each P wave (or QRS), its pieces are changed, and they
 are laid end to end again, sooner after one another than they were: a P wave that then begins before the T wave has
@@ -27,7 +28,13 @@ _BEFORE_P_S, _BEFORE_QRS_S = 0.02, 0.05
 _LEAST_T = 0.5
 """A piece may begin over the T wave before it, but not before this share of that wave is over."""
 _QRS_STRETCH, _ST_SHRINK = 0.8, 0.6
-_SNR_DB = (3.0, 24.0)
+_ST_MV, _T_GAINS = 0.3, (-1.2, 1.8)
+_LEAST_T_GAIN = 0.3
+"""No T is made smaller than this, of either sign: it would be marked where none is seen."""
+_ST_LONGEST_S, _J_S = 0.4, 0.03
+"""From QRS to the T wave that ends a changed ST; the shift begins this long before the end of the QRS."""
+_SNR_DB = (0.0, 24.0)
+_WANDER_HZ = (0.3, 0.8)
 _SMOOTH_S = 0.03
 """What is taken out of a wave is smoother than this; the noise on it stays."""
 
@@ -56,6 +63,8 @@ def changed(rows: MarkedRows, changes: HeartChanges, rng: np.random.Generator) -
         at_s = beat_at[beat_row == row] / rows.fs_hz
         measured = rows.lead_mask[row].numpy()
         signal, grid = _resized(signal, grid, rows.fs_hz, changes, rng)
+        if rng.random() < changes.st_t:
+            signal = _other_st_t(signal, grid, measured, rows.fs_hz, rng)
         signal, grid, at_s = _moved(signal, grid, measured, at_s, rows.fs_hz, changes, rng)
         ecg.append(_noise(signal, rows.fs_hz, rng) * measured[:, None] if rng.random() < changes.noisy else signal)
         classes[row] = grid
@@ -106,6 +115,31 @@ def _shrink(lead_mv: Float32[np.ndarray, " time"], begin: float, end: float, gai
     part = lead_mv[first : last + 1]
     above = part - np.linspace(part[0], part[-1], len(part), dtype=np.float32)
     lead_mv[first : last + 1] -= (1 - gain) * uniform_filter1d(above, max(1, round(_SMOOTH_S * fs_hz)))
+
+
+def _other_st_t(
+    signal: Float32[np.ndarray, "lead time"],
+    grid: Grid,
+    measured: Bool[np.ndarray, " lead"],
+    fs_hz: float,
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "lead time"]:
+    """ST shifted and T changed in some leads, in all beats alike; every mark stays where it is."""
+    signal = signal.copy()
+    at = np.arange(signal.shape[1]) / fs_hz * MARK_HZ
+    some = rng.uniform(0.3, 1)
+    for lead in np.flatnonzero(measured & (rng.random(len(grid)) < some)):
+        gain, shift_mv = rng.uniform(*_T_GAINS), rng.uniform(-_ST_MV, _ST_MV)
+        gain = np.copysign(max(abs(gain), _LEAST_T_GAIN), gain)
+        t = _runs(grid[lead] == _T)
+        for first, last in t:
+            _shrink(signal[lead], first / MARK_HZ * fs_hz, last / MARK_HZ * fs_hz, gain, fs_hz)
+        for _, j in _runs(grid[lead] == _QRS):
+            own = next((one for one in t if j <= one[0] < j + _ST_LONGEST_S * MARK_HZ), None)
+            if own is not None:
+                rise = np.interp(at, [j - _J_S * MARK_HZ, j, max(own[0], j + 1), own[1]], [0, 1, 1, 0])
+                signal[lead] += (shift_mv * rise**2 * (3 - 2 * rise)).astype(np.float32)
+    return signal
 
 
 def _moved(
@@ -249,8 +283,8 @@ def _noise(
     signal: Float32[np.ndarray, "lead time"], fs_hz: float, rng: np.random.Generator
 ) -> Float32[np.ndarray, "lead time"]:
     """What a Holter recorder picks up, of each lead's own strength: muscle (above 15 Hz), electrode motion (steps that
-    drift back), both louder at some times than at others. The ratio to the signal is that of the MIT-BIH noise stress
-    test: power of a sine as high as the QRS, over that of the noise."""
+    drift back) and a baseline that wanders, louder at some times than at others. The ratio to the signal is that of the
+    MIT-BIH noise stress test: power of a sine as high as the QRS, over that of the noise."""
     leads, time = signal.shape
     muscle = rng.standard_normal((leads, time), np.float32)
     muscle -= uniform_filter1d(muscle, round(0.06 * fs_hz), axis=1)
@@ -259,8 +293,11 @@ def _noise(
     motion = uniform_filter1d(
         motion - uniform_filter1d(motion, round(0.8 * fs_hz), axis=1), round(0.06 * fs_hz), axis=1
     )
-    mix = rng.random((leads, 1)).astype(np.float32)
-    noise = mix * muscle / (muscle.std() + 1e-6) + (1 - mix) * motion / (motion.std() + 1e-6)
+    hz, phase = rng.uniform(*_WANDER_HZ, (leads, 1)), rng.uniform(0, 2 * np.pi, (leads, 1))
+    wander = np.sin(2 * np.pi * hz * np.arange(time) / fs_hz + phase).astype(np.float32)
+    parts = [part / (part.std() + 1e-6) for part in (muscle, motion, wander)]
+    mix = rng.dirichlet(np.ones(len(parts)), leads).astype(np.float32)
+    noise = np.einsum("lk,klt->lt", mix, np.stack(parts))
     loud = np.cumsum(rng.standard_normal(time // round(fs_hz) + 2))
     loudness = np.interp(np.arange(time) / fs_hz, np.arange(len(loud)), np.exp(loud - loud.max())).astype(np.float32)
     noise *= loudness / np.sqrt(np.mean(loudness**2))
