@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from beatssl.reports.rows.encoder_rows import other_encoders_lines
 from beatssl.reports.rows.wave_rows import group_lines
 from beatssl.reports.tables import TablesConfig, figures_table, tables
 
@@ -41,7 +42,7 @@ def test_missing_results_are_named_and_the_page_is_left_alone(tmp_path):
 
 
 def test_rows_of_encoded_features_are_there_where_they_were_measured(tmp_path: Path) -> None:
-    shutil.copytree(REPO / "results", tmp_path / "results")
+    shutil.copytree(REPO / "results", tmp_path / "results", ignore=shutil.ignore_patterns("encoded-features"))
     file = tmp_path / "results" / "ptb-xl" / "check-encoded-features.json"
     file.unlink(missing_ok=True)
     assert "encoded-features" not in figures_table(tmp_path / "results")
@@ -54,6 +55,21 @@ def test_rows_of_encoded_features_are_there_where_they_were_measured(tmp_path: P
     assert "0.50; 100% of 2" in every
     assert "P 0.50, 100%" in groups
     assert "p_area_mvms_II 0.25" in least
+
+
+def test_what_other_encoders_know_of_the_features_is_one_table(tmp_path: Path) -> None:
+    group = {"features": 2, "median_r2": 0.5, "share_below": 1.0}
+    unknown = group | {"median_r2": None}
+    folder = tmp_path / "ptb-xl"
+    (folder / "encoded-features").mkdir(parents=True)
+    for name, of_p in (("check-encoded-features", group), ("encoded-features/other", unknown)):
+        (folder / f"{name}.json").write_text(json.dumps({"all_features": group, "groups": {"P": of_p}}))
+    assert other_encoders_lines(tmp_path)[2:] == [
+        "| features | number | default | other |", "| --- | --- | --- | --- |",
+        "| all | 2 | 0.50 | 0.50 |", "| P | 2 | 0.50 | – |",
+    ]  # fmt: skip
+    (folder / "encoded-features" / "other.json").unlink()
+    assert not other_encoders_lines(tmp_path)
 
 
 def test_waves_that_are_marked_nowhere_in_a_group_have_no_f1() -> None:

@@ -12,7 +12,7 @@ from beatssl.files import read_json
 from beatssl.reports.costs.method_costs import method_costs_table
 from beatssl.reports.rows import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.rows.speed_rows import ANALYZE_ROWS
-from beatssl.reports.scorecard.lines import FINETUNED, FINETUNED_TITLE, scorecard_lines
+from beatssl.reports.scorecard.lines import TITLES, scorecard_lines
 from beatssl.reports.scorecard.shift_lines import shift_lines
 from beatssl.reports.study.lines import study_lines
 from beatssl.results import read_result
@@ -66,9 +66,9 @@ def _between(text: str, begin: str, end: str, content: str) -> str:
 def figures_table(results: Path) -> str:
     """The table in Markdown: what was measured, on what, the figure, and the command that gives it.
 
-    Below it LUDB's figures by rhythm and width of the QRS, the scorecards among the results, if any
-    (scorecard/validation.json, test.json and further-finetuned.json), what is lost on other databases
-    (shift/shift.json), and the study (study/study.json).
+    Below it LUDB's figures by rhythm and width of the QRS, what other encoders know of the features, the scorecards
+    among the results, if any (`TITLES` of scorecard), what is lost on other databases (shift/shift.json), and the study
+    (study/study.json).
     """
     lines = ["| what | data | figure | command |", "| --- | --- | --- | --- |"]
     sources = _SOURCES + encoder_rows.SOURCES + peak_rows.SOURCES + wave_rows.SOURCES + analysis_rows.SOURCES
@@ -78,9 +78,10 @@ def figures_table(results: Path) -> str:
         figures: Json = read_json(results / file)
         lines += [f"| {what} | {data} | {show(figures)} | `{command}` |" for what, show in rows]
     lines += ["", *wave_rows.group_lines(results)]
-    for name in ("validation", "test", FINETUNED):
+    if known := encoder_rows.other_encoders_lines(results):
+        lines += ["", *known]
+    for name, title in TITLES.items():
         if (file := results / "scorecard" / f"{name}.json").is_file():
-            title = FINETUNED_TITLE if name == FINETUNED else ""
             lines += ["", *scorecard_lines(read_result(file, Scorecard), title)]
     if (file := results / "shift" / "shift.json").is_file():
         lines += ["", *shift_lines(read_result(file, ShiftFigures))]

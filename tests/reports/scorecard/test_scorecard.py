@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from beatssl.reports.scorecard import scorecard as module
-from beatssl.reports.scorecard.lines import scorecard_lines
+from beatssl.reports.scorecard.lines import TITLES, scorecard_lines
 from beatssl.reports.scorecard.page import scorecard_page
 from beatssl.reports.scorecard.pictures import bars_of_tasks, draw_bars
 from beatssl.reports.scorecard.scorecard import scorecard
@@ -123,13 +123,13 @@ def test_bars_end_at_the_value_and_the_best_is_dark():
 
 def test_a_scorecard_among_the_results_is_below_the_table_of_figures(config, tmp_path):
     card = scorecard(config)
-    lines = scorecard_lines(card)
+    lines = scorecard_lines(card, TITLES["validation"])
     assert lines[0] == "Scorecard, validation folds, to choose by (`beatssl scorecard`):"
     assert "| superclass | AUROC | **0.900 (0.700–0.950)** | **0.800 (0.700–0.950)** | weights not at hand |" in lines
     assert "| lead-II | F1 | 0.500 | 0.500 | – |" in lines
-    before = scorecard_lines(replace(card, first_less_other=()))
+    before = scorecard_lines(replace(card, first_less_other=()), TITLES["validation"])
     assert before[-3:] == ["| mean rank | 1 tasks | 1.00 | 2.00 | – |", "", card.pretrained_on]
-    assert scorecard_lines(replace(card, first_less_other=(), pretraining={})) == before[:-2]
+    assert scorecard_lines(replace(card, first_less_other=(), pretraining={}), TITLES["validation"]) == before[:-2]
     assert lines[: len(before)] == before
     assert lines[-1] == "| superclass | AUROC | +0.100 (+0.100 to +0.100) | – |"
     results = tmp_path / "results"

@@ -1,7 +1,10 @@
 """Rows of the table of figures for what an encoder knows of the record features."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from beatssl.files import read_json
 
 Json = Mapping[str, Any]
 
@@ -24,9 +27,13 @@ def _worst(f: Json) -> str:
     return "; ".join(f"{one['name']} {one['r2']:.2f}" for one in f["worst"][:SHOWN])
 
 
+PRESENT = "ptb-xl/check-encoded-features.json"
+OTHERS = "ptb-xl/encoded-features"
+"""Folder with the same file of other encoders, by their names."""
+
 SOURCES = (
     (
-        "ptb-xl/check-encoded-features.json", "PTB-XL, fold 8", "check STORE --what encoded-features",
+        PRESENT, "PTB-XL, fold 8", "check STORE --what encoded-features",
         (
             ("record features predicted linearly from the embedding: median R²; share under 0.8", _all),
             ("the same by group", _groups),
@@ -36,3 +43,24 @@ SOURCES = (
 )  # fmt: skip
 OPTIONAL = frozenset(file for file, *_ in SOURCES)
 """Files whose rows are left out where they are not there."""
+
+
+def other_encoders_lines(results: Path) -> list[str]:
+    """Median R² of each group of features: of the bundled encoder, then of those of `OTHERS`; nothing without these."""
+    others = sorted((results / OTHERS).glob("*.json"))
+    if not others or not (results / PRESENT).is_file():
+        return []
+    found: dict[str, Json] = {"default": read_json(results / PRESENT)} | {file.stem: read_json(file) for file in others}
+    lines = [
+        "Record features predicted linearly from the embedding, median R² on PTB-XL's fold 8 "
+        "(`check STORE --what encoded-features --encoder NAME`):",
+        "",
+        f"| features | number | {' | '.join(found)} |",
+        "| --- " * (len(found) + 2) + "|",
+    ]
+    groups = {"all": [one["all_features"] for one in found.values()]}
+    groups |= {name: [one["groups"][name] for one in found.values()] for name in found["default"]["groups"]}
+    for name, of in groups.items():
+        shown = ("–" if one["median_r2"] is None else f"{one['median_r2']:.2f}" for one in of)
+        lines.append(f"| {name} | {of[0]['features']} | {' | '.join(shown)} |")
+    return lines

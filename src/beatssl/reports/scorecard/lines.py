@@ -2,24 +2,29 @@
 
 from beatssl.studies.scorecard.scores import Difference, Score, Scorecard
 
-_TITLES = {"validation": "validation folds, to choose by", "test": "test folds"}
-FINETUNED = "further-finetuned"
-"""Of the further databases alone, frozen and fine-tuned."""
-FINETUNED_TITLE = (
-    "Linear probes and fine-tuning on further databases, the same parts and labels "
-    "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`):"
-)
+TITLES = {
+    "validation": "Scorecard, validation folds, to choose by (`beatssl scorecard`):",
+    "validation-added": (
+        "Further tasks of the validation folds, and published encoders "
+        "(`beatssl scorecard default random features ecg-fm:FILE ecgfounder:FILE --tasks …`):"
+    ),
+    "test": "Scorecard, test folds (`beatssl scorecard --test`):",
+    "further-finetuned": (
+        "Linear probes and fine-tuning on further databases, the same parts and labels "
+        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`):"
+    ),
+}
+"""Of the scorecards among the results, by the name of their file."""
 
 
-def scorecard_lines(card: Scorecard, title: str = "") -> list[str]:
-    """A line a figure, a column an encoder; the mean rank last, if any.
+def scorecard_lines(card: Scorecard, title: str) -> list[str]:
+    """A title, then a line a figure, a column an encoder; the mean rank last, if any.
 
     Below it what encoders were pretrained on, and the first encoder less each other one.
     """
     found = {(one.task, one.figure, one.encoder): one for one in card.scores}
     lines = [
-        title
-        or f"Scorecard, {_TITLES[card.folds]} (`beatssl scorecard{'' if card.folds == 'validation' else ' --test'}`):",
+        title,
         "",
         f"| task | figure | {' | '.join(card.encoders)} |",
         "| --- " * (len(card.encoders) + 2) + "|",
