@@ -1,12 +1,12 @@
 """P, QRS and T of synthetic records: sinus rhythm, no P, no T, AV block, atrial fibrillation and flutter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from beatssl.beats.decoding.wave_decoding import Waves, find_waves
 from beatssl.beats.global_beats import SAME_WAVE_S
@@ -85,18 +85,24 @@ MADE: Mapping[str, MadeOf] = (
 """Synthetic records by name, and what each is made of."""
 
 
-def of_made(segmenter: EcgSegmenter, leads: Sequence[str], made: MadeOf) -> MadeFigures:
-    """Figures of records of the kind with these leads, white noise of 0.02 mV in all."""
-    fs_hz, place = segmenter.preparation.fs_hz, [LEADS.index(name) for name in leads]
-    counts, beats, p_counts = np.zeros(3), 0, np.zeros(3, np.int64)
+def drawn_records(made: MadeOf, leads: Sequence[str]) -> Iterator[tuple[Heart, Float32[np.ndarray, "lead time"]]]:
+    """Records of the kind with these leads at `FS_HZ`, in mV, white noise of 0.02 mV in all; the heart of each."""
     for seed in range(made.records):
         rng = np.random.default_rng(seed)
         heart = made.heart(seconds=made.seconds, rng=rng)
         r_mv = rng.uniform(0.5, 1.3, len(leads)) * rng.choice([1, 1, 1, 1, -1], len(leads))
-        recorded_mv = drawn_ecg(
+        atrial_mv = 0.0 if heart.atrial_mv is None else heart.atrial_mv[[LEADS.index(name) for name in leads]]
+        yield heart, drawn_ecg(
             heart.r_s, made.seconds, r_mv.tolist(), heart.qrs_s, made.p_ratio, made.t_ratio, p_s=heart.p_s,
-            atrial_mv=0.0 if heart.atrial_mv is None else heart.atrial_mv[place], noise_mv=0.02, to_hz=FS_HZ, seed=seed,
+            atrial_mv=atrial_mv, noise_mv=0.02, to_hz=FS_HZ, seed=seed,
         )  # fmt: skip
+
+
+def of_made(segmenter: EcgSegmenter, leads: Sequence[str], made: MadeOf) -> MadeFigures:
+    """Figures of `drawn_records`."""
+    fs_hz = segmenter.preparation.fs_hz
+    counts, beats, p_counts = np.zeros(3), 0, np.zeros(3, np.int64)
+    for heart, recorded_mv in drawn_records(made, leads):
         ecg_mv = segmenter.takes.filtered(recorded_mv, FS_HZ)
         waves = find_waves(segmenter.of_prepared(ecg_mv, leads, segmenter.takes), fs_hz, ecg_mv)
         found = measure_waves(waves, beats_s=heart.r_s)

@@ -53,6 +53,7 @@ def test_p_and_pr_are_counted_by_statement_as_analyze_states_them(folded: Store,
     two = two.with_tables(records=two.records.assign(fold=9))
     figures = check_stated_p(two, tmp_path / "kept.jsonl")
     assert set(figures.by_leads) == {"12 leads", "II, V5", "II"}
+    assert figures.made["12 leads"]["atrial fibrillation, 70/min"].p_per_beat == 0
     model = load(device="cpu")
     for group, name in (("sinus rhythm", "SR"), ("atrial fibrillation", "AFIB")):
         of_group = [

@@ -1,4 +1,4 @@
-"""P waves and PR that `analyze` states of PTB-XL's records, by statement and rate."""
+"""P waves and PR that `analyze` states of PTB-XL's records, by statement and rate, and of synthetic ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from beatssl.analysis.model import EcgModel
+from beatssl.analysis.model import EcgModel, load
 from beatssl.analysis.rhythms.truth import AF
 from beatssl.analysis.waves import store_record
 from beatssl.checks.analyses.lines import Line, analysed_lines
-from beatssl.checks.synthetic_waves import LEAST_SHARE
+from beatssl.checks.synthetic_waves import FS_HZ, LEAST_SHARE, MADE, MadeOf, drawn_records
 from beatssl.checks.wave_presence import LEAD_SETS, PresenceFigures, record_groups
-from beatssl.records.record import RecordError
+from beatssl.records.record import Record, RecordError
 from beatssl.store.store import Store
 
 
@@ -29,10 +29,13 @@ class StatedPCheck:
     """By leads and group of records, the groups those of `check --what wave-presence`."""
 
     by_leads: dict[str, dict[str, StatedFigures]]
+    made: dict[str, dict[str, StatedFigures]]
+    """The same of synthetic records, by leads and kind."""
 
 
 def check_stated_p(store: Store, kept: Path) -> StatedPCheck:
-    """P and PR by `analyze`, of PTB-XL's test fold (records in AV block of second and third degree: of all folds).
+    """P and PR by `analyze`, of PTB-XL's test fold (records in AV block of second and third degree: of all folds), and
+    of synthetic records of every kind.
 
     Raises ValueError where the store has no PTB-XL statements.
     """
@@ -44,20 +47,32 @@ def check_stated_p(store: Store, kept: Path) -> StatedPCheck:
 
     some = np.unique(np.concatenate(list(groups.values())))
     lines = dict(zip(ids[some].tolist(), analysed_lines(ids[some].tolist(), line_of, kept), strict=True))
-    return StatedPCheck(
-        {
-            name: {group: _figures([lines[ids[row]][name] for row in rows]) for group, rows in groups.items()}
-            for name in LEAD_SETS
-        }
-    )
+    by_leads = {
+        name: {group: _figures([lines[ids[row]][name] for row in rows]) for group, rows in groups.items()}
+        for name in LEAD_SETS
+    }
+    model = load()
+    made = {
+        name: {kind: _figures(_of_made(model, made, leads)) for kind, made in MADE.items()}
+        for name, leads in LEAD_SETS.items()
+    }
+    return StatedPCheck(by_leads, made)
+
+
+def _of_made(model: EcgModel, made: MadeOf, leads: Sequence[str]) -> list[Line | None]:
+    return [_line(model, Record(ecg_mv, tuple(leads), FS_HZ, "", "made")) for _, ecg_mv in drawn_records(made, leads)]
 
 
 def _found(model: EcgModel, store: Store, record_id: str, leads: Sequence[str]) -> Line | None:
     record = store_record(store, record_id)
     at = [k for k, lead in enumerate(record.leads) if lead in leads]
     record = record.replace(ecg_mv=record.ecg_mv[at], leads=tuple(record.leads[k] for k in at))
+    return _line(model, record, already_filtered=True)
+
+
+def _line(model: EcgModel, record: Record, already_filtered: bool = False) -> Line | None:
     try:
-        a = model.analyze(record, embeddings=False, already_filtered=True)
+        a = model.analyze(record, embeddings=False, already_filtered=already_filtered)
     except RecordError:
         return None
     return {

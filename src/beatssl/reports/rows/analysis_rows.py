@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from beatssl.reports.rows.wave_rows import P_GROUPS
+from beatssl.reports.rows.wave_rows import FIBRILLATING, P_GROUPS
 
 Json = Mapping[str, Any]
 AF = "atrial fibrillation or flutter"
@@ -79,6 +79,16 @@ def _stated_p(group: str) -> Callable[[Json], str]:
     return show
 
 
+def _stated_made(kind: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        of_leads = [of[kind] for of in f["made"].values()]
+        shares = " / ".join(f"{one['p_per_beat']:.3f}" for one in of_leads)
+        called = " / ".join(str(one["fibrillation"]) for one in of_leads)
+        return f"{shares}; told to be fibrillation or flutter: {called} of {of_leads[0]['records']}"
+
+    return show
+
+
 def _acceptable(f: Json) -> str:
     return f"{_interval(f['auroc'], f['auroc_ci95'])} ({f['records']} records)"
 
@@ -111,6 +121,13 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
         tuple(
             (f"P a beat as `analyze` states it, {group}: 12 leads / II, V5 / II", _stated_p(group))
             for group in P_GROUPS
+        ),
+    ),
+    (
+        "ptb-xl/check-stated-p.json", "synthetic records", "check STORE --what stated-p",
+        tuple(
+            (f"P a beat as `analyze` states it, {kind}: 12 leads / II, V5 / II", _stated_made(kind))
+            for kind in FIBRILLATING
         ),
     ),
     (

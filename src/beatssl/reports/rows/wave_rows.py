@@ -201,6 +201,11 @@ P_GROUPS = (
 )  # fmt: skip
 """Records of PTB-XL by what their statements say of P, those of `checks.wave_presence.record_groups`."""
 
+FIBRILLATING = (
+    "atrial fibrillation, 70/min", "atrial fibrillation, 110/min", "atrial flutter, 2:1", "atrial flutter, 4:1",
+)  # fmt: skip
+"""Synthetic records without P, by kind."""
+
 SOURCES = (
     (
         _SEGMENTER, "LUDB, 200 records, five folds",
@@ -255,10 +260,7 @@ SOURCES = (
              _made("qrs", (20, 30, 200, 240, 270, 300))),
             *(
                 (f"P a beat, {kind}: 12 leads / II, V5 / II", _made_p(kind))
-                for kind in (
-                    "atrial fibrillation, 70/min", "atrial fibrillation, 110/min", "atrial flutter, 2:1",
-                    "atrial flutter, 4:1",
-                )
+                for kind in FIBRILLATING
             ),
             *(
                 (f"true P found, {kind}: the same", _true_p(kind))
