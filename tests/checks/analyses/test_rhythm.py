@@ -11,8 +11,10 @@ from beatssl.analysis.rhythms.evidence import OF_BEATS, STATEMENTS
 from beatssl.analysis.rhythms.model import Regression
 from beatssl.analysis.rhythms.truth import AF, OTHER, PACED, RHYTHMS, SINUS, rhythm_by_statements
 from beatssl.analysis.waves import store_record
+from beatssl.checks.analyses import stated_p
 from beatssl.checks.analyses.rhythm import RhythmCheckConfig, check_rhythm
 from beatssl.checks.analyses.stated_p import check_stated_p
+from beatssl.checks.synthetic_waves import MADE
 from beatssl.files import read_json
 from beatssl.release.fit_rhythms import FitRhythmsConfig, fit_rhythms
 from beatssl.release.rhythm_evidence import evidence_table
@@ -47,13 +49,17 @@ def test_the_test_fold_is_analysed_with_all_leads_and_with_one(folded: Store, tm
     assert 0 <= twelve.af_by_rhythm.auroc <= 1
 
 
-def test_p_and_pr_are_counted_by_statement_as_analyze_states_them(folded: Store, tmp_path: Path) -> None:
-    names = ["SR", "AFIB"]
+def test_p_and_pr_are_counted_by_statement_as_analyze_states_them(
+    folded: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, made = ["SR", "AFIB"], ("atrial fibrillation, 70/min", "all waves, 60/min")
+    monkeypatch.setattr(stated_p, "MADE", {kind: MADE[kind]._replace(records=1) for kind in made})
     two = stated(folded.take(np.arange(2)), names)
     two = two.with_tables(records=two.records.assign(fold=9))
     figures = check_stated_p(two, tmp_path / "kept.jsonl")
     assert set(figures.by_leads) == {"12 leads", "II, V5", "II"}
-    assert figures.made["12 leads"]["atrial fibrillation, 70/min"].p_per_beat == 0
+    assert [figures.made["II"][kind].p_per_beat > 0.9 for kind in made] == [False, True]
+    assert [figures.made["II"][kind].fibrillation for kind in made] == [1, 0]
     model = load(device="cpu")
     for group, name in (("sinus rhythm", "SR"), ("atrial fibrillation", "AFIB")):
         of_group = [
