@@ -51,6 +51,8 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl check stores/mitdb --what peaks --out results/mitdb --overwrite
 	$(BIN)/beatssl check $(DATA) --what peak-detectors --out results/r-peaks --overwrite
 	$(BIN)/beatssl check stores/mitdb --what beat-classes --out results/mitdb --overwrite
+	$(BIN)/beatssl prepare incartdb $(DATA)/incartdb --out stores/incartdb
+	$(BIN)/beatssl check stores/incartdb --what beat-classes --out results/incartdb --overwrite
 	$(BIN)/beatssl check stores/mitdb --what beat-embeddings --out results/mitdb --overwrite
 	$(MAKE) segmenter
 	$(BIN)/beatssl prepare qtdb $(DATA)/qtdb --out stores/qtdb200 --fs-hz 200 --high-hz 80

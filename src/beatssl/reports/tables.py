@@ -330,6 +330,15 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
         ),
     ),
     (
+        "incartdb/check-beat-classes.json", "INCART, 30 records, lead II, detected peaks",
+        "check STORE --what beat-classes",
+        (
+            ("beat classes N / S / V / F: sensitivity", _classes("sensitivity", "all")),
+            ("beat classes N / S / V / F: PPV", _classes("ppv", "all")),
+            ("beat classes: macro F1", _macro_f1("all")),
+        ),
+    ),
+    (
         "bench-analyze.json", "a 10-s record of twelve leads, 500 Hz", "bench analyze",
         ANALYZE_ROWS,
     ),

@@ -124,6 +124,14 @@ def test_the_recorded_group_is_read_however_long_and_wherever_the_derived_one_is
     assert record.metadata["left_out_groups"] == 1
 
 
+@pytest.mark.parametrize(("stated", "reason"), [(768, "unreadable"), (1001, "truncated")])
+def test_another_number_of_samples_than_a_group_holds_is_refused(dicom: Any, stated: int, reason: str) -> None:
+    def change(_: Any, group: Any) -> None:
+        group.NumberOfWaveformSamples = stated
+
+    _refused(dicom(change), reason, f"holds 1000 samples a channel, states {stated}")
+
+
 def test_an_image_is_no_ecg(dicom: Any) -> None:
     def change(data: Any, _: Any) -> None:
         del data.WaveformSequence

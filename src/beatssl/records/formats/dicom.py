@@ -103,9 +103,11 @@ def _channels(group: Any, little_endian: bool, where: str) -> tuple[Channel, ...
         )
     data = bytes(group.WaveformData)
     size = np.dtype(dtype).itemsize
-    if len(data) < count * samples * size:
+    spare = len(data) - count * samples * size
+    if spare < 0 or spare >= max(2, count * size):  # one byte may fill up an odd length
         raise RecordError(
-            "truncated", f"{where}: holds {len(data) // (count * size)} samples a channel, states {samples}"
+            "truncated" if spare < 0 else "unreadable",
+            f"{where}: holds {len(data) // (count * size)} samples a channel, states {samples}",
         )
     stored = np.frombuffer(data, ("<" if little_endian else ">") + dtype, count * samples).reshape(samples, count).T
     padding = _padding(group, dtype, little_endian)
