@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from importlib import import_module
@@ -180,19 +179,15 @@ def test_what_is_for_files_is_not_printed(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "page.html\n"
 
 
-def test_help_is_there_within_a_second() -> None:
-    began = [0.0] * 3
-    for at in range(3):  # the best of three: other work on the machine must not fail this
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "beatssl", "--help"], check=True, capture_output=True)
-        began[at] = time.perf_counter() - start
-    assert min(began) < 1.0
-
-
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, beatssl; print(sorted({'numpy', 'pandas', 'torch', 'tyro', 'pydantic'} & set(sys.modules)))"
+def test_help_and_the_package_import_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom beatssl.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'pandas', 'torch', 'tyro', 'pydantic'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+    assert "prepare" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 HEAVY = (
