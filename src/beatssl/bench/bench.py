@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from beatssl.bench.analyze import AnalyzeTimes
     from beatssl.bench.fuzz import FuzzResult
     from beatssl.bench.prepare import PrepareTimes
-    from beatssl.bench.times import MethodCosts, StepTimes
+    from beatssl.bench.times import EncoderCosts, MethodCosts, StepTimes
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -25,15 +25,16 @@ class BenchConfig:
     step: a training step on a prepared store: loading, views, encoder and losses apart, against a plain SimCLR step.
     methods: a step of every pretraining preset against SimCLR's: times by part, memory, arithmetic, energy where the
     machine counts it, and how they grow with the batch, the beats of a record and the leads.
+    encoders: what a record costs each encoder and each bundled model, and how fast the encoders train, on a CPU.
     analyze: importing, loading, the command on one file, a record, a folder, 24 hours, and other tools beside it.
     fuzz: damaged files of every format through the readers: none may crash, hang, need 500 MB or change samples unseen.
     """
 
-    what: tyro.conf.Positional[Literal["prepare", "step", "methods", "analyze", "fuzz"]]
+    what: tyro.conf.Positional[Literal["prepare", "step", "methods", "encoders", "analyze", "fuzz"]]
     """The stage to measure."""
     source: tyro.conf.Positional[Path | None] = None
     """Folder of the data set; for step and methods, of a prepared store; for analyze, of WFDB
-    records, none: synthetic ones; for fuzz, of further files to damage, or none."""
+    records, none: synthetic ones; for fuzz, of further files to damage, or none; encoders needs none."""
     out: Path | None = None
     """JSON file to write the figures to as well."""
     kind: str = "ptbxl"
@@ -66,7 +67,9 @@ class BenchConfig:
     """Replace a file of figures that is there already."""
 
 
-def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | MethodCosts | AnalyzeTimes | FuzzResult":
+def bench(
+    config: BenchConfig,
+) -> "PrepareTimes | StepTimes | MethodCosts | EncoderCosts | AnalyzeTimes | FuzzResult":
     """The figures of one stage, also written to `config.out` where it is given.
 
     Raises ValueError where prepare, step or methods have no source, RuntimeError where a damaged file was read wrongly.
@@ -83,6 +86,10 @@ def bench(config: BenchConfig) -> "PrepareTimes | StepTimes | MethodCosts | Anal
         from beatssl.bench.analyze import bench_analyze
 
         return bench_analyze(config.source, config.out, config.files or 1000, config.workers, config.hours)
+    if config.what == "encoders":
+        from beatssl.bench.encoders import bench_encoders
+
+        return bench_encoders(config.out)
     if config.source is None:
         raise ValueError(f"bench {config.what} needs a folder: beatssl bench {config.what} FOLDER")
     if config.what == "step":

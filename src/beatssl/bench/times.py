@@ -1,4 +1,4 @@
-"""Times of a training step, as `bench step` gives them."""
+"""Times and costs as the benches give them, without PyTorch."""
 
 from dataclasses import dataclass
 
@@ -71,3 +71,51 @@ class MethodCosts:
     """By preset."""
     growth: dict[str, dict[str, dict[str, StepCost]]]
     """By what is varied (batch_size, beats_per_record, leads), its value, and preset."""
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """What a forward pass costs: milliseconds a record, and 10⁶ bytes of all tensors that are alive at once at the
+    most, weights and input included."""
+
+    wall_ms: float
+    cpu_ms: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class EncoderCost:
+    """What embedding with an encoder costs, and how many views a second it trains on, by precision."""
+
+    million_weights: float
+    gflop: float
+    """Thousand millions of operations of matrix products and convolutions for one record, forward."""
+    alone: PassCost
+    batched: PassCost
+    training_views_per_s: dict[str, float]
+    training_views_per_cpu_s: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """What an answer of a bundled model, or of a published network, for one record costs."""
+
+    million_weights: float
+    gflop: float
+    record: PassCost
+
+
+@dataclass(frozen=True)
+class EncoderCosts:
+    """What `bench_encoders` measured."""
+
+    batch_size: int
+    samples: int
+    threads: int
+    load_before: float
+    encoders: dict[str, EncoderCost]
+    """By name."""
+    models: dict[str, ModelCost]
+    """By kind: encoder, classifier, segmenter."""
+    published: dict[str, ModelCost]
+    """By name: networks of others, with random weights."""
