@@ -81,6 +81,7 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl bench prepare $(DATA)/ptb-xl --out results/bench-prepare.json --overwrite
 	$(BIN)/beatssl bench step stores/ptb-xl --out results/bench-step.json --overwrite
 	$(BIN)/beatssl bench methods stores/ptb-xl --out results/bench-methods.json --overwrite
+	$(BIN)/beatssl bench encoders --out results/bench-encoders.json --overwrite
 	$(BIN)/beatssl tables results
 
 # The bundled segmenter: its figures over five folds, the constants of P, the network trained on all records, its card; some

@@ -9,7 +9,9 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from beatssl.files import read_json
+from beatssl.reports.costs.encoder_costs import encoder_costs_table
 from beatssl.reports.costs.method_costs import method_costs_table
+from beatssl.reports.costs.published_costs import published_costs_table
 from beatssl.reports.rows import analysis_rows, encoder_rows, peak_rows, wave_rows
 from beatssl.reports.rows.speed_rows import ANALYZE_ROWS
 from beatssl.reports.scorecard.lines import TITLES, scorecard_lines
@@ -23,8 +25,11 @@ from beatssl.studies.study.result import StudyResult
 Json = Mapping[str, Any]
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _OPTIONAL: dict[Callable[[Path], str], tuple[str, str]] = {
-    method_costs_table: ("<!-- method costs: begin -->", "<!-- method costs: end -->"),
-}
+    table: (f"<!-- {name} costs: begin -->", f"<!-- {name} costs: end -->")
+    for name, table in (
+        ("method", method_costs_table), ("encoder", encoder_costs_table), ("published", published_costs_table),
+    )
+}  # fmt: skip
 """Tables that a page may hold beside the one of figures, and their marks; each says where its file is missing."""
 
 
@@ -36,8 +41,9 @@ class TablesConfig:
     """Folder with SET/check-WHAT.json, SET/…/metrics.json, SET/…/compare.json and bench-….json, as `make figures` and
     `make labels` fill it."""
     page: Path = Path("docs/results.md")
-    """The page; it must hold the marks "figures: begin" and "figures: end". The table of bench-methods.json stands
-    between "method costs: begin" and "method costs: end", where it holds these."""
+    """The page; it must hold the marks "figures: begin" and "figures: end". Where it holds these too, the table of
+    bench-methods.json stands between "method costs: begin" and "method costs: end", that of bench-encoders.json between
+    the marks "encoder costs", that of published/costs.json between the marks "published costs"."""
 
 
 def tables(config: TablesConfig) -> Path:
