@@ -6,6 +6,8 @@ from typing import Any
 from beatssl.reports.rows.wave_rows import FIBRILLATING, P_GROUPS
 
 Json = Mapping[str, Any]
+_FAST = ("all waves, 150/min", "all waves, 170/min", "all waves, 200/min")
+"""Synthetic records with a P before every QRS."""
 AF = "atrial fibrillation or flutter"
 
 
@@ -127,7 +129,7 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
         "ptb-xl/check-stated-p.json", "synthetic records", "check STORE --what stated-p",
         tuple(
             (f"P a beat as `analyze` states it, {kind}: 12 leads / II, V5 / II", _stated_made(kind))
-            for kind in FIBRILLATING
+            for kind in (*FIBRILLATING, *_FAST)
         ),
     ),
     (
