@@ -61,6 +61,7 @@ def test_record_232_is_left_out_of_one_set():
     assert [sets[name].records for name in ("DS1", "DS2", "DS2_without_232")] == [1, 2, 1]
     assert sets["DS2"].per_class["S"].sensitivity == 0.5
     assert sets["DS2_without_232"].per_class["S"].beats == 0
+    assert sets["DS2"].ci95["sensitivity of S"] == (0.5, 0.5)  # of draws with an S; both records have none or one
 
 
 def test_a_row_alone_knows_nothing_of_the_others():

@@ -1,5 +1,6 @@
 """Beat classes and clusters of a store against the reference's classes (MIT-BIH, synthetic) or against labels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,13 +11,16 @@ from sklearn.metrics import roc_auc_score
 from beatssl.beats.classes.classifier import CLASSES, classify
 from beatssl.beats.classes.matching import NO_BEAT, TOLERANCE_S, matched_classes
 from beatssl.beats.windows import beats_of_rows
-from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures
+from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures, counts_of_records, drawn_figures
+from beatssl.metrics.classification import interval95, patient_weights
 from beatssl.records.mitdb import DS1, DS2, PACED
 from beatssl.results import INLINE, Number
+from beatssl.store.splits import patients
 from beatssl.store.store import Store
 
 _MOST_S = "232"  # holds three quarters of DS2's S beats
 _ROWS_AT_ONCE = 500
+_DRAWS = 1000
 _LABELS = {"PVC": "V", "PAC": "S"}  # PTB-XL's statements of ectopic beats
 _NORMAL, _WIDE = ("NORM",), ("CLBBB", "CRBBB", "PACE", "WPW")
 
@@ -26,6 +30,8 @@ class SetFigures(ClassFigures):
     """Beat classes of some records."""
 
     records: int
+    ci95: dict[str, tuple[Number, Number]] = field(metadata=INLINE)
+    """By figure: over 1,000 bootstrap draws of patients."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def check_beat_classes(store: Store) -> BeatClassFigures | LabelledBeatFigures:
             return figures
         beats = store.beats[store.beats["record_id"].isin(DS2)]
         reference = store.reference_beats[store.reference_beats["record_id"].isin(DS2)]
-        alone = _set_figures(matched_classes(rows_alone(store, beats), reference))
+        alone = _set_figures(matched_classes(rows_alone(store, beats), reference), _persons(store))
         return replace(figures, sets=figures.sets | {"DS2_ten_seconds": alone})
     if _LABELS.keys() & set(store.labels["label"]):
         return _against_labels(store.beats, store.labels)
@@ -99,18 +105,14 @@ def check_beat_classes(store: Store) -> BeatClassFigures | LabelledBeatFigures:
 
 def figures_of_marked_beats(store: Store) -> BeatClassFigures:
     """`check_beat_classes` of a store with marked beats."""
-    return _against_beats(store.beats, store.reference_beats)
-
-
-def _against_beats(beats: pd.DataFrame, reference: pd.DataFrame) -> BeatClassFigures:
-    pairs = matched_classes(beats, reference)
+    pairs = matched_classes(store.beats, store.reference_beats)
     pairs = pairs[~pairs["record_id"].isin(PACED)]
     in_ds1, in_ds2 = pairs["record_id"].isin(DS1), pairs["record_id"].isin(DS2)
     whole_split = bool(in_ds1.any() and in_ds2.any())
     without = in_ds2 & (pairs["record_id"] != _MOST_S)
     sets = {"DS1": pairs[in_ds1], "DS2": pairs[in_ds2], f"DS2_without_{_MOST_S}": pairs[without]}
     sets = sets if whole_split else {"all": pairs}
-    figures = {name: _set_figures(some) for name, some in sets.items()}
+    figures = {name: _set_figures(some, _persons(store)) for name, some in sets.items()}
     clusters = _clusters(sets["DS1"], sets["DS2"]) if whole_split and "cluster" in pairs else None
     return BeatClassFigures(1e3 * TOLERANCE_S, figures, clusters)
 
@@ -129,9 +131,22 @@ def rows_alone(store: Store, beats: pd.DataFrame) -> pd.DataFrame:
     return ordered.assign(**{"class": np.concatenate(found)})
 
 
-def _set_figures(pairs: pd.DataFrame) -> SetFigures:
-    figures = _figures(pairs["true"].to_numpy(), pairs["found"].to_numpy())
-    return SetFigures(**vars(figures), records=int(pairs["record_id"].nunique()))
+def _persons(store: Store) -> dict[str, str]:
+    """Whose each record is; of beats alone nothing is known."""
+    return (
+        {}
+        if store.records.empty
+        else dict(zip(store.records["record_id"].astype(str), patients(store.records), strict=True))
+    )
+
+
+def _set_figures(pairs: pd.DataFrame, persons: Mapping[str, str]) -> SetFigures:
+    record, true, found = pairs["record_id"].to_numpy(str), pairs["true"].to_numpy(), pairs["found"].to_numpy()
+    whose, _ = pd.factorize(np.array([persons.get(one, one) for one in np.unique(record)]))
+    weights = patient_weights(whose, _DRAWS, np.random.default_rng(0))
+    drawn = drawn_figures(counts_of_records(record, true, found, len(CLASSES) + 1), weights, CLASSES)
+    ci95 = {name: interval95(values) for name, values in drawn.items()}
+    return SetFigures(**vars(_figures(true, found)), records=len(whose), ci95=ci95)
 
 
 def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> ClassFigures:

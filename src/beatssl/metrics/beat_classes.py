@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64, Shaped
 
 from beatssl.results import Number
 
@@ -63,3 +63,30 @@ def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tu
             for row, line in zip((*names, "no beat"), counts.tolist(), strict=False)
         },
     )
+
+
+def counts_of_records(
+    record: Shaped[np.ndarray, " beat"],
+    true: Int64[np.ndarray, " beat"],
+    found: Int64[np.ndarray, " beat"],
+    classes: int,
+) -> Int64[np.ndarray, "record true_class found_class"]:
+    """`class_counts` of each record, in the order of their sorted names."""
+    return np.stack([class_counts(true[record == one], found[record == one], classes) for one in np.unique(record)])
+
+
+def drawn_figures(
+    counts: Int64[np.ndarray, "record true_class found_class"],
+    weights: Float64[np.ndarray, "draw record"],
+    names: tuple[str, ...],
+) -> dict[str, Float64[np.ndarray, " draw"]]:
+    """Macro F1, and F1, sensitivity and PPV of every class, where records count as often as their weights say."""
+    drawn = np.einsum("dr,rij->dij", weights, counts).round().astype(np.int64)
+    of_draws = [class_figures(of, names) for of in drawn]
+    out = {"macro F1": np.array([of.macro_f1 for of in of_draws], np.float64)}
+    for name in names:
+        scores = [of.per_class[name] for of in of_draws]
+        out |= {f"F1 of {name}": np.array([one.f1 for one in scores])}
+        out |= {f"sensitivity of {name}": np.array([one.sensitivity for one in scores])}
+        out |= {f"PPV of {name}": np.array([one.ppv for one in scores])}
+    return out

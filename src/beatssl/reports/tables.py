@@ -126,7 +126,19 @@ def _classes(figure: str, part: str = "DS2") -> Callable[[Json], str]:
 
 
 def _macro_f1(part: str) -> Callable[[Json], str]:
-    return lambda f: f"{f[part]['macro_f1']:.3f}"
+    def show(f: Json) -> str:
+        text, ends = f"{f[part]['macro_f1']:.3f}", f[part].get("ci95", {}).get("macro F1")
+        return text if ends is None else f"{text} ({ends[0]:.3f}–{ends[1]:.3f})"
+
+    return show
+
+
+def _ends(figure: str, part: str = "DS2") -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        ends = (f[part]["ci95"][f"{figure} of {name}"] for name in "NSVF")
+        return " / ".join("–" if None in of else f"{of[0]:.3f}–{of[1]:.3f}" for of in ends)
+
+    return show
 
 
 def _electrodes(figures: Json) -> str:
@@ -326,6 +338,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             ("beat classes N / S / V / F: sensitivity", _classes("sensitivity")),
             ("beat classes N / S / V / F: PPV", _classes("ppv")),
             ("beat classes N / S / V / F: F1", _classes("f1")),
+            ("the same: 95 % intervals over patients", _ends("F1")),
             ("beat classes: macro F1", _macro_f1("DS2")),
             ("the same without record 232: sensitivity", _classes("sensitivity", "DS2_without_232")),
             ("the same without record 232: PPV", _classes("ppv", "DS2_without_232")),

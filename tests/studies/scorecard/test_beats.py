@@ -1,14 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from beatssl.beats.classes.classifier import CLASSES
-from beatssl.metrics.beat_classes import class_counts, class_figures
 from beatssl.records.mitdb import DS2
 from beatssl.store.store import Store
-from beatssl.studies.scorecard.beats import counts_of_records, f1_of, figures_of_pairs
+from beatssl.studies.scorecard.beats import figures_of_pairs
 from beatssl.studies.scorecard.sources import open_source
 from beatssl.studies.scorecard.tasks import measure
 from beatssl.training.diagnosis.beat_probe import BINS, classed_beats, figures_of_beats, mitdb_rows
@@ -59,20 +56,3 @@ def test_intervals_are_over_patients_where_they_are_known(config):
     assert drawn([None] * 8) == drawn(list("zyxwvuts"))
     low, high = drawn([None] * 8)
     assert low < high
-
-
-@settings(max_examples=30)
-@given(st.data())
-def test_a_record_drawn_twice_counts_twice(data):
-    drawn = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30)
-    beats = data.draw(drawn)
-    record, true, found = (np.array(column) for column in zip(*beats, strict=True))
-    times = data.draw(st.lists(st.integers(0, 3), min_size=2, max_size=2))
-    counts = counts_of_records(record, true, found)
-    weights = np.array([times[: len(counts)]], float)
-    names = np.unique(record).tolist()
-    again = [k for k, name in enumerate(record) for _ in range(times[names.index(name)])]
-    expected = class_figures(class_counts(true[again], found[again], 5), CLASSES)
-    np.testing.assert_allclose(
-        f1_of(counts, weights)[0], [expected.macro_f1, expected.per_class["S"].f1, expected.per_class["V"].f1]
-    )
