@@ -30,7 +30,7 @@ class SetFigures(ClassFigures):
     """Beat classes of some records."""
 
     records: int
-    ci95: dict[str, tuple[Number, Number]] = field(metadata=INLINE)
+    ci95: dict[str, tuple[Number, Number]]
     """By figure: over 1,000 bootstrap draws of patients."""
 
 
