@@ -86,7 +86,7 @@ def _stated_made(kind: str) -> Callable[[Json], str]:
         of_leads = [of[kind] for of in f["made"].values()]
         shares = " / ".join(f"{one['p_per_beat']:.3f}" for one in of_leads)
         called = " / ".join(str(one["fibrillation"]) for one in of_leads)
-        return f"{shares}; told to be fibrillation or flutter: {called} of {of_leads[0]['records']}"
+        return f"{shares}; called fibrillation or flutter: {called} of {of_leads[0]['records']}"
 
     return show
 

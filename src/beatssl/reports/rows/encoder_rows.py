@@ -50,7 +50,8 @@ def other_encoders_lines(results: Path) -> list[str]:
     others = sorted((results / OTHERS).glob("*.json"))
     if not others or not (results / PRESENT).is_file():
         return []
-    found: dict[str, Json] = {"default": read_json(results / PRESENT)} | {file.stem: read_json(file) for file in others}
+    files = {"default": results / PRESENT} | {file.stem: file for file in others}
+    found: dict[str, Json] = {name: read_json(file) for name, file in files.items()}
     lines = [
         "Record features predicted linearly from the embedding, median R² on PTB-XL's fold 8 "
         "(`check STORE --what encoded-features --encoder NAME`):",
