@@ -1,10 +1,11 @@
 """Rows of the table of figures for what an encoder knows of the record features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from beatssl.files import read_json
+from beatssl.reports.markdown import table_lines
 
 Json = Mapping[str, Any]
 
@@ -52,16 +53,15 @@ def other_encoders_lines(results: Path) -> list[str]:
         return []
     files = {"default": results / PRESENT} | {file.stem: file for file in others}
     found: dict[str, Json] = {name: read_json(file) for name, file in files.items()}
-    lines = [
-        "Record features predicted linearly from the embedding, median R² on PTB-XL's fold 8 "
-        "(`check STORE --what encoded-features --encoder NAME`):",
-        "",
-        f"| features | number | {' | '.join(found)} |",
-        "| --- " * (len(found) + 2) + "|",
-    ]
     groups = {"all": [one["all_features"] for one in found.values()]}
     groups |= {name: [one["groups"][name] for one in found.values()] for name in found["default"]["groups"]}
-    for name, of in groups.items():
-        shown = ("–" if one["median_r2"] is None else f"{one['median_r2']:.2f}" for one in of)
-        lines.append(f"| {name} | {of[0]['features']} | {' | '.join(shown)} |")
-    return lines
+    title = (
+        "Record features predicted linearly from the embedding, median R² on PTB-XL's fold 8 "
+        "(`check STORE --what encoded-features --encoder NAME`):"
+    )
+    return [title, "", *table_lines(("features", "number", *found), (_line(name, of) for name, of in groups.items()))]
+
+
+def _line(name: str, of: Sequence[Json]) -> tuple[str, ...]:
+    shown = ("–" if one["median_r2"] is None else f"{one['median_r2']:.2f}" for one in of)
+    return (name, str(of[0]["features"]), *shown)
