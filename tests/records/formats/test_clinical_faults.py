@@ -124,12 +124,15 @@ def test_the_recorded_group_is_read_however_long_and_wherever_the_derived_one_is
     assert record.metadata["left_out_groups"] == 1
 
 
-@pytest.mark.parametrize(("stated", "reason"), [(768, "unreadable"), (1001, "truncated")])
-def test_another_number_of_samples_than_a_group_holds_is_refused(dicom: Any, stated: int, reason: str) -> None:
-    def change(_: Any, group: Any) -> None:
-        group.NumberOfWaveformSamples = stated
+def test_a_group_of_fewer_samples_than_it_states_is_truncated_and_of_more_is_flagged(dicom: Any) -> None:
+    def stating(samples: int) -> Path:
+        return dicom(lambda _, group: setattr(group, "NumberOfWaveformSamples", samples))
 
-    _refused(dicom(change), reason, f"holds 1000 samples a channel, states {stated}")
+    _refused(stating(1001), "truncated", "holds 1000 samples a channel, states 1001")
+    assert "trailing" not in read(stating(1000)).metadata
+    whole, cut = read(stating(1000)).ecg_mv, read(stating(768))
+    assert cut.metadata["trailing"]
+    np.testing.assert_array_equal(cut.ecg_mv, whole[:, :768])
 
 
 def test_an_image_is_no_ecg(dicom: Any) -> None:

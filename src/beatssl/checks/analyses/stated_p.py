@@ -51,7 +51,7 @@ def check_stated_p(store: Store, kept: Path) -> StatedPCheck:
         name: {group: _figures([lines[ids[row]][name] for row in rows]) for group, rows in groups.items()}
         for name in LEAD_SETS
     }
-    model = load()
+    model = load(device="cpu")
     made = {
         name: {kind: _figures(_of_made(model, made, leads)) for kind, made in MADE.items()}
         for name, leads in LEAD_SETS.items()

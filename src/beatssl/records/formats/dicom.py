@@ -51,7 +51,7 @@ def read_dicom(content: bytes, where: str) -> Recording:
                 kind = "an image or another object" if "PixelData" in dataset else "another object"
                 raise RecordError("no-ecg", f"{where}: a DICOM file of {kind}, without any waveform")
             group = max(groups, key=_worth)
-            channels = _channels(group, dataset.is_little_endian is not False, where)
+            channels, trailing = _channels(group, dataset.is_little_endian is not False, where)
             person, filters = _person(dataset), _filters(group)
     except RecordError:
         raise
@@ -60,7 +60,7 @@ def read_dicom(content: bytes, where: str) -> Recording:
             "unreadable", f"{where}: a DICOM file whose elements cannot be decoded ({type(error).__name__})"
         ) from None
     left = {"left_out_groups": len(groups) - 1} if len(groups) > 1 else {}
-    return Recording("dicom_waveform", channels, person, left | filters)
+    return Recording("dicom_waveform", channels, person, left | filters | ({"trailing": True} if trailing else {}))
 
 
 def _worth(group: Any) -> tuple[bool, int]:
@@ -88,7 +88,8 @@ def _name(channel: Any) -> str:
     return str(channel.get("ChannelLabel") or "").strip()
 
 
-def _channels(group: Any, little_endian: bool, where: str) -> tuple[Channel, ...]:
+def _channels(group: Any, little_endian: bool, where: str) -> tuple[tuple[Channel, ...], bool]:
+    """The channels, and whether the group holds more samples than it states."""
     definitions = list(group.get("ChannelDefinitionSequence") or [])
     count, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
     fs_hz = float(group.SamplingFrequency)
@@ -103,15 +104,14 @@ def _channels(group: Any, little_endian: bool, where: str) -> tuple[Channel, ...
         )
     data = bytes(group.WaveformData)
     size = np.dtype(dtype).itemsize
-    spare = len(data) - count * samples * size
-    if spare < 0 or spare >= max(2, count * size):  # one byte may fill up an odd length
+    if len(data) < count * samples * size:
         raise RecordError(
-            "truncated" if spare < 0 else "unreadable",
-            f"{where}: holds {len(data) // (count * size)} samples a channel, states {samples}",
+            "truncated", f"{where}: holds {len(data) // (count * size)} samples a channel, states {samples}"
         )
     stored = np.frombuffer(data, ("<" if little_endian else ">") + dtype, count * samples).reshape(samples, count).T
     padding = _padding(group, dtype, little_endian)
-    return tuple(_channel(one, row, padding, fs_hz) for one, row in zip(definitions, stored, strict=True))
+    channels = tuple(_channel(one, row, padding, fs_hz) for one, row in zip(definitions, stored, strict=True))
+    return channels, len(data) - stored.nbytes > 1  # one byte may fill up an odd length
 
 
 def _channel(definition: Any, stored: Any, padding: int | None, fs_hz: float) -> Channel:

@@ -71,22 +71,12 @@ def _p_per_beat(f: Json) -> str:
     return " / ".join(f"{share:.3f}" for share in f["p_per_beat"].values())
 
 
-def _stated_p(group: str) -> Callable[[Json], str]:
+def _stated_p(part: str, group: str, said: str, records: str) -> Callable[[Json], str]:
     def show(f: Json) -> str:
-        of_leads = [one[group] for _, one in _by_leads(f)]
+        of_leads = [one[group] for one in f[part].values()]
         shares = " / ".join(f"{one['p_per_beat']:.3f}" for one in of_leads)
-        stated = " / ".join(str(one["pr_stated"]) for one in of_leads)
-        return f"{shares}; PR stated in {stated} of {of_leads[0]['records']}"
-
-    return show
-
-
-def _stated_made(kind: str) -> Callable[[Json], str]:
-    def show(f: Json) -> str:
-        of_leads = [of[kind] for of in f["made"].values()]
-        shares = " / ".join(f"{one['p_per_beat']:.3f}" for one in of_leads)
-        called = " / ".join(str(one["fibrillation"]) for one in of_leads)
-        return f"{shares}; called fibrillation or flutter: {called} of {of_leads[0]['records']}"
+        counted = " / ".join(str(one[records]) for one in of_leads)
+        return f"{shares}; {said} {counted} of {of_leads[0]['records']}"
 
     return show
 
@@ -121,14 +111,20 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
     (
         "ptb-xl/check-stated-p.json", "PTB-XL fold 9", "check STORE --what stated-p",
         tuple(
-            (f"P a beat as `analyze` states it, {group}: 12 leads / II, V5 / II", _stated_p(group))
+            (
+                f"P a beat as `analyze` states it, {group}: 12 leads / II, V5 / II",
+                _stated_p("by_leads", group, "PR stated in", "pr_stated"),
+            )
             for group in P_GROUPS
         ),
     ),
     (
         "ptb-xl/check-stated-p.json", "synthetic records", "check STORE --what stated-p",
         tuple(
-            (f"P a beat as `analyze` states it, {kind}: 12 leads / II, V5 / II", _stated_made(kind))
+            (
+                f"P a beat as `analyze` states it, {kind}: 12 leads / II, V5 / II",
+                _stated_p("made", kind, "called fibrillation or flutter:", "fibrillation"),
+            )
             for kind in (*FIBRILLATING, *_FAST)
         ),
     ),
