@@ -23,7 +23,8 @@ def test_missed_and_false_beats_count_and_flutter_does_not():
     beats = beats_of("x", [1.05, 2.0, 5.0, 6.0], "NVVN", [0, 1, 1, 0])
     marks = marks_of("x", [1.0, 2.0, 3.0, 6.0], "LVV!")
     pairs = matched_classes(beats, marks)
-    assert sorted(zip(pairs["true"], pairs["found"], strict=True)) == [(0, 0), (2, 2), (2, 4), (4, 2)]
+    triples = sorted(zip(pairs["true"], pairs["found"], pairs["line"], strict=True))
+    assert triples == [(0, 0, 0), (2, 2, 1), (2, 4, -1), (4, 2, 2)]
     figures = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks)).sets["all"].per_class["V"]
     assert figures == ClassScore(sensitivity=0.5, ppv=0.5, f1=0.5, beats=2)
 
@@ -62,6 +63,18 @@ def test_record_232_is_left_out_of_one_set():
     assert sets["DS2"].per_class["S"].sensitivity == 0.5
     assert sets["DS2_without_232"].per_class["S"].beats == 0
     assert sets["DS2"].ci95["sensitivity of S"] == (0.5, 0.5)  # of draws with an S; both records have none or one
+
+
+def test_ppv_of_s_at_every_sensitivity():
+    """Four S of which one is missed; a lower limit on the odds finds a third one, and the false beat with it."""
+    beats = beats_of("x", [1.0, 2.0, 3.0, 5.0], "SSNN", [0] * 4)
+    beats["class_p_S"] = [0.9, 0.8, 0.3, 0.3]
+    beats["class_p_N"] = [0.05, 0.1, 0.6, 0.6]
+    marks = marks_of("x", [1.0, 2.0, 3.0, 4.0, 5.0], "AAAAN")
+    curve = check_beat_classes(Store.in_memory(beats=beats, reference_beats=marks)).sets["all"].ppv_of_S
+    assert curve["0.5"] == 1
+    assert curve["0.6"] == curve["0.7"] == 0.75
+    assert np.isnan(curve["0.8"])
 
 
 def test_a_row_alone_knows_nothing_of_the_others():

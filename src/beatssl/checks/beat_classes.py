@@ -5,13 +5,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64, Shaped
 from sklearn.metrics import roc_auc_score
 
 from beatssl.beats.classes.classifier import CLASSES, classify
 from beatssl.beats.classes.matching import NO_BEAT, TOLERANCE_S, matched_classes
 from beatssl.beats.windows import beats_of_rows
-from beatssl.metrics.beat_classes import ClassFigures, class_counts, class_figures, counts_of_records, drawn_figures
+from beatssl.metrics.beat_classes import (
+    ClassFigures,
+    class_counts,
+    class_figures,
+    counts_of_records,
+    drawn_figures,
+    ppv_at,
+)
 from beatssl.metrics.classification import interval95, patient_weights
 from beatssl.records.mitdb import DS1, DS2, PACED
 from beatssl.results import INLINE, Number
@@ -21,6 +28,8 @@ from beatssl.store.store import Store
 _MOST_S = "232"  # holds three quarters of DS2's S beats
 _ROWS_AT_ONCE = 500
 _DRAWS = 1000
+_LEAST = 1e-9
+_SENSITIVITIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _LABELS = {"PVC": "V", "PAC": "S"}  # PTB-XL's statements of ectopic beats
 _NORMAL, _WIDE = ("NORM",), ("CLBBB", "CRBBB", "PACE", "WPW")
 
@@ -32,6 +41,8 @@ class SetFigures(ClassFigures):
     records: int
     ci95: dict[str, tuple[Number, Number]]
     """By figure: over 1,000 bootstrap draws of patients."""
+    ppv_of_S: dict[str, Number]
+    """By least sensitivity: the best PPV over all limits on the odds of S. None: no limit gives that sensitivity."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,8 @@ def check_beat_classes(store: Store) -> BeatClassFigures | LabelledBeatFigures:
             return figures
         beats = store.beats[store.beats["record_id"].isin(DS2)]
         reference = store.reference_beats[store.reference_beats["record_id"].isin(DS2)]
-        alone = _set_figures(matched_classes(rows_alone(store, beats), reference), _persons(store))
+        beats = rows_alone(store, beats)
+        alone = _set_figures(matched_classes(beats, reference), beats, _persons(store))
         return replace(figures, sets=figures.sets | {"DS2_ten_seconds": alone})
     if _LABELS.keys() & set(store.labels["label"]):
         return _against_labels(store.beats, store.labels)
@@ -112,23 +124,26 @@ def figures_of_marked_beats(store: Store) -> BeatClassFigures:
     without = in_ds2 & (pairs["record_id"] != _MOST_S)
     sets = {"DS1": pairs[in_ds1], "DS2": pairs[in_ds2], f"DS2_without_{_MOST_S}": pairs[without]}
     sets = sets if whole_split else {"all": pairs}
-    figures = {name: _set_figures(some, _persons(store)) for name, some in sets.items()}
-    clusters = _clusters(sets["DS1"], sets["DS2"]) if whole_split and "cluster" in pairs else None
+    figures = {name: _set_figures(some, store.beats, _persons(store)) for name, some in sets.items()}
+    clusters = _clusters(sets["DS1"], sets["DS2"], store.beats) if whole_split and "cluster" in store.beats else None
     return BeatClassFigures(1e3 * TOLERANCE_S, figures, clusters)
 
 
 def rows_alone(store: Store, beats: pd.DataFrame) -> pd.DataFrame:
-    """`beats` with the class that each has where its row is taken for a whole record; "" where it is not measured."""
+    """`beats` with the classes that they have where each row is taken for a whole record; "" where not measured."""
     rows = np.unique(beats["row"].to_numpy(np.int64))
     ordered = beats.sort_values(["row", "time_s"])
     times = [group["time_s"].to_numpy(np.float64) for _, group in ordered.groupby("row")]
     found: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = slice(start, start + _ROWS_AT_ONCE)
         probability = classify(beats_of_rows(list(store.ecg_mv(rows[some])), times[some], store.fs_hz))
+        probabilities.append(probability)
         known = np.isfinite(probability).all(axis=1)
         found.append(np.where(known, np.array(CLASSES)[np.nan_to_num(probability).argmax(axis=1)], ""))
-    return ordered.assign(**{"class": np.concatenate(found)})
+    columns = {f"class_p_{name}": column for name, column in zip(CLASSES, np.concatenate(probabilities).T, strict=True)}
+    return ordered.assign(**{"class": np.concatenate(found)}, **columns)
 
 
 def _persons(store: Store) -> dict[str, str]:
@@ -140,21 +155,36 @@ def _persons(store: Store) -> dict[str, str]:
     )
 
 
-def _set_figures(pairs: pd.DataFrame, persons: Mapping[str, str]) -> SetFigures:
+def _set_figures(pairs: pd.DataFrame, beats: pd.DataFrame, persons: Mapping[str, str]) -> SetFigures:
     record, true, found = pairs["record_id"].to_numpy(str), pairs["true"].to_numpy(), pairs["found"].to_numpy()
     whose, _ = pd.factorize(np.array([persons.get(one, one) for one in np.unique(record)]))
     weights = patient_weights(whose, _DRAWS, np.random.default_rng(0))
     drawn = drawn_figures(counts_of_records(record, true, found, len(CLASSES) + 1), weights, CLASSES)
     ci95 = {name: interval95(values) for name, values in drawn.items()}
-    return SetFigures(**vars(_figures(true, found)), records=len(whose), ci95=ci95)
+    is_s, odds = true == CLASSES.index("S"), _column(_odds_of_s(beats), pairs)
+    curve = {f"{least:.1f}": ppv_at(least, is_s, odds) for least in _SENSITIVITIES} if is_s.any() else {}
+    return SetFigures(**vars(_figures(true, found)), records=len(whose), ci95=ci95, ppv_of_S=curve)
+
+
+def _odds_of_s(beats: pd.DataFrame) -> Float64[np.ndarray, " line"]:
+    """The probability of S over that of the likeliest other class."""
+    others = beats[[f"class_p_{name}" for name in CLASSES if name != "S"]].to_numpy(np.float64).max(axis=1)
+    return beats["class_p_S"].to_numpy(np.float64) / np.maximum(others, _LEAST)
+
+
+def _column(of_line: Shaped[np.ndarray, " line"], pairs: pd.DataFrame) -> Float64[np.ndarray, " beat"]:
+    """What each beat has in a column of the beats found; NaN of one that was not found."""
+    line = pairs["line"].to_numpy(np.int64)
+    return np.where(line < 0, np.nan, of_line[line]) if len(of_line) else np.full(len(line), np.nan)
 
 
 def _figures(true: Int64[np.ndarray, " beat"], found: Int64[np.ndarray, " beat"]) -> ClassFigures:
     return class_figures(class_counts(true, found, len(CLASSES) + 1), CLASSES)
 
 
-def _clusters(train: pd.DataFrame, test: pd.DataFrame) -> ClusterFigures:
+def _clusters(train: pd.DataFrame, test: pd.DataFrame, beats: pd.DataFrame) -> ClusterFigures:
     """Clusters taken for the commonest class of their DS1 beats (N where they have none), measured on DS2."""
+    train, test = (pairs.assign(cluster=_column(beats["cluster"].to_numpy(), pairs)) for pairs in (train, test))
     known = train[(train["true"] != NO_BEAT) & (train["cluster"] >= 0)]
     counts = pd.crosstab(known["cluster"], known["true"])
     to_class = pd.Series(counts.columns[counts.to_numpy().argmax(axis=1)], index=counts.index)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from beatssl.results import Number
 
@@ -63,6 +63,19 @@ def class_figures(counts: Int64[np.ndarray, "true_class found_class"], names: tu
             for row, line in zip((*names, "no beat"), counts.tolist(), strict=False)
         },
     )
+
+
+def ppv_at(sensitivity: float, is_class: Bool[np.ndarray, " beat"], score: Float64[np.ndarray, " beat"]) -> float:
+    """The best PPV of one class at this sensitivity or more, over all limits of its score; NaN: none reaches it.
+
+    Of a beat that was not found the score is NaN: it counts among the beats of its class and is never found.
+    """
+    scored = np.isfinite(score)
+    order = np.argsort(-score[scored], kind="stable")
+    ranked, right = score[scored][order], np.cumsum(is_class[scored][order])
+    last = np.append(np.diff(ranked) != 0, True)[: len(ranked)]  # beats of one score are found together
+    enough = last & (right >= sensitivity * is_class.sum()) & (right > 0)
+    return float((right / np.arange(1, len(ranked) + 1))[enough].max(initial=-1)) if enough.any() else float("nan")
 
 
 def counts_of_records(

@@ -133,6 +133,14 @@ def _macro_f1(part: str) -> Callable[[Json], str]:
     return show
 
 
+def _s_curve(part: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        pairs = f[part]["ppv_of_S"].items()
+        return ", ".join(f"{least} → {'not reached' if ppv is None else format(ppv, '.2f')}" for least, ppv in pairs)
+
+    return show
+
+
 def _ends(figure: str, part: str = "DS2") -> Callable[[Json], str]:
     def show(f: Json) -> str:
         ends = (f[part]["ci95"][f"{figure} of {name}"] for name in "NSVF")
@@ -340,10 +348,13 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             ("beat classes N / S / V / F: F1", _classes("f1")),
             ("the same: 95 % intervals over patients", _ends("F1")),
             ("beat classes: macro F1", _macro_f1("DS2")),
+            ("S at any limit, sensitivity → best PPV", _s_curve("DS2")),
             ("the same without record 232: sensitivity", _classes("sensitivity", "DS2_without_232")),
             ("the same without record 232: PPV", _classes("ppv", "DS2_without_232")),
+            ("the same without record 232: S, sensitivity → best PPV", _s_curve("DS2_without_232")),
             ("every ten seconds a record of its own: sensitivity", _classes("sensitivity", "DS2_ten_seconds")),
             ("every ten seconds a record of its own: PPV", _classes("ppv", "DS2_ten_seconds")),
+            ("every ten seconds a record of its own: S, sensitivity → best PPV", _s_curve("DS2_ten_seconds")),
             ("every ten seconds a record of its own: macro F1", _macro_f1("DS2_ten_seconds")),
             ("clusters of beat shape, mapped on DS1: macro F1", _macro_f1("clusters_mapped_on_DS1")),
         ),
@@ -355,6 +366,7 @@ _SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ..
             ("beat classes N / S / V / F: sensitivity", _classes("sensitivity", "all")),
             ("beat classes N / S / V / F: PPV", _classes("ppv", "all")),
             ("beat classes: macro F1", _macro_f1("all")),
+            ("S at any limit, sensitivity → best PPV", _s_curve("all")),
         ),
     ),
     (

@@ -78,7 +78,7 @@ def _embedded(
         raise ValueError(f"store {store.path} has no reference beats; prepare incartdb and mitdb")
     values, line = replace(source, store=store).of_beats(rows, BINS)
     row = store.beats["row"].to_numpy(np.int64)[line]
-    pairs = matched_classes(store.beats.assign(cluster=np.arange(len(store.beats))), store.reference_beats)
+    pairs = matched_classes(store.beats, store.reference_beats)
     return less_row_median(values, row), row, true_of(pairs, len(store.beats))[line], (line, pairs)
 
 

@@ -45,7 +45,7 @@ class ClassedBeats:
     """Beats of the records that are scored, each with the classes found."""
 
     pairs: pd.DataFrame
-    """Reference against the beats found, as `matched_classes` gives them; the line of each beat as its cluster."""
+    """Reference against the beats found, as `matched_classes` gives them."""
     by_probe: Int64[np.ndarray, " line"]
     """The class of every line of the store's table of beats; `NO_BEAT` where it is not scored."""
     by_neighbour: Int64[np.ndarray, " line"]
@@ -85,7 +85,7 @@ def classed_beats(
     split = split_mitdb(store.records)
     scored = split.valid if validation_only else split.test
     row = store.beats["row"].to_numpy(np.int64)[line]
-    pairs = matched_classes(store.beats.assign(cluster=np.arange(len(store.beats))), store.reference_beats)
+    pairs = matched_classes(store.beats, store.reference_beats)
     true = true_of(pairs, len(store.beats))[line]
     used, inner = (np.isin(row, side) & (true >= 0) for side in (split.train, split.valid))
     values = scaled(less_row_median(values, row), used)
@@ -158,14 +158,14 @@ def nearest_classes(
 def true_of(pairs: pd.DataFrame, beats: int) -> Int64[np.ndarray, " beat"]:
     """The class of every line of the table of beats; −1 for what is no beat, or of none of `CLASSES`."""
     true = np.full(beats, -1)
-    real = pairs[(pairs["cluster"] >= 0) & (pairs["true"] != NO_BEAT)]
-    true[real["cluster"].to_numpy(np.int64)] = real["true"].to_numpy(np.int64)
+    real = pairs[(pairs["line"] >= 0) & (pairs["true"] != NO_BEAT)]
+    true[real["line"].to_numpy(np.int64)] = real["true"].to_numpy(np.int64)
     return true
 
 
 def found_classes(pairs: pd.DataFrame, found: Int64[np.ndarray, " line"]) -> Int64[np.ndarray, " pair"]:
     """The class found of each pair, from those of all lines of the table of beats; `NO_BEAT` where it was missed."""
-    line = pairs["cluster"].to_numpy(np.int64)
+    line = pairs["line"].to_numpy(np.int64)
     return np.where(line >= 0, found[line], NO_BEAT)
 
 
