@@ -35,6 +35,8 @@ from beatssl.store.store import Store
 from beatssl.training.segmentation.segment import PROBABILITIES, SEGMENTER
 
 _FOLD = 8
+_SINUS, _INVERSE_PENALTY = 3.0, 0.03
+"""Chosen on PTB-XL's folds 7 and 8, LUDB and QTDB (docs/evaluation.md, "What was tried for P over beats")."""
 _SURE_LEAD = "II"
 """The lead that is taken to show a P where a record's statement says that the heart has one."""
 _SAME_BEAT_S = 0.1
@@ -70,16 +72,17 @@ def fit_presence(config: FitPresenceConfig) -> Parameters:
     own = _joined([beats for folder in folders for beats in _of_marked(folder, marked)])
     segmenter = EcgSegmenter.from_pretrained(str(folders[0] / SEGMENTER))
     without, sinus = _of_unmarked(segmenter, unmarked)
-    # The rhythms of PTB-XL weigh as much as LUDB's beats without P, which are its fewer.
+    # PTB-XL's beats without P weigh as much as LUDB's, which are its fewer, and those of sinus rhythms more.
     few = float((~own.has_p).sum())
+    parts = (without, few), (sinus, _SINUS * few)
     weight = np.concatenate(
-        [np.ones(len(own.has_p)), *(np.full(len(part.has_p), few / len(part.has_p)) for part in (without, sinus))]
+        [np.ones(len(own.has_p)), *(np.full(len(part.has_p), share / len(part.has_p)) for part, share in parts)]
     )
     every = _joined([own, without, sinus])
-    model = LogisticRegression(C=1.0, max_iter=1000, fit_intercept=False)
+    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000, fit_intercept=False)
     model.fit(every.terms, every.has_p, sample_weight=weight)
     weights = tuple(round(float(value), 4) for value in model.coef_[0])
-    fitted = Parameters(weights, tuple(_confidence(folders, marked)))
+    fitted = Parameters(weights, tuple(_confidence(folders, marked, weights)))
     write_json(config.out, {"weights": fitted.weights, "confidence": fitted.confidence})
     for name, part in (("LUDB", own), ("AF and flutter", without), ("sinus rhythms, lead II", sinus)):
         said = part.terms @ np.array(weights) > 0
@@ -158,9 +161,9 @@ def _evidence(
         yield some, evidence(lines, segmenter.preparation.fs_hz, np.repeat(np.arange(len(some)), len(leads)))
 
 
-def _confidence(folders: Sequence[Path], store: Store) -> Iterator[tuple[float, float]]:
+def _confidence(folders: Sequence[Path], store: Store, weights: Sequence[float]) -> Iterator[tuple[float, float]]:
     """Of P, QRS and T: constant and factor on the mean log-odds over a wave, by whether the experts marked it."""
-    table = pd.concat([_decoded(folder, store) for folder in folders], ignore_index=True)
+    table = pd.concat([_decoded(folder, store, weights) for folder in folders], ignore_index=True)
     for wave in WAVE_CLASSES[1:]:
         counted, right = found_rightly(store.waves, table, wave)
         # One wave of even odds on either side: a wave that is always right has no finite fit without.
@@ -169,14 +172,14 @@ def _confidence(folders: Sequence[Path], store: Store) -> Iterator[tuple[float, 
         yield round(float(model.intercept_[0]), 4), round(float(model.coef_[0, 0]), 4)
 
 
-def _decoded(folder: Path, store: Store) -> pd.DataFrame:
+def _decoded(folder: Path, store: Store, weights: Sequence[float]) -> pd.DataFrame:
     """The waves of a fold's test records in all leads, with their mean log-odds."""
     kept, fs_hz = np.load(folder / PROBABILITIES), store.fs_hz
     probability: Float32[np.ndarray, "row lead 4 time"] = kept["probability"].astype(np.float32)
     ids = store.records["record_id"].astype(str).to_numpy(object)[kept["row"]]
     parts: list[pd.DataFrame] = []
     for record_id, of_record in zip(ids, probability, strict=True):
-        p, _ = with_presence(of_record, fs_hz, np.zeros(len(of_record), np.int64))
+        p, _ = with_presence(of_record, fs_hz, np.zeros(len(of_record), np.int64), weights)
         waves = wave_segments(p, fs_hz)
         onset_s, offset_s = waves.first / fs_hz, waves.last / fs_hz
         columns = {

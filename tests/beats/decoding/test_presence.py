@@ -64,6 +64,19 @@ def test_a_beat_without_p_among_beats_with_p_gets_none():
     assert waves["confidence"].between(0, 1).all()
 
 
+@pytest.mark.parametrize(
+    ("rr_s", "with_p"), [([0.5, 1.1], [1, 0]), ([0.8, 0.5, 1.1], [1, 1, 0]), ([0.9, 0.85, 1.4], [1, 1, 1])]
+)
+def test_a_rhythm_that_repeats_is_regular_and_keeps_its_plain_p(rr_s, with_p):
+    """Bigeminy and trigeminy, whose ectopic beats have no P, and Wenckebach's periods of three."""
+    has_p = np.tile(with_p, 6)[:12] == 1
+    plain = lines(height=np.where(has_p, 0.999, 0.0), rr_s=np.tile(rr_s, 6)[:11])
+    assert evidence(plain, FS_HZ, ONE).irregular.max() < 0.02
+    assert len(p_of(decode_waves(plain, FS_HZ))) == has_p.sum()
+    fibrillation = lines(height=0.3, irregular=0.2)
+    assert evidence(fibrillation, FS_HZ, ONE).irregular.min() > 0.08
+
+
 def test_hints_at_ever_other_places_are_no_p():
     rng = np.random.default_rng(1)
     at = rng.uniform(0.1, 0.34, 12)

@@ -10,6 +10,7 @@ alone, is moved towards no P, and absent where its chance stays below a half (`w
 """
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,8 @@ BEATS = 15
 """Beats whose mean is taken, half of them before and half after."""
 
 _SURE, _MOST_MOVED = 1.0, 5.0
-_MOST_IRREGULAR = 0.4
+_MOST_IRREGULAR, _PERIODS = 0.4, (1, 2, 3)
+_PLAIN = 2.0  # log-odds
 _SD_OF_MEDIAN = 1.4826  # standard deviation of normal values to the median of their absolute ones
 _AWAY_S = 0.04
 """A P may stand this far from where the others' stand."""
@@ -52,7 +54,7 @@ class Parameters(NamedTuple):
     """Constants that `release.fit_presence` fits."""
 
     weights: tuple[float, ...]
-    """Of one, own, pooled, irregular, leads_own and leads_pooled, in the log-odds that a beat has a P."""
+    """Of what `terms` gives, in the log-odds that a beat has a P."""
     confidence: tuple[tuple[float, float], ...]
     """Of P, QRS and T: constant and factor on the mean log-odds over a wave, in the log-odds that it is there."""
 
@@ -77,9 +79,10 @@ class Evidence(NamedTuple):
     pooled: Float64[np.ndarray, " beat"]
     """Mean over the other beats around of their log-odds at that place; `own` where they are too few."""
     irregular: Float64[np.ndarray, " beat"]
-    """Median change from one RR interval to the next around it, in parts of the median interval, scaled to the standard
-    deviation of normal changes; at most 0.4, and 0 where they are too few. A premature beat among regular ones hardly
-    counts."""
+    """Median difference of the RR intervals around it from the one before, or from the second or third before where
+    that is less, in parts of the median interval, scaled to the SD of normal differences; at most 0.4, and 0 where they
+    are too few. A premature beat among regular ones hardly counts, nor do bigeminy, trigeminy and Wenckebach's
+    periods."""
     leads_own: Float64[np.ndarray, " beat"]
     leads_pooled: Float64[np.ndarray, " beat"]
     """Means of both over the other leads of the record that show the beat; NaN where there is none."""
@@ -113,14 +116,18 @@ def evidence(
     return Evidence(line, onset, np.maximum(begin, 0), own, pooled, irregular, leads[:, 0], leads[:, 1])
 
 
-def chance(of: Evidence) -> Float64[np.ndarray, " beat"]:
-    """Log-odds that each beat has a P."""
-    return terms(of) @ np.array(parameters().weights)
+def chance(of: Evidence, weights: Sequence[float] | None = None) -> Float64[np.ndarray, " beat"]:
+    """Log-odds that each beat has a P; by the package's weights unless others are given."""
+    return terms(of) @ np.array(parameters().weights if weights is None else weights)
 
 
-def terms(of: Evidence) -> Float64[np.ndarray, "beat 6"]:
-    """What `Parameters.weights` are of."""
-    columns = [np.ones(len(of.own)), of.own, of.pooled, of.irregular, of.leads_own, of.leads_pooled]
+def terms(of: Evidence) -> Float64[np.ndarray, "beat 7"]:
+    """What `Parameters.weights` are of: one, own, own above 2, pooled, irregular, leads_own, leads_pooled.
+
+    A P that the network sees plainly is there though half of the beats have none, as in bigeminy.
+    """
+    plain = np.maximum(of.own - _PLAIN, 0)
+    columns = [np.ones(len(of.own)), of.own, plain, of.pooled, of.irregular, of.leads_own, of.leads_pooled]
     return np.stack(columns, axis=1)
 
 
@@ -135,7 +142,10 @@ class BeatsWithP(NamedTuple):
 
 
 def with_presence(
-    probability: Float32[np.ndarray, "line 4 time"], fs_hz: float, record: Int64[np.ndarray, " line"]
+    probability: Float32[np.ndarray, "line 4 time"],
+    fs_hz: float,
+    record: Int64[np.ndarray, " line"],
+    weights: Sequence[float] | None = None,
 ) -> tuple[Float32[np.ndarray, "line 4 time"], BeatsWithP]:
     """The probabilities with the odds of P before each QRS moved to what `chance` says, and that chance.
 
@@ -144,7 +154,7 @@ def with_presence(
     where the network is sure of what the chance says too.
     """
     found = evidence(probability, fs_hz, record)
-    log_odds = chance(found)
+    log_odds = chance(found, weights)
     agreed = (log_odds * found.own > 0) & (np.abs(found.own) >= _SURE)
     moved = np.where(agreed, 0.0, np.clip(log_odds - found.own, -_MOST_MOVED, _MOST_MOVED))
     shift = np.zeros((len(probability), probability.shape[2] + 1), np.float32)
@@ -188,12 +198,21 @@ def mean_log_odds(probability: Float32[np.ndarray, "line 4 time"], waves: Segmen
 
 
 def _irregular(line: Int64[np.ndarray, " beat"], onset: Int64[np.ndarray, " beat"]) -> Float64[np.ndarray, " beat"]:
-    same = np.concatenate([[False], line[1:] == line[:-1]])[: len(line)]
-    rr = np.where(same, np.diff(onset, prepend=0), np.nan)
-    both = np.concatenate([[False], same[1:] & same[:-1]])[: len(line)]
-    change = np.where(both, np.abs(np.diff(rr, prepend=np.nan)), np.nan)
-    share = _SD_OF_MEDIAN * median_around(change, line) / median_around(rr, line)
-    return np.nan_to_num(np.minimum(share, _MOST_IRREGULAR))
+    rr = _less_before(onset.astype(np.float64), line, 1)
+    usual = median_around(rr, line)
+    differences = [median_around(np.abs(_less_before(rr, line, period)), line) for period in _PERIODS]
+    least = np.fmin.reduce(differences)
+    return np.nan_to_num(np.minimum(_SD_OF_MEDIAN * least / usual, _MOST_IRREGULAR))
+
+
+def _less_before(
+    value: Float64[np.ndarray, " beat"], line: Int64[np.ndarray, " beat"], beats: int
+) -> Float64[np.ndarray, " beat"]:
+    """Each value less the one so many beats before; NaN where the line has none."""
+    out = np.full(len(value), np.nan)
+    same = line[beats:] == line[:-beats]
+    out[beats:][same] = (value[beats:] - value[:-beats])[same]
+    return out
 
 
 def _qrs(
