@@ -11,7 +11,11 @@ TITLES = {
     "test": "Scorecard, test folds (`beatssl scorecard --test`):",
     "further-finetuned": (
         "Linear probes and fine-tuning on further databases, the same parts and labels "
-        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`):"
+        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`), by the bundled encoder of before:"
+    ),
+    "cinc2011-finetuned": (
+        "The same of CinC 2011, by the present encoder and an untrained one "
+        "(`beatssl scorecard default random --test --tasks cinc2011 cinc2011-finetuned`):"
     ),
 }
 """Of the scorecards among the results, by the name of their file."""
