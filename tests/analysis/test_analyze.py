@@ -108,9 +108,10 @@ def test_waves_of_a_store_are_those_of_the_segmenter(store: Store, tmp_path: Pat
     whole = pd.concat([one.waves for one in of_store(EcgSegmenter.from_pretrained("default"), store)])
     assert len(waves) == pytest.approx(len(whole), rel=0.002)
     at = [table.groupby(["record_id", "lead", "wave"])["onset_s"].apply(np.array).to_dict() for table in (waves, whole)]
-    assert at[0].keys() == at[1].keys()
-    # What a processor rounds otherwise in a batch of another size may tip a doubtful wave, no more.
-    lost = [np.abs(at[0][of][:, None] - onset_s).min(axis=0) > 0.002 for of, onset_s in at[1].items()]
+    # What a processor rounds otherwise in a batch of another size may tip a doubtful wave, and in an episode of atrial
+    # fibrillation no P is listed; no more.
+    none = np.array([np.inf])
+    lost = [np.abs(at[0].get(of, none)[:, None] - onset_s).min(axis=0) > 0.002 for of, onset_s in at[1].items()]
     assert np.concatenate(lost).mean() < 0.002
 
 

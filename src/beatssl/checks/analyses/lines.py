@@ -1,11 +1,14 @@
 """One line a record from `analyze`, kept on disk while a check runs, so that it goes on after a stop."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import beatssl
 from beatssl.analysis.model import EcgModel, load
+from beatssl.files import sha256_of
 from beatssl.progress import track
 from beatssl.results import to_json
 
@@ -17,12 +20,11 @@ def analysed_lines(
 ) -> list[dict[str, Any]]:
     """`line_of` each name, in order, with the name as "record"; None for one to be left out.
 
-    Finished lines lie in the file `kept` (JSON, a line a record), whose first line names the weights: with others it is
-    begun anew. None: nothing is kept.
+    Finished lines lie in the file `kept` (JSON, a line a record), whose first line is the SHA-256 of the package, code,
+    constants and weights: of another it is begun anew. None: nothing is kept.
     """
     model = load(device="cpu")
-    made_by = {"weights": [model.segmenter.weights_sha256, model.classifier.weights_sha256]}
-    done = _finished(kept, made_by)
+    done = _finished(kept, {"package": _package_sha256()})
     for name in track([name for name in names if name not in done], "Analysing", unit="records"):
         found = line_of(model, name)
         done[name] = {"record": name, "left_out": found is None, **to_json(found or {})}
@@ -30,6 +32,14 @@ def analysed_lines(
             with kept.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[name]) + "\n")
     return [done[name] for name in names if not done[name]["left_out"]]
+
+
+def _package_sha256() -> str:
+    package = Path(beatssl.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json", ".safetensors")):
+        digest.update(f"{path.relative_to(package)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _finished(kept: Path | None, made_by: Line) -> dict[str, dict[str, Any]]:
