@@ -84,8 +84,8 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl bench encoders --out results/bench-encoders.json --overwrite
 	$(BIN)/beatssl tables results
 
-# The bundled segmenter: its figures over five folds, the constants of P, the network trained on all records, its card; some
-# hours on two cores. A step that was stopped goes on.
+# The bundled segmenter: its figures over five folds, the constants of P, the network trained on all records, its card, and the
+# model of rhythms, which sees its P; some hours on two cores. A step that was stopped goes on.
 segmenter: $(BIN)/.installed-dev
 	$(BIN)/beatssl prepare ptbxl $(DATA)/ptb-xl --out stores/ptb-xl
 	$(BIN)/beatssl prepare ludb $(DATA)/ludb --out stores/ludb200 --fs-hz 200 --high-hz 80
@@ -93,6 +93,7 @@ segmenter: $(BIN)/.installed-dev
 	$(BIN)/python -m beatssl.release.fit_presence runs/ludb --marked stores/ludb200 --unmarked stores/ptb-xl
 	$(COTRAINED) --final
 	$(BIN)/python -m beatssl.release.head runs/ludb --store stores/ludb200
+	$(BIN)/python -m beatssl.release.fit_rhythms stores/ptb-xl --kept runs/rhythms
 
 # The encoders that are compared, each on 770 hours of PTB-XL, folds 1-8; about an hour and a half on two cores.
 PRETRAIN := $(BIN)/beatssl pretrain stores/ptb-xl --folds 1-8 --precision bfloat16

@@ -44,3 +44,12 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_sha256() -> str:
+    """SHA-256 of the package: code, constants and weights. What was made by another package is not gone on with."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json", ".safetensors")):
+        digest.update(f"{path.relative_to(package)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()

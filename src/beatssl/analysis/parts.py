@@ -21,7 +21,7 @@ from beatssl.analysis.output.file_names import file_name
 from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
-from beatssl.files import read_json, write_bytes, write_json
+from beatssl.files import package_sha256, read_json, write_bytes, write_json
 from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.places import sources_at
@@ -84,12 +84,14 @@ def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     return jobs
 
 
-def plan_of(jobs: Sequence[Job]) -> dict[str, list[list[str]]]:
-    """What the jobs are to read, files with their sizes and times: where it changed, finished parts are of no use."""
+def plan_of(jobs: Sequence[Job]) -> dict[str, str | list[list[str]]]:
+    """The package, and what the jobs are to read, files with their sizes and times: where one of them changed, finished
+    parts are of no use."""
     return {
+        "package": package_sha256(),
         "jobs": [
             [str(job.place), *(_state(job.place, source) for source in job.sources), *job.record_ids] for job in jobs
-        ]
+        ],
     }
 
 

@@ -12,6 +12,7 @@ from beatssl.analysis.model import EcgModel, load
 from beatssl.analysis.rhythms.evidence import OF_BEATS, STATEMENTS, beat_evidence, statement_evidence
 from beatssl.analysis.rhythms.truth import AF, SINUS, rhythm_by_statements
 from beatssl.analysis.waves import store_record
+from beatssl.files import package_sha256, read_json, write_json
 from beatssl.progress import track
 from beatssl.records.record import Record, RecordError
 from beatssl.store.store import Store
@@ -19,7 +20,7 @@ from beatssl.store.store import Store
 LEAD_SETS = {("I",): 0.35, ("II",): 0.2, ("I", "II"): 0.15, ("II", "V1"): 0.15, ("V1",): 0.05, ("V5",): 0.1}
 """Leads that a record is analysed with a second time, and how often."""
 
-_PART = 100
+_PART, _MADE_BY = 100, "made-by.json"
 
 
 def evidence_table(
@@ -29,9 +30,13 @@ def evidence_table(
 
     Of a statement in `most` no more records than that are drawn, from the last fold and from the others together;
     `weight` makes up for it. Of all that are drawn the first `records`, in random order, are analysed.
-    Finished parts lie in the folder `kept`: the same call goes on after them.
+    Finished parts lie in the folder `kept`: the same call goes on after them, unless the package has changed since.
     """
-    kept.mkdir(parents=True, exist_ok=True)
+    made_by = {"package": package_sha256()}
+    if not (kept / _MADE_BY).is_file() or read_json(kept / _MADE_BY) != made_by:
+        for file in kept.glob("evidence-*.parquet"):
+            file.unlink()
+        write_json(kept / _MADE_BY, made_by)
     drawn = _drawn(store, folds, most, seed).iloc[:records]
     model: EcgModel | None = None
     parts: list[pd.DataFrame] = []

@@ -1,14 +1,12 @@
 """The checks of CinC 2011 and 2017 and of MIT-BIH, on synthetic records in their layout, and their resuming."""
 
 import json
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-import beatssl
 from beatssl.analysis.rhythms.truth import AF, OTHER, RHYTHMS, SINUS
 from beatssl.checks.analyses import lines as lines_of_checks
 from beatssl.checks.analyses import rhythm_annotations
@@ -121,10 +119,7 @@ def test_paced_beats_are_compared_one_by_one() -> None:
 
 
 def test_finished_lines_are_not_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "package"
-    shutil.copytree(Path(beatssl.__file__).parent / "beats" / "decoding", package)
-    constants = package / "presence.json"
-    monkeypatch.setattr(beatssl, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(lines_of_checks, "package_sha256", lambda: "1")
     monkeypatch.setattr(lines_of_checks, "load", lambda device: None)
     asked: list[str] = []
 
@@ -139,6 +134,6 @@ def test_finished_lines_are_not_made_again(monkeypatch: pytest.MonkeyPatch, tmp_
     assert [line["value"] for line in found] == ["a"]
     assert [line["value"] for line in again] == ["a", "c"]
     assert asked == ["a", "b", "c"]
-    constants.write_text(constants.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    monkeypatch.setattr(lines_of_checks, "package_sha256", lambda: "2")
     analysed_lines(["a"], line_of, kept)  # type: ignore[arg-type]
     assert asked[3:] == ["a"]

@@ -88,6 +88,9 @@ def test_the_evidence_of_kept_parts_is_not_made_again(
     assert {"record_id", "fold", "leads", "weight", *OF_BEATS, *STATEMENTS} == set(made.columns) - {"rhythm"}
     monkeypatch.setattr("beatssl.release.rhythm_evidence.load", None)
     pd.testing.assert_frame_equal(evidence_table(store, (1, 2), {"SR": 1}, 2, 0, tmp_path / "kept"), made)
+    monkeypatch.setattr("beatssl.release.rhythm_evidence.package_sha256", lambda: "of another package")
+    with pytest.raises(TypeError):  # there is no model to make it again with
+        evidence_table(store, (1, 2), {"SR": 1}, 2, 0, tmp_path / "kept")
 
 
 def made_evidence(seed: int, rhythms: tuple[str, ...] = RHYTHMS) -> pd.DataFrame:

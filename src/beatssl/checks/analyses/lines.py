@@ -1,14 +1,12 @@
 """One line a record from `analyze`, kept on disk while a check runs, so that it goes on after a stop."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import beatssl
 from beatssl.analysis.model import EcgModel, load
-from beatssl.files import sha256_of
+from beatssl.files import package_sha256
 from beatssl.progress import track
 from beatssl.results import to_json
 
@@ -24,7 +22,7 @@ def analysed_lines(
     constants and weights: of another it is begun anew. None: nothing is kept.
     """
     model = load(device="cpu")
-    done = _finished(kept, {"package": _package_sha256()})
+    done = _finished(kept, {"package": package_sha256()})
     for name in track([name for name in names if name not in done], "Analysing", unit="records"):
         found = line_of(model, name)
         done[name] = {"record": name, "left_out": found is None, **to_json(found or {})}
@@ -32,14 +30,6 @@ def analysed_lines(
             with kept.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[name]) + "\n")
     return [done[name] for name in names if not done[name]["left_out"]]
-
-
-def _package_sha256() -> str:
-    package = Path(beatssl.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json", ".safetensors")):
-        digest.update(f"{path.relative_to(package)} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _finished(kept: Path | None, made_by: Line) -> dict[str, dict[str, Any]]:

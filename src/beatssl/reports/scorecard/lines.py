@@ -11,7 +11,7 @@ TITLES = {
     "test": "Scorecard, test folds (`beatssl scorecard --test`):",
     "further-finetuned": (
         "Linear probes and fine-tuning on further databases, the same parts and labels "
-        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`), by the bundled encoder of before:"
+        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`), by the encoder that was bundled before:"
     ),
     "cinc2011-finetuned": (
         "The same of CinC 2011, by the present encoder and an untrained one "
