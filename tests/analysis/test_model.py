@@ -201,7 +201,11 @@ def test_a_long_record_in_pieces_gives_what_it_gives_at_once(model, data_root: P
     assert np.diff(many.time_s).min() > 0.2
     same = np.abs(one.time_s[:, None] - many.time_s).argmin(axis=1)
     assert np.nanmedian(np.abs(one.marks.qrs_onset_s - many.marks.qrs_onset_s[same])) < 1e-4
-    assert len(at_once.waves) == pytest.approx(len(in_pieces.waves), rel=0.004)
+    (p, *others), (p_in_pieces, *others_in_pieces) = (
+        np.bincount(of.waves.wave, minlength=4)[1:] for of in (at_once, in_pieces)
+    )
+    assert others == others_in_pieces
+    assert p == pytest.approx(p_in_pieces, rel=0.03)  # of bigeminy, some as likely as not
     assert in_pieces.rhythm.rate_bpm.value == pytest.approx(at_once.rhythm.rate_bpm.value, rel=0.002)
     assert in_pieces.quality.leads[0].seconds.shape == at_once.quality.leads[0].seconds.shape
     valid(in_pieces)
@@ -287,7 +291,7 @@ def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
     rng = np.random.default_rng(0)
     burst = rng.normal(0, 0.1, (12, 5000)) * (np.sin(np.arange(5000) / 500 * 3) > 0)
     a = model.analyze(burst.astype(np.float32), leads=LEADS, fs_hz=500)
-    assert len(a.beats) <= 2
+    assert len(a.beats) <= 3  # of five bursts
     assert {"no_beats", "poor_quality"} & {flag.name for flag in a.flags}
     assert a.intervals[global_name("pr_interval_ms")].value is None
     no_rhythm(a)

@@ -32,10 +32,11 @@ from beatssl.signals.leads import LEADS
 from beatssl.signals.preparation import resample_rows
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.store import Store
+from beatssl.training.segmentation.fit import mean_of
 from beatssl.training.segmentation.segment import PROBABILITIES, SEGMENTER
 
 _FOLD = 8
-_SINUS, _INVERSE_PENALTY = 3.0, 0.03
+_SINUS, _INVERSE_PENALTY = 2.0, 0.03
 """Chosen on PTB-XL's folds 7 and 8, LUDB and QTDB (docs/evaluation.md, "What was tried for P over beats")."""
 _SURE_LEAD = "II"
 """The lead that is taken to show a P where a record's statement says that the heart has one."""
@@ -70,7 +71,7 @@ def fit_presence(config: FitPresenceConfig) -> Parameters:
     if not folders:
         raise ValueError(f"{config.run} has no folder fold-0 or others; pass a finished run of segment over folds")
     own = _joined([beats for folder in folders for beats in _of_marked(folder, marked)])
-    segmenter = EcgSegmenter.from_pretrained(str(folders[0] / SEGMENTER))
+    segmenter = mean_of([EcgSegmenter.from_pretrained(str(folder / SEGMENTER)) for folder in folders])
     without, sinus = _of_unmarked(segmenter, unmarked)
     # PTB-XL's beats without P weigh as much as LUDB's, which are its fewer, and those of sinus rhythms more.
     few = float((~own.has_p).sum())

@@ -99,6 +99,8 @@ def _what(model: Head) -> str:
         return _CLASSIFIER.format(labels=", ".join(model.labels))
     cotraining = model.provenance.get("cotraining")
     more = _COTRAINING.format(cotraining=cotraining) if cotraining else ""
+    if "mean_of" in model.provenance:
+        more += _MEAN
     return _SEGMENTER.format(**asdict(model.preparation)) + more
 
 
@@ -135,6 +137,10 @@ on one fifth."""
 _COTRAINING = """
 Co-training with pseudo-labels, before the marks and, away from their boundaries, with them: {cotraining} by
 `prepare` (PTB-XL 1.0.3: licence CC BY 4.0, folds 1–8)."""
+
+_MEAN = """
+**Mean.** The weights are the mean of those five networks'. What the mean itself finds in these records is not among the
+figures: it was trained on them."""
 
 _CARD = """---
 library_name: beatssl

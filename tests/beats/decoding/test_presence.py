@@ -84,6 +84,17 @@ def test_hints_at_ever_other_places_are_no_p():
     assert len(p_of(waves)) <= 1
 
 
+def test_beats_that_agree_on_the_place_of_p_say_more_than_beats_that_do_not():
+    places = np.full(12, 0.16), np.where(np.arange(12) % 2, 0.11, 0.21)
+    at_one_place, at_two = (evidence(lines(height=0.5, at=at), FS_HZ, ONE) for at in places)
+    assert at_one_place.pooled.min() > at_two.pooled.max() + 0.5
+
+
+def test_beats_without_p_speak_less_against_one_than_those_with_p_speak_for_it():
+    half = evidence(lines(height=np.where(np.arange(12) % 2, 0.999, 0.0)), FS_HZ, ONE)
+    assert half.pooled.min() > 0
+
+
 def test_other_leads_speak_for_a_lead():
     clear, flat = lines(height=0.97), lines(height=0.2)
     both = np.concatenate([clear, flat])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.models.config import DecoderConfig, EncoderConfig
@@ -103,6 +104,22 @@ def test_pseudo_labels_of_another_store_are_learnt_first_and_then_with_the_marks
     made = weights.stat().st_mtime_ns
     assert segment(replace(config, only=(0,))).cotraining == larger.path.name
     assert weights.stat().st_mtime_ns == made
+
+
+def test_with_co_training_the_segmenter_for_use_is_the_mean_of_the_folds(store, larger, tmp_path):
+    changes = FEW | {"fit": replace(FIT, cotrain_updates=2), "cotrain": larger.path}
+    segment(SegmentConfig(store.path, tmp_path, final=True, **changes))
+    folds = [EcgSegmenter.from_pretrained(tmp_path / f"fold-{fold}").state_dict() for fold in range(3)]
+    kept = EcgSegmenter.from_pretrained(tmp_path / "segmenter")
+    assert kept.provenance["mean_of"] == 3
+    assert kept.provenance["data"] == f"synthetic, {len(store)} records"
+    assert not (tmp_path / "final").exists()
+    differ = 0
+    for name, value in kept.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, sum(of[name] for of in folds) / 3)
+            differ += not torch.equal(folds[0][name], folds[1][name])
+    assert differ
 
 
 @pytest.mark.parametrize(

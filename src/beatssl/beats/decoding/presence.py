@@ -45,7 +45,9 @@ _AWAY_S = 0.04
 _AFTER_QRS_S = 0.1
 _LEAST_QRS_S = 0.02
 _SMOOTH_STEPS = 5
-_MOST = 6.0
+_LEAST, _MOST = -3.0, 6.0
+"""Of the log-odds in a mean over beats: one that shows a P says more than one that shows none, as in bigeminy."""
+
 _LEAST_BEATS = 3
 _LEAST_PROBABILITY = 1e-4
 
@@ -77,7 +79,8 @@ class Evidence(NamedTuple):
     own: Float64[np.ndarray, " beat"]
     """The beat's greatest log-odds near the place where the lead's other beats have theirs."""
     pooled: Float64[np.ndarray, " beat"]
-    """Mean over the other beats around of their log-odds at that place; `own` where they are too few."""
+    """The greatest mean over the other beats around of their log-odds at one time before the QRS: the higher, the more
+    they agree on where their P is. `own` where they are too few."""
     irregular: Float64[np.ndarray, " beat"]
     """Median difference of the RR intervals around it from the one before, or from the second or third before where
     that is less, in parts of the median interval, scaled to the SD of normal differences; at most 0.4, and 0 where they
@@ -101,15 +104,13 @@ def evidence(
     steps = np.arange(1, round(REACH_S / STEP_S) + 1)
     at = onset[:, None] - np.rint(steps * STEP_S * fs_hz).astype(np.int64)
     table = np.where(at >= np.maximum(begin, 0)[:, None], odds[line[:, None], np.maximum(at, 0)], np.nan)
-    mean, _ = _around(np.clip(table, -_MOST, _MOST), line)
-    place = np.where(np.isfinite(mean), mean, -np.inf).argmax(axis=1) if len(line) else np.zeros(0, np.int64)
+    mean, others = _around(np.clip(table, _LEAST, _MOST), line)
+    place = _or_least(mean).argmax(axis=1)
     away = round(_AWAY_S / STEP_S)
     near = np.clip(place[:, None] + np.arange(-away, away + 1), 0, len(steps) - 1)
     of_near = np.take_along_axis(table, near, axis=1)
-    own = np.where(np.isfinite(of_near), of_near, -np.inf).max(axis=1, initial=-np.inf)
-    seen = np.where(np.isfinite(own), np.clip(own, -_MOST, _MOST), np.nan)
-    own = np.nan_to_num(seen, nan=-_MOST)
-    pooled = _others(seen, line)
+    own = np.clip(_or_least(of_near).max(axis=1), -_MOST, _MOST)
+    pooled = _or_least(others).max(axis=1)
     pooled = np.where(np.isfinite(pooled), pooled, own)
     leads = _of_other_leads(np.stack([own, pooled], axis=1), record[line], onset / fs_hz)
     irregular = _irregular(line, onset)
@@ -235,28 +236,24 @@ def _log_odds(probability: Float32[np.ndarray, "line 4 time"], fs_hz: float) -> 
 
 def _around(
     table: Float64[np.ndarray, "beat step"], line: Int64[np.ndarray, " beat"]
-) -> tuple[Float64[np.ndarray, "beat step"], Int64[np.ndarray, "beat step"]]:
-    """Mean over the beats of the same line around each, and of how many."""
+) -> tuple[Float64[np.ndarray, "beat step"], Float64[np.ndarray, "beat step"]]:
+    """Means over the beats of the same line around each, with it and without it; NaN where none, or fewer than two of
+    the others, have a value."""
     first = np.searchsorted(line, line)
     last = np.searchsorted(line, line, side="right")
     place, half = np.arange(len(line)), BEATS // 2
     begin, end = np.maximum(first, place - half), np.minimum(last, place + half + 1)
-    there = np.isfinite(table)
-    total = np.concatenate([np.zeros((1, table.shape[1])), np.cumsum(np.where(there, table, 0), axis=0)])
+    there, value = np.isfinite(table), np.nan_to_num(table)
+    total = np.concatenate([np.zeros((1, table.shape[1])), np.cumsum(value, axis=0)])
     number = np.concatenate([np.zeros((1, table.shape[1]), np.int64), np.cumsum(there, axis=0)])
-    count = number[end] - number[begin]
+    total, number = total[end] - total[begin], number[end] - number[begin]
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (total[end] - total[begin]) / count
-    return np.where(count > 0, mean, np.nan), count
+        mean, others = total / number, (total - value) / (number - there)
+    return np.where(number > 0, mean, np.nan), np.where(number - there >= _LEAST_BEATS - 1, others, np.nan)
 
 
-def _others(own: Float64[np.ndarray, " beat"], line: Int64[np.ndarray, " beat"]) -> Float64[np.ndarray, " beat"]:
-    """Mean over the other beats around that have a value; NaN where these are fewer than two."""
-    mean, count = _around(own[:, None], line)
-    mean, count, there = mean[:, 0], count[:, 0], np.isfinite(own)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        others = (mean * count - np.where(there, own, 0)) / (count - there)
-    return np.where(count - there >= _LEAST_BEATS - 1, others, np.nan)
+def _or_least(table: Float64[np.ndarray, "beat step"]) -> Float64[np.ndarray, "beat step"]:
+    return np.where(np.isfinite(table), table, -np.inf)
 
 
 def _of_other_leads(

@@ -87,7 +87,7 @@ class FitConfig:
     """With co-training: weight updates on the pseudo-labels alone, before all others."""
     cotrain_weight: Annotated[float, Field(ge=0)] = 0.5
     """With co-training: weight of the pseudo-labels' loss; that of the marks has 1."""
-    kept_before: Share = 0.3
+    kept_before: Share = 0.15
     """With co-training: share of the weights from before the marks in the mean of both that is kept: what few marked
     records make a network forget of other hearts comes back."""
     evaluate_every: Annotated[int, Field(ge=1)] = 200
@@ -136,7 +136,8 @@ class SegmentConfig:
     label_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training patients whose marks are used, drawn at random."""
     final: bool = False
-    """Also train one segmenter on all records, and keep it for use."""
+    """Also keep one segmenter for use: with co-training, whose networks are initialised alike, the mean of all folds'
+    weights; else one more that is trained on all records."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of weights, order, views, the draw of patients and a random encoder."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)

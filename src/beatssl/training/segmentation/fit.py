@@ -1,6 +1,6 @@
 """A segmenter from an encoder and rows with waves: network, task and loop put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,3 +96,15 @@ def mean_with(segmenter: EcgSegmenter, before: EcgSegmenter, share: float) -> No
     for name, value in segmenter.state_dict().items():
         if value.is_floating_point():
             value.lerp_(old[name].to(value), share)
+
+
+@torch.no_grad()
+def mean_of(segmenters: Sequence[EcgSegmenter]) -> EcgSegmenter:
+    """The first, with the mean of the weights of all; they were initialised alike (Wortsman et al. 2022, "Model soups:
+    averaging weights of multiple fine-tuned models improves accuracy without increasing inference time")."""
+    mean, *others = segmenters
+    weights = [one.state_dict() for one in others]
+    for name, value in mean.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.stack([value, *(of[name] for of in weights)]).mean(dim=0))
+    return mean

@@ -31,7 +31,7 @@ from beatssl.store.splits import Split, take_share
 from beatssl.store.store import Store
 from beatssl.training.run import start_accelerator
 from beatssl.training.segmentation.config import SegmentConfig
-from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter
+from beatssl.training.segmentation.fit import CoTraining, Fitted, fit_segmenter, mean_of
 from beatssl.training.segmentation.folds import splits_of
 from beatssl.training.segmentation.marks import classes_of, marked_rows
 from beatssl.training.segmentation.pseudo_labels import PseudoLabelledRows, rows_to_cotrain
@@ -225,14 +225,21 @@ class _Segmentation:
         )
 
     def _final(self, figures: SegmentFigures) -> None:
-        """One segmenter from all records, trained as long as the folds' were; nothing is left to choose on."""
-        rows, folder = self.folds.rows, self.config.out / FINAL
-        fitted = self._fit(rows, rows[:0], self.config.fold_count, folder)
+        """The segmenter for use: with co-training, which initialises all folds alike, the mean of their weights; else
+        one from all records, trained as long as they were, with nothing left to choose on."""
+        networks = [self.config.out / f"fold-{fold}" for fold in self.folds.splits]
+        if self.cotraining is not None and len(networks) > 1 and not self.config.only:
+            segmenter = mean_of([EcgSegmenter.from_pretrained(str(folder)) for folder in networks])
+            segmenter.provenance["data"] = f"{self.store.kind}, {len(self.folds.rows)} records"
+            segmenter.provenance["mean_of"] = len(networks)
+        else:
+            rows, folder = self.folds.rows, self.config.out / FINAL
+            segmenter = self._fit(rows, rows[:0], self.config.fold_count, folder).segmenter
         shown = {
             name: to_json(getattr(figures, name)) for name in ("records", "leads", "sample_f1", "iou", "boundaries")
         }
-        fitted.segmenter.provenance["figures_over_folds"] = {name: to_json(getattr(figures, name)) for name in shown}
-        self._keep(fitted.segmenter, self.config.out / SEGMENTER)
+        segmenter.provenance["figures_over_folds"] = shown
+        self._keep(segmenter, self.config.out / SEGMENTER)
 
     def _keep(self, segmenter: EcgSegmenter, folder: Any) -> None:
         if self.accelerator.is_main_process:
