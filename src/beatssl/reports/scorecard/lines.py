@@ -13,9 +13,9 @@ TITLES = {
         "Linear probes and fine-tuning on further databases, the same parts and labels "
         "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`), by the encoder that was bundled before:"
     ),
-    "cinc2011-finetuned": (
-        "The same of CinC 2011, by the present encoder and an untrained one "
-        "(`beatssl scorecard default random --test --tasks cinc2011 cinc2011-finetuned`):"
+    "small-finetuned": (
+        "The same of three of them, by the present encoder and by an untrained one, which learns from scratch "
+        "(`beatssl scorecard default random --test --tasks brugada brugada-finetuned …`):"
     ),
 }
 """Of the scorecards among the results, by the name of their file."""
