@@ -84,8 +84,8 @@ figures: $(BIN)/.installed-dev
 	$(BIN)/beatssl bench encoders --out results/bench-encoders.json --overwrite
 	$(BIN)/beatssl tables results
 
-# The bundled segmenter: its figures over five folds, the constants of P, the network trained on all records, its card, and the
-# model of rhythms, which sees its P; some hours on two cores. A step that was stopped goes on.
+# The bundled segmenter: its figures over five folds, the constants of P, the mean of the folds' networks, its card, and
+# the model of rhythms, which sees its P; some hours on two cores. A step that was stopped goes on.
 segmenter: $(BIN)/.installed-dev
 	$(BIN)/beatssl prepare ptbxl $(DATA)/ptb-xl --out stores/ptb-xl
 	$(BIN)/beatssl prepare ludb $(DATA)/ludb --out stores/ludb200 --fs-hz 200 --high-hz 80

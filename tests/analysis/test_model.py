@@ -13,6 +13,7 @@ from beatssl.analysis import pieces as pieces_of_records
 from beatssl.analysis.model import EcgModel, load
 from beatssl.analysis.output.document import analysis_schema
 from beatssl.analysis.result import USE, Analysis
+from beatssl.beats.decoding.absent import STRETCH_S
 from beatssl.features.wave_intervals import global_name
 from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.record import Record, RecordError
@@ -185,6 +186,10 @@ def test_any_leads_rate_and_length(model, record, leads, fs_hz, seconds) -> None
         assert set(a.diagnoses.leads_missing).isdisjoint(leads)
 
 
+def test_pieces_and_what_is_decided_by_stretches_cut_time_alike() -> None:
+    assert pieces_of_records._STEP_S % STRETCH_S == 0
+
+
 def test_a_long_record_in_pieces_gives_what_it_gives_at_once(model, data_root: Path, monkeypatch) -> None:
     """No beat and no wave is lost or doubled where two pieces meet, and boundaries stay."""
     record = beatssl.read(data_root / "mitdb" / "208")
@@ -201,11 +206,8 @@ def test_a_long_record_in_pieces_gives_what_it_gives_at_once(model, data_root: P
     assert np.diff(many.time_s).min() > 0.2
     same = np.abs(one.time_s[:, None] - many.time_s).argmin(axis=1)
     assert np.nanmedian(np.abs(one.marks.qrs_onset_s - many.marks.qrs_onset_s[same])) < 1e-4
-    (p, *others), (p_in_pieces, *others_in_pieces) = (
-        np.bincount(of.waves.wave, minlength=4)[1:] for of in (at_once, in_pieces)
-    )
-    assert others == others_in_pieces
-    assert p == pytest.approx(p_in_pieces, rel=0.03)  # of bigeminy, some as likely as not
+    assert len(at_once.waves) == pytest.approx(len(in_pieces.waves), rel=0.004)
+    assert np.array_equal(*(np.bincount(of.waves.wave, minlength=4) for of in (at_once, in_pieces)))
     assert in_pieces.rhythm.rate_bpm.value == pytest.approx(at_once.rhythm.rate_bpm.value, rel=0.002)
     assert in_pieces.quality.leads[0].seconds.shape == at_once.quality.leads[0].seconds.shape
     valid(in_pieces)
@@ -291,7 +293,7 @@ def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
     rng = np.random.default_rng(0)
     burst = rng.normal(0, 0.1, (12, 5000)) * (np.sin(np.arange(5000) / 500 * 3) > 0)
     a = model.analyze(burst.astype(np.float32), leads=LEADS, fs_hz=500)
-    assert len(a.beats) <= 3  # of five bursts
+    assert len(a.beats) <= 2
     assert {"no_beats", "poor_quality"} & {flag.name for flag in a.flags}
     assert a.intervals[global_name("pr_interval_ms")].value is None
     no_rhythm(a)

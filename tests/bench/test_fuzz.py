@@ -15,12 +15,6 @@ SEEDS = {seed.name: seed for seed in made_seeds()}
 TRUE = (ecg_uv() / 1000).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file is too slow here: the command says how long reading takes, a test does not."""
-    monkeypatch.setattr("beatssl.bench.fuzz._SLOW_S", 60.0)
-
-
 @pytest.mark.parametrize("name", SEEDS)
 def test_whole_files_are_whole(name: str) -> None:
     assert tried(SEEDS[name], SEEDS[name].files, TRUE)[:2] == ("whole", "")
@@ -90,6 +84,8 @@ def test_every_two_bytes_of_a_binary_header_made_others_are_refused_or_seen(name
 
 def _is_seen(seed: Seed, name: str, content: bytes) -> None:
     outcome, said, _ = tried(seed, {**seed.files, name: content}, TRUE)
+    if outcome == "slow":  # a file that is slow to read is so again; a pause of the process is not
+        outcome, said, _ = tried(seed, {**seed.files, name: content}, TRUE)
     assert outcome in ("whole", "refused", "flagged", "explained"), (said, content[:200])
 
 

@@ -38,6 +38,9 @@ SAME_BEAT_S = 0.15
 """How far an R peak may lie from the middle of its QRS."""
 
 _LEAST_SHARE = 0.5  # of the leads must show a QRS where a beat is to be
+_LEAST_QRS = 0.05
+"""Confidence below which a QRS is not counted: bursts of noise give less, and so do some very small complexes.
+Chosen on synthetic bursts and PTB-XL's fold 8 (docs/evaluation.md, "Read with care")."""
 _STANDS_OUT = 8.0  # times the median amplitude: a QRS complex where no R peak was found
 _EDGE_S = 0.3
 _ROW_S = 10.0
@@ -199,6 +202,7 @@ def _beats(
 ) -> tuple[RPeaks, Float32[np.ndarray, " beat"]]:
     """R peaks, times from the piece's start, and the share of its leads that show a QRS at each."""
     is_qrs = (waves.kind == WAVE_CLASSES.index("QRS")) & np.isfinite(waves.peak_s)
+    is_qrs &= waves.confidence >= _LEAST_QRS
     lead, peak_s = waves.lead[is_qrs], waves.peak_s[is_qrs]
     usable = max(1, sum(1 for name in leads if name))
     r_s, confidence = rate_r_peaks(coarse_mv, COARSE.fs_hz)

@@ -37,7 +37,8 @@ from beatssl.training.segmentation.segment import PROBABILITIES, SEGMENTER
 
 _FOLD = 8
 _SINUS, _INVERSE_PENALTY = 2.0, 0.03
-"""Chosen on PTB-XL's folds 7 and 8, LUDB and QTDB (docs/evaluation.md, "What was tried for P over beats")."""
+"""Chosen on PTB-XL's folds 7 and 8, LUDB and QTDB (docs/evaluation.md, "What was tried for P over beats" and for the
+weights)."""
 _SURE_LEAD = "II"
 """The lead that is taken to show a P where a record's statement says that the heart has one."""
 _SAME_BEAT_S = 0.1
@@ -49,7 +50,7 @@ class FitPresenceConfig:
     """Fit the chance that a beat has a P, and the confidences of waves."""
 
     run: tyro.conf.Positional[Path]
-    """Folder of a finished run of `segment` over folds."""
+    """Folder of a finished run of `segment` over folds, with co-training."""
     marked: Path
     """The store that it was trained on: its test records are evidence, each by the network of its fold."""
     unmarked: Path

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from beatssl.beats.decoding.absent import LEAST_MV, ends_of_t, given_to_t, seldom_t
+from beatssl.beats.decoding.absent import LEAST_MV, STRETCH_S, ends_of_t, given_to_t, seldom_t
 from beatssl.beats.decoding.viterbi import Segments
 
 FS_HZ, RR = 200.0, 120
@@ -84,15 +84,17 @@ def test_p_away_from_t_and_fewer_than_three_stay() -> None:
     assert not len(seldom_t(nothing, FS_HZ, one))
 
 
-def test_ten_seconds_are_decided_on_together() -> None:
-    late = np.concatenate([heart(0.05), heart(0.0), heart(0.0)])[None]
+def test_a_stretch_is_decided_on_together() -> None:
+    beats = int(STRETCH_S * FS_HZ / RR)
+    with_p, without = (np.tile(heart(height), 3) for height in (0.05, 0.0))
+    late = np.concatenate([with_p[: beats * RR], without[beats * RR :]])[None]
     one = found(1)
     waves = Segments(*(np.concatenate([column] * 3) for column in one))
     shift = np.repeat(np.arange(3) * BEATS * RR, len(one.line))
     waves = waves._replace(first=waves.first + shift, last=waves.last + shift)
     wrong = ends_of_t(waves, late, FS_HZ, np.zeros(1, np.int64))
     assert len(wrong)
-    assert (waves.first[wrong] >= BEATS * RR).all()
+    assert (waves.first[wrong] >= beats * RR).all()
 
 
 def test_what_is_given_to_t_stays_a_probability() -> None:

@@ -16,6 +16,7 @@ from beatssl.store.splits import SplitError
 from beatssl.training.config import RunConfig
 from beatssl.training.run import read_log
 from beatssl.training.segmentation.config import OPTIM, FitConfig, SegmentConfig
+from beatssl.training.segmentation.fit import mean_of
 from beatssl.training.segmentation.folds import fold_split, splits_of
 from beatssl.training.segmentation.segment import FoldFigures, segment
 
@@ -120,6 +121,12 @@ def test_with_co_training_the_segmenter_for_use_is_the_mean_of_the_folds(store, 
             torch.testing.assert_close(value, sum(of[name] for of in folds) / 3)
             differ += not torch.equal(folds[0][name], folds[1][name])
     assert differ
+
+
+def test_networks_that_were_not_initialised_alike_have_no_mean(run):
+    kept = EcgSegmenter.from_pretrained(run[0].out / "segmenter")
+    with pytest.raises(ValueError, match=r"a network of synthetic.* was not initialised like the others.*--cotrain"):
+        mean_of([kept, kept])
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,9 @@ alone too, and what is no P in synthetic leads with 0.02 mV of noise by 0.005 mV
 TOUCHING_S = 0.03
 """A P that begins within this time of the end of T follows it at once."""
 
-STRETCH_S = 10.0
-"""Beats of such a stretch are averaged, and decided on together."""
+STRETCH_S = 14.0
+"""Beats of such a stretch are averaged, and decided on together. A quarter of the step of a long record's pieces
+(`analysis.pieces`), so that all of them cut time alike."""
 
 _SMOOTH_S = 0.015
 _AFTER_P_S = 0.06
@@ -41,7 +42,7 @@ def ends_of_t(
 ) -> Int64[np.ndarray, " p"]:
     """Places in `waves` of P waves that follow a T at once and stand out from its fall in no lead of their record.
 
-    Beats of ten seconds are averaged lead by lead. Where no lead has three such P there, none is named.
+    Beats of a stretch are averaged lead by lead. Where no lead has three such P there, none is named.
     """
     place = np.flatnonzero(_follows_t(waves, fs_hz))
     middle = (waves.first[place] + waves.last[place]) // 2
@@ -75,7 +76,7 @@ def given_to_t(
 
 
 def seldom_t(waves: Segments, fs_hz: float, record: Int64[np.ndarray, " line"]) -> Bool[np.ndarray, " wave"]:
-    """Which waves are T of a record no lead of which shows a T after half of its beats, in these ten seconds.
+    """Which waves are T of a record no lead of which shows a T after half of its beats, in this stretch.
 
     Leads with fewer than three beats there do not count; where there are no others, no T is named.
     """

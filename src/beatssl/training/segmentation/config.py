@@ -137,7 +137,7 @@ class SegmentConfig:
     """Share of the training patients whose marks are used, drawn at random."""
     final: bool = False
     """Also keep one segmenter for use: with co-training, whose networks are initialised alike, the mean of all folds'
-    weights; else one more that is trained on all records."""
+    weights; else, or of some folds alone, one more that is trained on all records."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of weights, order, views, the draw of patients and a random encoder."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
