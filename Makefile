@@ -15,7 +15,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Pictures that browser tests take of the pages, to look at.
 export BEATSSL_SCREENSHOTS ?= $(CURDIR)/screenshots
 
-.PHONY: help demo figures segmenter encoders default labels statements scorecard shift study test lint types imports pytest browser format clean
+.PHONY: help demo figures segmenter encoders default labels statements scorecard shift study test lint types imports pytest browser data format clean
 
 help:
 	@echo "make demo    analyze a record; prepare a synthetic cohort, pretrain an encoder on it: demo/index.html"
@@ -168,24 +168,18 @@ study: $(BIN)/.installed-dev
 	$(BIN)/beatssl draw runs/study
 	$(BIN)/beatssl tables results
 
-# The order matters: the quickest check fails first, and pytest's closing line comes last. pyright runs beside pytest; what it
-# says stands before that line.
-SAID := .venv/said
+# The order matters: the quickest check fails first, and pytest's closing line comes last.
 test:
-	@$(MAKE) --no-print-directory --jobs 2 $(BIN)/.installed-dev browser
-	@$(MAKE) --no-print-directory lint imports
-	@mkdir -p $(SAID) && rm -f $(SAID)/*; \
-	  $(MAKE) --no-print-directory types >$(SAID)/types 2>&1 & types=$$!; \
-	  { $(MAKE) --no-print-directory pytest || touch $(SAID)/failed; } | tee $(SAID)/pytest | awk 'NR > 1 {print last; fflush()} {last = $$0}'; \
-	  wait $$types || touch $(SAID)/failed; \
-	  cat $(SAID)/types; tail -n 1 $(SAID)/pytest; test ! -e $(SAID)/failed
+	@$(MAKE) --no-print-directory --jobs 3 $(BIN)/.installed-dev browser data
+	@$(MAKE) --no-print-directory lint imports types
+	@$(MAKE) --no-print-directory pytest
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(BIN)/.installed-dev
-	$(BIN)/pyright
+	$(BIN)/pyrefly check
 
 imports: $(BIN)/.installed-dev
 	$(BIN)/lint-imports
@@ -199,6 +193,10 @@ browser:
 	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
 	  chromium fonts-dejavu-core >/dev/null; } || echo "No chromium: tests that need a browser are skipped."
 
+# Real data for the tests, decoded while the packages are installed.
+data: $(BIN)/.numpy
+	@$(BIN)/python tests/real_data.py
+
 format: $(BIN)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -210,13 +208,18 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old; name 3.11 or later with: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
+# First what the rest is installed with, and what real data is restored with meanwhile.
+$(BIN)/.numpy: constraints.txt | $(BIN)/python
+	$(PIP) --upgrade pip numpy
+	@touch $@
+
 # The build backend is installed first, at its pinned version, so that the editable build fetches nothing of its own.
-$(BIN)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(BIN)/.installed: pyproject.toml $(BIN)/.numpy
 	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
-$(BIN)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+$(BIN)/.installed-dev: pyproject.toml $(BIN)/.numpy
 	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $(BIN)/.installed $@

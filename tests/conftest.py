@@ -1,9 +1,6 @@
 """Shared fixtures. Real data is restored from ../shared/data where it is there; else the tests that need it skip."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,7 @@ from beatssl.store.layout import shard_name
 from beatssl.store.prepare import prepare
 from beatssl.store.shards.tables import write_table
 from beatssl.store.store import Store
-
-REPO = Path(__file__).resolve().parents[1]
-SETS = ("ludb", "qtdb", "mitdb", "cinc2020", "ptb-xl")
+from real_data import DATA, RESTORE, SETS, complete, restore
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +26,15 @@ def data_root() -> Path:
 
     `BEATSSL_DATA` names it, else it is `data` in the repository, restored once for all test processes.
     """
-    restored = Path(os.environ.get("BEATSSL_DATA", REPO / "data"))
-    if _complete(restored):
-        return restored
-    restore = REPO.parent / "shared" / "data" / "restore"
-    if not restore.exists():
-        pytest.skip(f"no real ECG data: {restore} is not there and BEATSSL_DATA names no folder that holds {SETS}")
-    restored.mkdir(parents=True, exist_ok=True)
-    with FileLock(restored / ".restoring.lock"):
-        if not _complete(restored):
-            subprocess.run([sys.executable, str(restore), str(restored)], check=True, capture_output=True)
-    return restored
+    if complete():
+        return DATA
+    if not RESTORE.exists():
+        pytest.skip(f"no real ECG data: {RESTORE} is not there and BEATSSL_DATA names no folder that holds {SETS}")
+    DATA.mkdir(parents=True, exist_ok=True)
+    with FileLock(DATA / ".restoring.lock"):
+        if not complete():
+            restore()
+    return DATA
 
 
 @pytest.fixture(scope="session")
@@ -149,10 +142,6 @@ def _part(name: str, table: pd.DataFrame, first: int, rows: int) -> pd.DataFrame
 def folded(store: Store, copied_with: Callable[..., Store]) -> Store:
     """The records of `store`, three of its patients in each fold from 1 to 6; not to be changed."""
     return copied_with(store, records=store.records.assign(fold=pd.factorize(store.records["patient_id"])[0] % 6 + 1))
-
-
-def _complete(folder: Path) -> bool:
-    return all((folder / name / ".restored").exists() for name in SETS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -94,7 +94,7 @@ def _show_group(console: "Console", title: str, group: Mapping[str, Any]) -> Non
 def _is_table(entry: Any) -> bool:
     """Whether this is a list of figures that all have the same names: a line each."""
     lines = entry if isinstance(entry, (list, tuple)) else ()
-    return bool(lines) and all(isinstance(one, Mapping) and list(one) == list(lines[0]) for one in lines)  # pyright: ignore
+    return bool(lines) and all(isinstance(one, Mapping) and list(one) == list(lines[0]) for one in lines)
 
 
 def _show_table(console: "Console", title: str, columns: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> None:

@@ -44,7 +44,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): to_json(one) for key, one in value.items()}  # pyright: ignore[reportUnknownArgumentType]
+        return {str(key): to_json(one) for key, one in value.items()}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -57,7 +57,7 @@ def printed(result: Any) -> Any:
     if is_dataclass(result) and not isinstance(result, type):
         return _entries(result, [one for one in fields(result) if "beatssl" not in one.metadata], printed)
     if isinstance(result, Mapping):
-        return {str(key): printed(one) for key, one in result.items()}  # pyright: ignore[reportUnknownArgumentType]
+        return {str(key): printed(one) for key, one in result.items()}
     return to_json(result)
 
 

@@ -117,7 +117,7 @@ def test_a_segmenter_takes_the_rate_or_the_preparation_and_refuses_another(recor
     of_raw = segmenter.probabilities(record.ecg_mv, LEADS, 500.0)
     np.testing.assert_array_equal(of_raw, segmenter.of_prepared(ready, LEADS, segmenter.takes))
     with pytest.raises(TypeError):
-        segmenter.probabilities(record.ecg_mv, LEADS)  # pyright: ignore[reportCallIssue]
+        segmenter.probabilities(record.ecg_mv, LEADS)
     encoder = BeatEncoder.from_pretrained("default")
     with pytest.raises(CheckpointError, match=r"the record was prepared otherwise .*fs_hz: 100.0 against 200.0"):
         segmenter.of_prepared(record.ecg_mv, LEADS, encoder.preparation)

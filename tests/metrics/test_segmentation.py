@@ -85,7 +85,7 @@ def test_boundaries_are_the_pooled_scores_of_each_lead(seed: int) -> None:
 def test_samples_are_counted_as_a_slow_loop_counts_them(seed: int) -> None:
     reference, found = random_waves(seed, spoil=False), random_waves(seed + 1, spoil=False)
     counts = sample_counts(reference, found, FS_HZ)
-    for (record, lead), line in counts.iterrows():  # pyright: ignore[reportGeneralTypeIssues]
+    for (record, lead), line in counts.iterrows():
         true, said = (t[(t["record_id"] == record) & (t["lead"] == lead)] for t in (reference, found))
         first_s, last_s = mark_span(true["onset_s"].to_numpy(), true["peak_s"].to_numpy(), true["offset_s"].to_numpy())
         at_s = np.arange(np.ceil(first_s * FS_HZ - 1e-3), np.floor(last_s * FS_HZ + 1e-3) + 1) / FS_HZ

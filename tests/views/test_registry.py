@@ -60,4 +60,4 @@ def test_unknown_names_and_values_are_refused() -> None:
     with pytest.raises(ValidationError):
         ViewsConfig(noise=2.0)
     with pytest.raises(ValidationError):
-        ViewsConfig(hum=1.0)  # pyright: ignore[reportCallIssue]
+        ViewsConfig(hum=1.0)

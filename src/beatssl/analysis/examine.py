@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -153,7 +153,7 @@ def _classes(of_stretches: Sequence[Beats]) -> list[Float32[np.ndarray, "_beat 4
         rows.append(own + first)
         first += int(own.max(initial=0)) + 1
     names = ("time_s", "rr_prev_s", "rr_next_s", "window_mv")
-    columns = {name: np.concatenate([getattr(beats, name) for beats in of_stretches]) for name in names}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(beats, name) for beats in of_stretches]) for name in names}
     together = replace(of_stretches[0], row=np.concatenate(rows), **columns)
     return np.split(classify(together), np.cumsum([len(beats) for beats in of_stretches])[:-1])
 

@@ -135,7 +135,7 @@ def made_seeds() -> list[Seed]:
     record = Record((uv / 1000).astype(np.float32), LEADS, FS_HZ, "r", "made")
     with tempfile.TemporaryDirectory() as folder:
         for bits in (16, 24):
-            record.save(Path(folder, f"w{bits}.hea"), bits=bits)  # pyright: ignore[reportArgumentType]
+            record.save(Path(folder, f"w{bits}.hea"), bits=bits)
             files = {f"w{bits}.{end}": Path(folder, f"w{bits}.{end}").read_bytes() for end in ("hea", "dat")}
             seeds.append(Seed(f"w{bits}.hea", files, {f"w{bits}.dat": (0, len(files[f"w{bits}.dat"]))}, True))
         table = record.save(Path(folder, "table.csv")).read_bytes()
@@ -252,7 +252,7 @@ def _number(rng: np.random.Generator, content: bytes, span: tuple[int, int], che
         return content
     at = int(rng.integers(0, len(head) - size))
     value = int(rng.choice(_EXTREMES)) & (256**size - 1)
-    return content[:at] + value.to_bytes(size, str(rng.choice(("little", "big")))) + content[at + size :]  # pyright: ignore
+    return content[:at] + value.to_bytes(size, str(rng.choice(("little", "big")))) + content[at + size :]
 
 
 def _removed(rng: np.random.Generator, content: bytes, span: tuple[int, int], checked: bool) -> bytes:

@@ -51,7 +51,7 @@ def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, Mapping):
-        return [one for part in value.values() for one in _tensors(part)]  # pyright: ignore[reportUnknownVariableType]
+        return [one for part in value.values() for one in _tensors(part)]
     if isinstance(value, (tuple, list)):
-        return [one for part in value for one in _tensors(part)]  # pyright: ignore[reportUnknownVariableType]
+        return [one for part in value for one in _tensors(part)]
     return []

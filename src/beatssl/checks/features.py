@@ -158,7 +158,7 @@ def boosted_trees(config: FeatureCheckConfig, rounds: int) -> HistGradientBoosti
         max_iter=rounds, learning_rate=config.tree_learning_rate, max_leaf_nodes=config.tree_leaves,
         min_samples_leaf=config.tree_smallest_leaf, l2_regularization=config.tree_penalty,
         max_features=config.tree_feature_share, max_bins=config.tree_bins, random_state=config.seed,
-        early_stopping=False,  # pyright: ignore[reportArgumentType]
+        early_stopping=False,
     )  # fmt: skip
 
 

@@ -75,15 +75,15 @@ class BoostedTrees(nn.Module):
             boosting = HistGradientBoostingClassifier(
                 max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=_RATE, l2_regularization=_PENALTY,
                 max_features=_FEATURE_SHARE, random_state=seed,
-                early_stopping=False,  # pyright: ignore[reportArgumentType]  its stub forgets what it takes
+                early_stopping=False,
             )  # fmt: skip
             self._take(label, boosting.fit(features[rows], labels[rows, label]))
 
     @torch.no_grad()
     def _take(self, label: int, boosting: Any) -> None:
         """The nodes of a fitted model, which scikit-learn keeps in private fields; a test compares what both say."""
-        self.start[label] = float(boosting._baseline_prediction.item())
-        trees: Sequence[np.ndarray] = [of_iteration[0].nodes for of_iteration in boosting._predictors]
+        self.start[label] = float(boosting._baseline_prediction.item())  # noqa: SLF001
+        trees: Sequence[np.ndarray] = [of_iteration[0].nodes for of_iteration in boosting._predictors]  # noqa: SLF001
         for number, nodes in enumerate(trees):
             inner = nodes["is_leaf"] == 0
             own = np.arange(len(nodes))

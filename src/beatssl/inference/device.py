@@ -29,8 +29,8 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     itself: tuple[Callable[[], bool], ...] = (
-        torch.cpu._is_avx512_bf16_supported,  # pyright: ignore[reportPrivateUsage]  torch has no public name for it
-        torch.cpu._is_amx_tile_supported,  # pyright: ignore[reportPrivateUsage]
+        torch.cpu._is_avx512_bf16_supported,  # noqa: SLF001  torch has no public name for it
+        torch.cpu._is_amx_tile_supported,  # noqa: SLF001
     )
     return any(there() for there in itself)
 
@@ -45,7 +45,7 @@ def to_device(value: Value, device: torch.device) -> Value:
     elif is_dataclass(value) and not isinstance(value, type):
         moved = replace(value, **{one.name: to_device(getattr(value, one.name), device) for one in fields(value)})
     elif isinstance(value, Mapping):
-        moved = {key: to_device(one, device) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        moved = {key: to_device(one, device) for key, one in value.items()}
     elif isinstance(value, tuple):
-        moved = tuple(to_device(one, device) for one in value)  # pyright: ignore[reportUnknownVariableType]
+        moved = tuple(to_device(one, device) for one in value)
     return moved

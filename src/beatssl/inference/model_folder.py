@@ -176,7 +176,6 @@ class SavedModel(nn.Module):
         from huggingface_hub.errors import (
             EntryNotFoundError,
             HFValidationError,
-            LocalEntryNotFoundError,
             RepositoryNotFoundError,
         )
 
@@ -193,7 +192,7 @@ class SavedModel(nn.Module):
                 )
                 for name in (CONFIG, WEIGHTS)
             ]
-        except (EntryNotFoundError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError) as error:
+        except (EntryNotFoundError, HFValidationError, RepositoryNotFoundError) as error:
             raise CheckpointError(
                 f"{source!r} is no folder here, and no repository with {CONFIG} and {WEIGHTS} that the hub gives: "
                 f"{error}; pass the folder of a checkpoint, or name/repository"

@@ -283,7 +283,7 @@ def build_decoder(config: DecoderConfig, encoder: Encoder, seed: int = 0) -> Wav
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = WaveDecoder(config, encoder)
-    return decoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks it
+    return decoder.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]  torch's stub lacks it
 
 
 def slots(leads: Sequence[str]) -> Int[np.ndarray, " lead"]:

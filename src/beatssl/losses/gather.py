@@ -18,7 +18,7 @@ def gather_with_grad(rows: Float[Tensor, "n *rest"]) -> Float[Tensor, "all *rest
     if _processes() == 1:
         return rows
     sizes = _sizes(rows)
-    return _Gather.apply(rows, sizes)  # pyright: ignore[reportReturnType]
+    return _Gather.apply(rows, sizes)
 
 
 def gather(rows: Shaped[Tensor, "n *rest"]) -> Shaped[Tensor, "all *rest"]:
@@ -48,7 +48,7 @@ def _joined(rows: Tensor, sizes: list[int]) -> Tensor:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, sizes: list[int]) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, sizes: list[int]) -> Tensor:  # pyrefly: ignore[bad-override]
         ctx.sizes = sizes
         return _joined(rows, sizes)
 

@@ -35,4 +35,4 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = ENCODERS[config.name](config)
-    return encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks it
+    return encoder.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]  torch's stub lacks it

@@ -120,7 +120,7 @@ def record_of(recording: Recording, where: str, record_id: str, privacy: Privacy
     if cut_first_s or cut_last_s:
         metadata["calibration_cut_s"] = round(cut_first_s + cut_last_s, 3)
     if choice.left_out:
-        metadata["left_out"] = ", ".join(filter(None, [metadata.get("left_out", ""), *choice.left_out]))
+        metadata["left_out"] = ", ".join(one for one in (metadata.get("left_out"), *choice.left_out) if one)
     if choice.assumed:
         metadata["unit_assumed"] = True
     metadata |= check_amplitude(ecg_mv, leads, fs_hz, where, options.units)

@@ -89,7 +89,7 @@ def _table(root: Path, file_column: str) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; give the folder that holds it and records100/ or records500/")
     wanted = {*_NEEDED, *_KEPT, file_column}
-    table = pd.read_csv(path, usecols=lambda name: name in wanted)
+    table = pd.read_csv(path, usecols=wanted.__contains__)
     if absent := [name for name in (*_NEEDED, file_column) if name not in table.columns]:
         raise RecordError("unreadable", f"{path} lacks the columns {absent}; it has {list(table.columns)}")
     return table

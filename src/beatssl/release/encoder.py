@@ -75,7 +75,7 @@ def keep_small(out: Path, model: Kept, same: Callable[[Kept], bool]) -> tuple[st
     """
     out.mkdir(parents=True, exist_ok=True)
     save_model(out, model, half=True)
-    kept_as = "float16" if same(type(model).from_pretrained(out)) else "float32"
+    kept_as = "float16" if same(type(model).from_pretrained(out)) else "float32"  # pyrefly: ignore[missing-attribute]
     if kept_as == "float32":
         save_model(out, model)
     size_mb = (out / WEIGHTS).stat().st_size / 1e6

@@ -82,7 +82,7 @@ def fit_electrodes(config: FitElectrodesConfig) -> FittedElectrodes:
     threshold = float(f"{threshold:.4g}")
     _write(config, len(x), _fitted(x, config), threshold)
     above, best = odds.max(axis=2) > threshold, odds.argmax(axis=2)
-    named = {name: float((above[:, k + 1] & (best[:, k + 1] == k)).mean()) for k, name in enumerate(LEARNT)}
+    named = {str(name): float((above[:, k + 1] & (best[:, k + 1] == k)).mean()) for k, name in enumerate(LEARNT)}
     return FittedElectrodes(config.out, len(x), threshold, float(above[:, 0].mean()), named)
 
 

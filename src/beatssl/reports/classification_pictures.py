@@ -69,7 +69,9 @@ def precision_recall_picture(predictions: Predictions, figures: DiagnosisFigures
     """Precision over recall of each label, as SVG text; faint lines: precision by chance, the share of positives."""
 
     def curve(labels: Bool[np.ndarray, " record"], chance: Float64[np.ndarray, " record"]) -> Curve:
-        precision, recall, _ = precision_recall_curve(labels, chance, drop_intermediate=True)
+        # Its stub lacks the argument.
+        found = precision_recall_curve(labels, chance, drop_intermediate=True)  # pyrefly: ignore[unexpected-keyword]
+        precision, recall, _ = found
         return np.asarray(recall, np.float64), np.asarray(precision, np.float64)
 
     def at(labels: Bool[np.ndarray, " record"], called: Bool[np.ndarray, " record"]) -> tuple[float, float]:

@@ -184,7 +184,7 @@ def entries_of_rows(store: Store, file: LabelFile) -> Float64[np.ndarray, "row n
 
     Raises ValueError as `labels_of_file`.
     """
-    ids = store.records["record_id"].astype(str).to_numpy()
+    ids = store.records["record_id"].astype(str).tolist()
     aside = store.rejects["record_id"].astype(str).tolist()
     matched = match_ids(file.records, [*dict.fromkeys(ids), *aside], file.path)
     if missing := [record for record, found in matched.items() if found is None]:

@@ -157,10 +157,12 @@ def _object(path: Path) -> dict[str, Any]:
         found = read_json(path)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnnecessaryIsInstance]  of any file
+    return found if isinstance(found, dict) else {}  # of any file
 
 
 def _absolute(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value.resolve())
-    return [_absolute(one) for one in value] if isinstance(value, tuple | list) else value  # pyright: ignore
+    if isinstance(value, (tuple, list)):
+        return [_absolute(one) for one in value]
+    return value

@@ -60,7 +60,7 @@ class Store:
     def of(cls, content: Content) -> "Store":
         """A store that reads from `content`."""
         store = cls.__new__(cls)
-        store._content = content
+        store._content = content  # noqa: SLF001
         return store
 
     @classmethod

@@ -47,7 +47,7 @@ def prefetched(items: Iterator[Item], ahead: int = 2) -> Generator[Item, None, N
             if kind == "error":
                 assert isinstance(value, BaseException)
                 raise value
-            yield value  # pyright: ignore[reportReturnType]
+            yield value  # pyrefly: ignore[invalid-yield]
     finally:
         stop.set()
         thread.join()

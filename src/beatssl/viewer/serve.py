@@ -67,7 +67,7 @@ def served(config: ServeConfig, run: Callable[[Job], Opened] | None = None) -> G
     `run` stands in for the process that analyses.
     """
     try:
-        import uvicorn  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import uvicorn  # noqa: F401
 
         from beatssl.viewer.api import Api, make_app
     except ImportError as error:

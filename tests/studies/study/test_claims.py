@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def claim_of(folder: Path, **values: object) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    own = claims._own()  # pyright: ignore[reportPrivateUsage]
+    own = claims._own()
     (folder / CLAIM).write_text(json.dumps(own | values))
 
 
@@ -62,7 +62,7 @@ def test_what_was_claimed_since_a_claim_was_given_back_is_left_alone(
     claim_of(folder)
     won: list[bool] = []
     other = Thread(target=lambda: won.append(claimed(folder)))
-    read, unlink = claims._content, Path.unlink  # pyright: ignore[reportPrivateUsage]
+    read, unlink = claims._content, Path.unlink
 
     def given_back(path: Path) -> object:
         monkeypatch.setattr(claims, "_content", read)

@@ -301,11 +301,11 @@ def test_what_another_version_or_other_data_finished_begins_anew(config, monkeyp
     assert work.finished(config.out, run, ("superclass", "lead-II"))
     write_json(folder / work.DONE, {"seconds": 1.0, "updates": 1, "figures": {}} | stale)
     assert not work.finished(config.out, run, ("superclass", "lead-II"))
-    work._train(run, folder, config)  # pyright: ignore[reportPrivateUsage]
+    work._train(run, folder, config)
     assert (len(tried), (folder / evaluation.SCORES).exists(), work.trained(config.out, run)) == (1, False, True)
     done = read_result(folder / work.DONE, work.Done)
     assert (done.version, list(done.stores)) == (work.__version__, ["small"])
-    work._train(run, folder, config)  # pyright: ignore[reportPrivateUsage]
+    work._train(run, folder, config)
     assert len(tried) == 1
 
 
@@ -313,5 +313,5 @@ def test_figures_from_scratch_choose_where_the_task_does() -> None:
     found = object.__new__(DiagnosisFigures)
     vars(found).update(records=SimpleNamespace(valid=8), macro_auroc=0.7, macro_f1=0.5)
     for task in ("superclass", "superclass-10-percent"):
-        figures = evaluation._figures(found, task)  # pyright: ignore[reportPrivateUsage]
+        figures = evaluation._figures(found, task)
         assert [one.chooses for one in figures] == [task == "superclass", False]

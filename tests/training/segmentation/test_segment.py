@@ -125,7 +125,7 @@ def test_with_co_training_the_segmenter_for_use_is_the_mean_of_the_folds(store, 
 
 def test_networks_that_were_not_initialised_alike_have_no_mean(run):
     kept = EcgSegmenter.from_pretrained(run[0].out / "segmenter")
-    with pytest.raises(ValueError, match=r"a network of synthetic.* was not initialised like the others.*--cotrain"):
+    with pytest.raises(ValueError, match=r"a network of synthetic.* was trained without co-training.*--cotrain"):
         mean_of([kept, kept])
 
 

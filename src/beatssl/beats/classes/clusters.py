@@ -98,7 +98,7 @@ def fit_clusters(beats: Beats, n_clusters: int, rng: np.random.Generator) -> Bea
     starts: Any = _STARTS  # scikit-learn's own types know only "auto"
     means = MiniBatchKMeans(min(n_clusters, len(off)), random_state=seed, n_init=starts, batch_size=4096)
     assigned = means.fit(scores).predict(scores)
-    order = np.argsort(-np.bincount(assigned, minlength=means.n_clusters), kind="stable")
+    order = np.argsort(-np.bincount(assigned, minlength=len(means.cluster_centers_)), kind="stable")
     centroids = np.ascontiguousarray(means.cluster_centers_[order], np.float32)
     return BeatClusters(mean, components.reshape(len(components), *mean.shape), centroids)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -320,7 +321,9 @@ def _numbers(table: "pd.DataFrame", where: str) -> Float[np.ndarray, "time colum
     return values
 
 
-def _asked_for(names: list[str], times: list[int], kinds: list[str], where: str, leads: tuple[str, ...]) -> list[int]:
+def _asked_for(
+    names: list[str], times: list[int], kinds: Sequence[str], where: str, leads: tuple[str, ...]
+) -> list[int]:
     """Columns of the leads that the user names: by title, or by order where no title is a lead's."""
     places = {canonical_lead(name): i for i, name in reversed(list(enumerate(names)))}
     absent = [lead for lead in leads if canonical_lead(lead) not in places]

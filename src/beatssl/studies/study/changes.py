@@ -50,7 +50,7 @@ def settings(start: Settings, changes: Sequence[str]) -> Settings:
     Raises ValueError for a path that is none, or a value that is out of range. Values of the preset are checked where
     the pretraining config is made.
     """
-    values = asdict(start)
+    values: dict[str, Any] = asdict(start)
     of_preset = dict(change.split("=", 1) for change in start.set)
     for change in changes:
         path, equals, text = (part.strip() for part in change.partition("="))

@@ -187,4 +187,4 @@ def _shared_by_all(part: pd.DataFrame, column: str) -> tuple[list[object], list[
 
 def _grouped(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
     for key, part in table.groupby(keys, sort=False):
-        yield tuple(map(str, key)), part  # pyright: ignore[reportArgumentType]  of several keys always a tuple
+        yield tuple(map(str, key)), part  # of several keys always a tuple

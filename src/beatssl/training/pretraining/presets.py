@@ -46,10 +46,11 @@ def _valid(kind: Any, values: Any, place: str) -> Any:
 def _change(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     *parents, last = path.strip().split(".")
-    place: Any = values
+    place = values
     for parent in parents:
-        place = place.get(parent) if isinstance(place, dict) else None
-    changeable = isinstance(place, dict) and last in place and not isinstance(place[last], dict)
+        inner = place.get(parent)
+        place = inner if isinstance(inner, dict) else {}
+    changeable = last in place and not isinstance(place[last], dict)
     if not equals or not changeable or path.strip() == "method":
         known = ", ".join(_paths(values))
         raise ValueError(f"{change!r} changes no value of a preset; write path=value, with a path out of {known}")

@@ -103,10 +103,10 @@ def mean_of(segmenters: Sequence[EcgSegmenter]) -> EcgSegmenter:
     """The first, with the mean of the weights of all (Wortsman et al. 2022, "Model soups: averaging weights of multiple
     fine-tuned models improves accuracy without increasing inference time").
 
-    Raises ValueError where one was trained without co-training: they have to be initialised alike.
+    Raises ValueError where one was trained without co-training: the networks have to be initialised alike.
     """
     if alone := [one.provenance["data"] for one in segmenters if not one.provenance.get("cotraining")]:
-        raise ValueError(f"a network of {alone[0]} was not initialised like the others; pass a run with --cotrain")
+        raise ValueError(f"a network of {alone[0]} was trained without co-training; pass a run with --cotrain")
     mean, *others = segmenters
     weights = [one.state_dict() for one in others]
     for name, value in mean.state_dict().items():

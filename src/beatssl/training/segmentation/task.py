@@ -202,7 +202,7 @@ def _without_effect(segmenter: EcgSegmenter, device: torch.device) -> list[nn.Pa
     total = segmenter.eval()(shortest, there, slot).sum()
     gradients = torch.autograd.grad(total, trained, allow_unused=True)
     pairs = zip(trained, gradients, strict=True)
-    return [weight for weight, gradient in pairs if gradient is None]  # pyright: ignore[reportUnnecessaryComparison]
+    return [weight for weight, gradient in pairs if gradient is None]
 
 
 def wave_loss(
