@@ -82,7 +82,8 @@ def vcg_loops(median_beat_mv: Float32[np.ndarray, "12 time"], fs_hz: float, wave
                 _loop(axes, span, loop[across], loop[up])
         axes = figure.axes[0]
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=1.2)
-        figure.tight_layout()
+        # Margins that fit: to measure them (tight_layout) takes as long as to draw.
+        figure.subplots_adjust(left=0.085, right=0.98, bottom=0.12, top=0.95, wspace=0.35)
         return svg_text(figure)
 
 
