@@ -15,6 +15,7 @@ import yaml
 import beatssl
 from beatssl import cli
 from beatssl.checks.check import CHECKS
+from beatssl.files import read_json
 from beatssl.losses.contrast import FORMS
 from beatssl.models.encoder import ENCODERS
 from beatssl.records.registry import READERS
@@ -203,6 +204,16 @@ def test_pictures_are_small_and_can_be_made_again(name: str, page: str) -> None:
     assert len(kept.encode()) <= 150_000
     assert picture.count("<path") == kept.count("<path")
     assert re.findall(r"<text.*?</text>", picture) == re.findall(r"<text.*?</text>", kept)
+
+
+def test_the_table_of_what_machines_measure_otherwise_is_that_of_the_results() -> None:
+    figures = read_json(REPO / "results" / "clinical" / "check-devices.json")
+    text = text_of(REPO / "docs" / "analyze.md")
+    lines = re.findall(r"^\| `(\S+)` \| [\w, ]+ \| ([\d, ]+) \| ([\d, ]+) \|", text, flags=re.MULTILINE)
+    stated = {(name, a, b) for name, *both in lines for a, b in zip(*(each.split(", ") for each in both), strict=True)}
+    assert stated == {
+        (Path(one["file"]).name, f"{one['printed']:.0f}", f"{one['found']:.0f}") for one in figures["outliers"]
+    }
 
 
 def test_hooks_call_the_tools_of_the_makefile_and_download_nothing() -> None:

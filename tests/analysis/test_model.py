@@ -289,6 +289,38 @@ def test_noise_has_no_beats(model, kind, leads) -> None:
     no_rhythm(a)
 
 
+@pytest.mark.parametrize("written", [np.nan, 0.0])
+def test_a_gap_makes_no_beat_ectopic(model, data_root: Path, written: float) -> None:
+    """Intervals across what was not measured are unknown to the classes of beats too, whatever the recorder wrote."""
+    for name in ("00000/00001_hr", "00000/00005_hr", "00000/00006_hr", "00000/00007_hr"):
+        whole = beatssl.read(data_root / "ptb-xl" / "records500" / name)
+        assert set(model.analyze(whole, embeddings=False).beats.labels) == {"N"}
+        ecg_mv = whole.ecg_mv.copy()
+        ecg_mv[:, 2000:2995] = written
+        a = model.analyze(whole.replace(ecg_mv=ecg_mv), embeddings=False)
+        assert set(a.beats.labels) == {"N"}
+        assert np.isnan(a.beats.rr_s).sum() == 2  # of the first beat, and of that after the gap
+        assert "gaps" in {flag.name for flag in a.flags}
+
+
+def test_leads_that_were_not_recorded_leave_the_quality_as_it_is(model, record, analysis) -> None:
+    empty = np.full((3, record.ecg_mv.shape[1]), np.nan, np.float32)
+    a = model.analyze(
+        record.replace(ecg_mv=np.concatenate([record.ecg_mv, empty]), leads=(*record.leads, "vx", "vy", "vz")),
+        embeddings=False,
+    )
+    assert a.quality.score == pytest.approx(analysis.quality.score, abs=0.01)
+    assert [lead.lead for lead in a.quality.leads if "missing" in lead.flags] == ["vx", "vy", "vz"]
+
+
+def test_noise_has_no_exchanged_electrodes(model) -> None:
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(0, 0.1, (12, 5000)).astype(np.float32)
+        a = model.analyze(noise, leads=LEADS, fs_hz=500, embeddings=False)
+        assert not len(a.beats)
+        assert "electrodes_exchanged" not in {flag.name for flag in a.flags}
+
+
 def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
     rng = np.random.default_rng(0)
     burst = rng.normal(0, 0.1, (12, 5000)) * (np.sin(np.arange(5000) / 500 * 3) > 0)

@@ -24,6 +24,16 @@ def paths(svg: str, colour: str) -> list[np.ndarray]:
     return [np.array(re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", p.get("d", "")), dtype=float) for p in found]
 
 
+def test_leads_stand_where_their_names_say() -> None:
+    canonical = np.sin(np.arange(12)[:, None] * np.arange(1000) / 50).astype(np.float32)
+    canonical[2] = canonical[1] - canonical[0]
+    order = np.random.default_rng(0).permutation(12)
+    drawn = ecg_paper(canonical[order], FS_HZ, leads=[LEADS[number] for number in order])
+    assert drawn == ecg_paper(canonical, FS_HZ)
+    with pytest.raises(ValueError, match=r"ecg_mv has 8 leads, and leads has 12 names; pass leads=record\.leads"):
+        ecg_paper(canonical[:8], FS_HZ)
+
+
 def test_it_is_xml_of_the_stated_size() -> None:
     root = ET.fromstring(ecg_paper(ramp(), FS_HZ, title="<A & B>"))
     assert root.tag == f"{SVG}svg"

@@ -1,9 +1,13 @@
 """Intervals, rate and axes from waves whose truth is known."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from beatssl.beats.rules.fiducials import Fiducials
+from beatssl.features.intervals import measure
 from beatssl.features.wave_intervals import DEFINITIONS, measure_waves, wave_intervals
 from beatssl.signals.leads import LEADS
 
@@ -51,6 +55,14 @@ def test_true_intervals_come_back() -> None:
     }  # fmt: skip
     for name, true_ms in expected.items():
         assert table.loc[f"qtc_{name}_ms", "value"] == pytest.approx(true_ms, abs=0.01)
+
+
+def test_no_qtc_is_below_zero() -> None:
+    mark = {field.name: np.full(2, np.nan, np.float32) for field in fields(Fiducials)}
+    mark |= {"qrs_onset_s": np.zeros(2, np.float32), "t_offset_s": np.full(2, 0.4, np.float32)}
+    found = measure(Fiducials(**mark), np.array([1.0, 5.0], np.float32))["qtc_framingham_ms"]
+    assert found[0] == pytest.approx(400, abs=0.1)
+    assert np.isnan(found[1])
 
 
 def test_a_p_too_far_before_r_is_not_of_the_beat() -> None:

@@ -74,7 +74,7 @@ def test_the_owner_of_the_salt_finds_a_file_by_its_hash(tmp_path: Path) -> None:
     path = tmp_path / "ward" / "Quellmann.edf"
     path.write_text("")
     hashed = salted_hash("ward/Quellmann.edf", b"a salt")
-    assert find_hashed(tmp_path, f"{hashed}.edf", b"a salt") == path
+    assert find_hashed(str(tmp_path), f"{hashed}.edf", b"a salt") == path
     assert find_hashed(path, salted_hash("Quellmann.edf", b"a salt"), b"a salt") == path
     with pytest.raises(FileNotFoundError, match="the salt that was used"):
         find_hashed(tmp_path, hashed, b"another")

@@ -12,6 +12,7 @@ from beatssl.signals.leads import (
     canonical_leads,
     derive_limb_leads,
     to_twelve,
+    without_dropouts,
     without_free_text,
 )
 
@@ -99,3 +100,15 @@ def test_to_twelve_orders_derives_and_marks_missing() -> None:
 def test_first_of_two_leads_for_one_place_stands() -> None:
     out = to_twelve(np.array([[1, 1], [2, 2]], np.float32), ["MLII", "II"])
     assert out[1].tolist() == [1, 1]
+
+
+def test_where_no_lead_changes_for_a_second_nothing_was_measured() -> None:
+    ecg_mv = np.random.default_rng(0).normal(0, 1, (3, 1000)).astype(np.float32)
+    assert without_dropouts(ecg_mv, 100.0) is ecg_mv
+    ecg_mv[:, 200:299] = 0.5  # less than a second
+    ecg_mv[:2, 400:600] = 0.0  # the third lead goes on
+    ecg_mv[:, 700:850] = np.array([[0.0], [-5.0], [np.nan]])
+    ecg_mv[0, 960:] = ecg_mv[1:, 960:] = 1.0  # short, at the end
+    found = without_dropouts(ecg_mv, 100.0)
+    assert np.array_equal(np.flatnonzero(np.isnan(found).all(axis=0)), np.arange(700, 850))
+    assert np.array_equal(np.delete(found, np.s_[700:850], axis=1), np.delete(ecg_mv, np.s_[700:850], axis=1))

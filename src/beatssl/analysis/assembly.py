@@ -16,7 +16,7 @@ from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.records.record import Record
 from beatssl.signals.electrodes import FLAT, misplaced
-from beatssl.signals.leads import LEADS, canonical_lead
+from beatssl.signals.leads import LEADS, canonical_lead, present_leads
 from beatssl.signals.matching import match_times
 from beatssl.store.shards.reading import Limits
 
@@ -63,7 +63,10 @@ def beats_of(parts: Sequence[Examined], measures: WaveMeasures, rr_s: Float64[np
 def quality_of(
     parts: Sequence[Examined], leads: Sequence[str], record: Record
 ) -> tuple[Quality, Bool[np.ndarray, " lead"]]:
-    """Scores and flags of every lead (a flag that most pieces show), and which leads are flat."""
+    """Scores and flags of every lead (a flag that most pieces show), and which leads are flat.
+
+    The record's score is of the leads that were recorded: with a value that never changes too, but not of NaN alone.
+    """
     seconds = np.concatenate([part.seconds for part in parts], axis=1)
     on = {name: np.mean([getattr(part.flags, name) for part in parts], axis=0) >= 0.5 for name in _LEAD_FLAGS}
     score = seconds.mean(axis=1)
@@ -74,7 +77,7 @@ def quality_of(
         )
         for lead, name in enumerate(named)
     )  # fmt: skip
-    return Quality(record_score(score), of_leads), np.asarray(on["flat"])
+    return Quality(record_score(score[present_leads(record.ecg_mv)]), of_leads), np.asarray(on["flat"])
 
 
 def flags_of(
@@ -94,7 +97,7 @@ def flags_of(
     if record.metadata.get("implausible_amplitude"):
         out.append(Flag("implausible_amplitude", "beats are higher than any ECG's; is the unit or gain right?"))
     exchange = misplaced(recorded_mv[:, : round(_LOOKED_AT_S * record.fs_hz)], record.leads, record.fs_hz)
-    if exchange is not None:
+    if exchange is not None and len(beats):
         remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
         out.append(Flag("electrodes_exchanged", f"the electrodes {exchange} seem to be exchanged: {remedy}"))
     if any(part.flags.identities_violated for part in parts):
@@ -103,8 +106,10 @@ def flags_of(
         if which := [lead.lead for lead in quality.leads if name in lead.flags]:
             out.append(Flag(f"lead_{name}".replace("lead_lead", "lead"), f"{', '.join(which)}: {text}"))
     missing = float(np.mean(~np.isfinite(recorded_mv[np.isfinite(recorded_mv).any(axis=1)])))
-    if missing > (allowed := Limits().max_missing_share):
-        out.append(Flag("gaps", f"{missing:.0%} of the samples are not measured; `prepare` takes up to {allowed:.0%}"))
+    if missing > Limits().max_missing_share:
+        out.append(
+            Flag("gaps", f"{missing:.0%} of the samples are not measured; their beats and intervals are missing")
+        )
     return tuple(out)
 
 

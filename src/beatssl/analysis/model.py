@@ -35,7 +35,7 @@ from beatssl.inference.segmenter import EcgSegmenter
 from beatssl.records.arrays import record_from_array
 from beatssl.records.read import read
 from beatssl.records.record import Record, RecordError
-from beatssl.signals.leads import canonical_leads, lead_kind, present_leads, without_constant
+from beatssl.signals.leads import canonical_leads, lead_kind, present_leads, without_constant, without_dropouts
 from beatssl.store.config import MIN_DURATION_S, RATES_HZ
 
 EMBEDDED_S = 60.0
@@ -201,7 +201,8 @@ class _Begun:
 
     @classmethod
     def of(cls, record: Record, filtered: bool) -> "_Begun":
-        recorded_mv, fs_hz = without_constant(record.ecg_mv), record.fs_hz
+        fs_hz = record.fs_hz
+        recorded_mv = without_dropouts(without_constant(record.ecg_mv), fs_hz)
         there = present_leads(recorded_mv)
         leads = tuple(name if some else "" for name, some in zip(canonical_leads(record.leads), there, strict=True))
         plan = pieces(recorded_mv.shape[1], fs_hz, len(leads))

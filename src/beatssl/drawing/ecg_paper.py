@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.signals.leads import LEADS
+from beatssl.signals.leads import LEADS, to_twelve
 
 WAVE_COLOURS = {"P": "#0072B2", "QRS": "#D55E00", "T": "#009E73"}
 """Colours that stay apart for colour-blind eyes (Okabe and Ito 2008)."""
@@ -58,7 +58,7 @@ class Row:
 
 
 def ecg_paper(
-    ecg_mv: Float32[np.ndarray, "12 time"],
+    ecg_mv: Float32[np.ndarray, "lead time"],
     fs_hz: float,
     waves: Sequence[WaveSpan] = (),
     beats: Sequence[BeatTick] = (),
@@ -66,11 +66,12 @@ def ecg_paper(
     note: str = "",
     rhythm_lead: str = "II",
     reference: Sequence[WaveSpan] = (),
+    leads: Sequence[str] = LEADS,
 ) -> str:
     """An SVG of a 12-lead ECG with its waves coloured and its beats marked.
 
     Args:
-        ecg_mv: the twelve leads in canonical order, in mV; a lead that is all NaN is written as missing.
+        ecg_mv: the leads in mV; a lead that is all NaN is written as missing.
         fs_hz: sampling rate in Hz.
         waves: spans coloured on the trace, each on its own lead or on every lead.
         beats: R peaks marked above the rhythm strip.
@@ -78,15 +79,20 @@ def ecg_paper(
         note: text at the bottom right, next to the paper speed and gain; escaped.
         rhythm_lead: the lead drawn over the whole length in the last row.
         reference: spans drawn as bars under the trace, such as the marks that `waves` should meet.
+        leads: names of the leads, as `Record.leads` has them; limb leads that two others give are derived.
 
     Returns:
         The SVG document as text, `width` and `height` in millimetres, to scale at 25 mm/s and 10 mm/mV.
 
     Raises:
-        ValueError: for a rhythm lead that is not one of the twelve.
+        ValueError: for a rhythm lead that is not one of the twelve, or another number of names than of leads.
     """
     if rhythm_lead not in LEADS:
         raise ValueError(f"rhythm_lead {rhythm_lead!r} is not a lead; choose one of {', '.join(LEADS)}")
+    if len(ecg_mv) != len(leads):
+        raise ValueError(f"ecg_mv has {len(ecg_mv)} leads, and leads has {len(leads)} names; pass leads=record.leads")
+    if tuple(leads) != LEADS:
+        ecg_mv = to_twelve(ecg_mv, leads)
     duration_s = ecg_mv.shape[1] / fs_hz
     rows = paper_rows(ecg_mv, fs_hz, duration_s, rhythm_lead, _BARS_MM if reference else 0.0)
     width_mm = _LEFT_MM + duration_s * MM_PER_S + _RIGHT_MM

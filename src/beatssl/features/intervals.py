@@ -53,5 +53,8 @@ def measure(marks: Fiducials, rr_s: Float32[np.ndarray, " row"]) -> dict[str, Fl
         "t_peak_to_end_over_qt": tail_s / np.where(qt_s > 0, qt_s, np.nan),
         "qt_over_rr": qt_s / rr_s,
     }
+    # By linear formulas, which were made for usual rates, a QTc of a slow heart can fall below 0.
+    linear = ("qtc_framingham_ms", "qtc_hodges_ms")
+    seconds |= {name: np.where(seconds[name] > 0, seconds[name], np.nan) for name in linear}
     out = {name: 1000 * value for name, value in seconds.items()} | ratios
     return columns({name: out[name] for name in DEFINITIONS})

@@ -71,7 +71,7 @@ def _spellings(text: str) -> set[str]:
     return set(bare)
 
 
-def find_hashed(folder: Path, hashed: str, salt: bytes | None = None) -> Path:
+def find_hashed(folder: str | Path, hashed: str, salt: bytes | None = None) -> Path:
     """The file below `folder` that a hash in a store's tables or in a message stands for.
 
     For the owner of the salt alone (None: `default_salt()`). `folder` is what was prepared: paths are hashed relative
@@ -80,6 +80,7 @@ def find_hashed(folder: Path, hashed: str, salt: bytes | None = None) -> Path:
     Raises FileNotFoundError where there is no such file, or another salt was used.
     """
     salt = default_salt() if salt is None else salt
+    folder = Path(folder)
     root = folder.parent if folder.is_file() else folder
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if salted_hash(path.relative_to(root).as_posix(), salt) == hashed[:32]:

@@ -96,7 +96,7 @@ def check_amplitude(
         "amplitude",
         f"{where}: lead {leads[worst]} ranges over {largest:.4g} mV and reaches {level:.4g} mV, an ECG ranges over "
         f"{SMALLEST_MV} to {LARGEST_MV:g} mV and reaches at most {LARGEST_LEVEL_MV:g}; "
-        f"the stated unit or gain is probably wrong: {remedy}",
+        f"its unit or gain is probably another: {remedy}",
     )
 
 
