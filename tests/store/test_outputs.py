@@ -61,6 +61,13 @@ def test_what_failed_before_it_began_blocks_nothing(tmp_path: Path) -> None:
     assert json.loads((tmp_path / CONFIG).read_text()) == asked(0.2)
 
 
+def test_an_empty_folder_of_a_later_command_blocks_nothing(tmp_path: Path) -> None:
+    open_folder(tmp_path, asked())
+    (tmp_path / "probe").mkdir()
+    open_folder(tmp_path, asked(0.2))
+    assert json.loads((tmp_path / CONFIG).read_text()) == asked(0.2)
+
+
 def test_a_file_is_replaced_on_request_or_by_the_same_command(tmp_path: Path) -> None:
     file = tmp_path / "check-peaks.json"
     check_file(file, overwrite=False)

@@ -65,7 +65,8 @@ def quality_of(
 ) -> tuple[Quality, Bool[np.ndarray, " lead"]]:
     """Scores and flags of every lead (a flag that most pieces show), and which leads are flat.
 
-    The record's score is of the leads that were recorded: with a value that never changes too, but not of NaN alone.
+    The record's score is of all leads but further ones that were not recorded. Of the twelve such a lead counts, with a
+    score of 0: its electrode may be off.
     """
     seconds = np.concatenate([part.seconds for part in parts], axis=1)
     on = {name: np.mean([getattr(part.flags, name) for part in parts], axis=0) >= 0.5 for name in _LEAD_FLAGS}
@@ -77,7 +78,8 @@ def quality_of(
         )
         for lead, name in enumerate(named)
     )  # fmt: skip
-    return Quality(record_score(score[present_leads(record.ecg_mv)]), of_leads), np.asarray(on["flat"])
+    counts = present_leads(record.ecg_mv) | np.isin(named, LEADS)
+    return Quality(record_score(score[counts]), of_leads), np.asarray(on["flat"])
 
 
 def flags_of(

@@ -74,7 +74,8 @@ def read_config(path: Path, kind: Kind) -> Contents:
     if not isinstance(version, int):
         raise CheckpointError(
             f"{path} is no config of a beatssl checkpoint (it states no format): {path.parent} is "
-            f"{what_is(path.parent)}; pass the folder of a saved {kind.name}, which {kind.made_by} writes"
+            f"{what_is(path.parent)}; pass the folder of a saved {kind.name}, which {kind.made_by} writes; a run that "
+            "was stopped before it saved one goes on with its own command"
         )
     if version > FORMAT_VERSION:
         raise CheckpointError(

@@ -56,8 +56,8 @@ def check_folder(folder: Path, asked: dict[str, Any], overwrite: bool = False, n
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; pass a folder as out=")
-    entries = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    entries = [entry for entry in entries if not entry.startswith(".")]  # such as one that a kill left half written
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    entries = [one.name for one in found if not one.name.startswith(".") and not _is_empty(one)]  # "." is half written
     if overwrite or not entries or entries == [name]:  # asked for alone: nothing came of it
         return
     remedy = "pass another out= folder, or overwrite=True to replace the results there"
@@ -149,6 +149,10 @@ def _remove_results(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _object(path: Path) -> dict[str, Any]:

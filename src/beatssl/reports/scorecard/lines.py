@@ -10,12 +10,9 @@ TITLES = {
     ),
     "test": "Scorecard, test folds (`beatssl scorecard --test`):",
     "further-finetuned": (
-        "Linear probes and fine-tuning on further databases, the same parts and labels "
-        "(`beatssl scorecard --test --tasks ptbdb ptbdb-finetuned …`), by the encoder that was bundled before:"
-    ),
-    "small-finetuned": (
-        "The same of three of them, by the present encoder and by an untrained one, which learns from scratch "
-        "(`beatssl scorecard default random --test --tasks brugada brugada-finetuned …`):"
+        "Linear probes and fine-tuning on further databases, the same parts and labels, by the bundled encoder and by "
+        "an untrained one, which learns from scratch "
+        "(`beatssl scorecard default random --test --tasks ptbdb ptbdb-finetuned …`):"
     ),
 }
 """Of the scorecards among the results, by the name of their file."""
