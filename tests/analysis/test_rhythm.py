@@ -5,8 +5,9 @@ import pytest
 
 from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import not_determinable
-from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.analysis.rhythm import rhythm_of
 from beatssl.analysis.rhythms.result import Rhythms
+from beatssl.beats.windows import known_intervals
 
 NO_RHYTHM = Rhythms((), "not asked", (), (), not_determinable("%", "not asked"))
 

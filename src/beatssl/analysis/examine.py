@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float32, Float64
 from beatssl.analysis.pieces import WINDOW_S, Piece
 from beatssl.analysis.quality import Seconds, lead_seconds
 from beatssl.analysis.result import WavesOfLeads
-from beatssl.analysis.rhythm import known_intervals
 from beatssl.beats.classes.classifier import CLASSES, classify
 from beatssl.beats.decoding.wave_decoding import Waves, find_waves
 from beatssl.beats.peaks import RPeaks, rate_r_peaks
@@ -111,7 +110,10 @@ def examine(segmenter: EcgSegmenter, stretches: Sequence[Stretch]) -> list[Exami
         some = [ready[number] for number in numbers]
         waves = _waves(segmenter, some)
         of_beats = [_beats(own, one.coarse_mv, one.leads) for own, one in zip(waves, some, strict=True)]
-        beats = [_with_intervals(one, found.time_s) for one, (found, _) in zip(some, of_beats, strict=True)]
+        beats = [
+            beats_of_rows([one.coarse_mv], [found.time_s], COARSE.fs_hz)
+            for one, (found, _) in zip(some, of_beats, strict=True)
+        ]
         classes = _classes(beats)
         for number, *arguments in zip(numbers, some, waves, of_beats, beats, classes, strict=True):
             found[number] = _examined(segmenter.preparation.fs_hz, *arguments)
@@ -138,13 +140,6 @@ def _waves(segmenter: EcgSegmenter, ready: Sequence[_Ready]) -> list[Waves]:
     ends = np.searchsorted(waves.lead, np.arange(len(ready) + 1) * leads)
     parts = [waves.where(slice(start, stop)) for start, stop in pairwise(ends.tolist())]
     return [part._replace(lead=part.lead - number * leads) for number, part in enumerate(parts)]
-
-
-def _with_intervals(one: _Ready, r_s: Float64[np.ndarray, " beat"]) -> Beats:
-    """The beats with their windows; intervals across what was not measured are unknown, as at a record's ends."""
-    beats = beats_of_rows([one.coarse_mv], [r_s], COARSE.fs_hz)
-    prev_s = known_intervals(r_s, np.asarray(np.isfinite(one.part_mv).any(axis=0)), one.of.fs_hz).astype(np.float32)
-    return replace(beats, rr_prev_s=prev_s, rr_next_s=np.append(prev_s[1:], np.float32(np.nan))[: len(r_s)])
 
 
 def _classes(of_stretches: Sequence[Beats]) -> list[Float32[np.ndarray, "_beat 4"]]:

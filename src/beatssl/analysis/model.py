@@ -18,12 +18,13 @@ from beatssl.analysis.examine import COARSE, Examined, Stretch, examine, joined_
 from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
 from beatssl.analysis.result import Analysis, Beats, Diagnoses, Embeddings, ModelUsed, Provenance, Quality, RecordInfo
-from beatssl.analysis.rhythm import known_intervals, rhythm_of
+from beatssl.analysis.rhythm import rhythm_of
 from beatssl.analysis.rhythms.episodes import rhythms_of
 from beatssl.analysis.rhythms.no_p import beats_without_p, measures_without_p, waves_without_p
 from beatssl.analysis.rhythms.pacing import with_paced_beats
 from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.classes.classifier import WEIGHTS
+from beatssl.beats.windows import known_intervals
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.inference.classifier import EcgClassifier
 from beatssl.inference.device import torch_device

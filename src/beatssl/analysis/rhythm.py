@@ -1,7 +1,7 @@
 """Rate, regularity, pauses and what ectopic beats do together, from the beats of a record."""
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Float32, Float64
 
 from beatssl.analysis.ectopy import ectopic_groups, ectopic_runs
 from beatssl.analysis.measurement import Measurement, not_determinable
@@ -64,18 +64,6 @@ def rhythm_of(
         stretches=rhythms.stretches,
         af_burden=rhythms.af_burden,
     )  # fmt: skip
-
-
-def known_intervals(
-    time_s: Float64[np.ndarray, " beat"], measured: Bool[np.ndarray, " hundredth"], fs_hz: float
-) -> Float64[np.ndarray, " beat"]:
-    """RR intervals to the beat before; NaN for the first beat, and where any sample between was measured in no lead."""
-    rr_s = np.diff(time_s, prepend=np.nan)
-    missing = np.concatenate([[0], np.cumsum(~measured)])
-    at = np.clip(np.round(time_s * fs_hz).astype(np.int64), 0, len(measured))
-    across = missing[at][1:] > missing[at][:-1]
-    rr_s[1:][across] = np.nan
-    return rr_s
 
 
 def row_features(

@@ -16,7 +16,7 @@ class Beats:
 
     row: Int32[np.ndarray, " beat"]
     time_s: Float64[np.ndarray, " beat"]  # R peak, from the row's first sample
-    rr_prev_s: Float32[np.ndarray, " beat"]  # to the R peak before, NaN for the first of a record
+    rr_prev_s: Float32[np.ndarray, " beat"]  # to the R peak before; NaN for the first of a record, and across a gap
     rr_next_s: Float32[np.ndarray, " beat"]
     window_mv: Float32[np.ndarray, "beat lead time"]  # NaN outside the record and in missing leads
     fs_hz: float
@@ -40,6 +40,18 @@ def gather_windows(
     return np.where(((at >= 0) & (at < ecg_mv.shape[1]))[:, None], windows, np.float32(np.nan))
 
 
+def known_intervals(
+    time_s: Float64[np.ndarray, " beat"], measured: Bool[np.ndarray, " time"], fs_hz: float
+) -> Float64[np.ndarray, " beat"]:
+    """RR intervals to the beat before; NaN for the first beat, and where any sample between was measured in no lead."""
+    rr_s = np.diff(time_s, prepend=np.nan)
+    missing = np.concatenate([[0], np.cumsum(~measured)])
+    at = np.clip(np.round(time_s * fs_hz).astype(np.int64), 0, len(measured))
+    across = missing[at][1:] > missing[at][:-1]
+    rr_s[1:][across] = np.nan
+    return rr_s
+
+
 def beats_of_rows(
     ecg_mv: Sequence[Float32[np.ndarray, "lead _time"]],
     r_times_s: Sequence[Float64[np.ndarray, " _beat"]],
@@ -51,10 +63,9 @@ def beats_of_rows(
         gather_windows(signal, np.round(times * fs_hz).astype(np.int64), fs_hz)
         for signal, times in zip(ecg_mv, r_times_s, strict=True)
     ]
-    gap = np.array([np.nan])
-    intervals = [np.diff(t) for t in r_times_s]
-    prev = [np.concatenate([gap, d])[: len(t)] for d, t in zip(intervals, r_times_s, strict=True)]
-    following = [np.concatenate([d, gap])[: len(t)] for d, t in zip(intervals, r_times_s, strict=True)]
+    measured = [np.asarray(np.isfinite(signal).any(axis=0)) for signal in ecg_mv]
+    prev = [known_intervals(times, there, fs_hz) for times, there in zip(r_times_s, measured, strict=True)]
+    following = [np.append(rr_s[1:], np.nan)[: len(rr_s)] for rr_s in prev]
     lead_count = ecg_mv[0].shape[0] if len(ecg_mv) else 0
     empty = np.zeros((0, lead_count, round(BEFORE_S * fs_hz) + round(AFTER_S * fs_hz)), np.float32)
     return Beats(

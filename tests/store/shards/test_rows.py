@@ -19,6 +19,8 @@ def long_record(seed: int, samples: int, leads: int = 2) -> Conditioned:
     times = np.cumsum(rng.uniform(0.3, 1.5, 200))
     record = Record(np.empty((leads, 0), np.float32), tuple("abcdef"[:leads]), FS_HZ, f"r{seed}", "fake")
     ecg_mv = rng.normal(size=(leads, samples)).astype(np.float32)
+    gap = rng.integers(samples)
+    ecg_mv[:, gap : gap + rng.integers(60)] = np.nan
     times = times[times < (samples - 1) / FS_HZ]
     rows = row_count(samples, times, CONFIG)
     return Conditioned(record, ecg_mv, record.leads, ({},) * rows, times)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows
+from beatssl.beats.windows import AFTER_S, BEFORE_S, Beats, gather_windows, known_intervals
 from beatssl.store.shards.conditioning import Conditioned
 
 
@@ -79,6 +79,12 @@ def _beats_of(piece: Piece, fs_hz: float, row_samples: int) -> Beats:
     row = np.minimum((times * fs_hz).astype(np.int64) // row_samples, piece.of.rows - 1) - piece.first
     here = (row >= 0) & (row < piece.rows)
     interval = np.diff(times, prepend=np.nan, append=np.nan).astype(np.float32)
+    if here.any():  # of the piece's beats, which follow one another, with the one before and the one after
+        near = slice(max(here.argmax() - 1, 0), len(here) - here[::-1].argmax() + 1)
+        start, stop = sample[near][0], sample[near][-1] + 1
+        measured = np.asarray(np.isfinite(piece.of.ecg_mv[:, start:stop]).any(axis=0))
+        known = known_intervals(times[near] - start / fs_hz, measured, fs_hz)
+        interval[near.start : near.start + len(known)][np.isnan(known)] = np.nan
     return Beats(
         row=row[here].astype(np.int32),
         time_s=times[here] - (row[here] + piece.first) * (row_samples / fs_hz),
