@@ -23,6 +23,7 @@ from beatssl.analysis.rhythms.episodes import rhythms_of
 from beatssl.analysis.rhythms.no_p import beats_without_p, measures_without_p, waves_without_p
 from beatssl.analysis.rhythms.pacing import with_paced_beats
 from beatssl.analysis.rhythms.result import Rhythms
+from beatssl.analysis.rhythms.sinus import with_early_s_alone
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.beats.windows import known_intervals
 from beatssl.features.wave_intervals import WaveMeasures
@@ -157,7 +158,7 @@ class EcgModel:
     ) -> Analysis:
         record, usable = one.record, one.usable
         episodes = rhythms.episodes
-        beats = with_paced_beats(beats_without_p(one.beats, episodes), episodes)
+        beats = with_early_s_alone(with_paced_beats(beats_without_p(one.beats, episodes), episodes), episodes)
         measures = measures_without_p(one.measures, episodes)
         return Analysis(
             record=RecordInfo(

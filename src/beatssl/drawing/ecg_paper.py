@@ -1,4 +1,6 @@
-"""Twelve leads on ECG paper, as one SVG in millimetres: 25 mm/s, 10 mm/mV, three rows of four leads and a rhythm strip.
+"""Leads on ECG paper, as one SVG in millimetres: 25 mm/s, 10 mm/mV.
+
+The twelve stand as three rows of four and a rhythm strip, few or other leads as a row each under their own names.
 
 Drawn here and not by a plotting library: waves are coloured along the trace itself, the paper is one sheet without
 gaps between leads, and the file is to scale when printed.
@@ -13,7 +15,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from beatssl.signals.leads import LEADS, to_twelve
+from beatssl.signals.leads import LEADS, canonical_leads, present_leads, to_twelve
 
 WAVE_COLOURS = {"P": "#0072B2", "QRS": "#D55E00", "T": "#009E73"}
 """Colours that stay apart for colour-blind eyes (Okabe and Ito 2008)."""
@@ -25,6 +27,7 @@ MM_PER_S, MM_PER_MV = 25.0, 10.0
 COLUMNS = (LEADS[0:3], LEADS[3:6], LEADS[6:9], LEADS[9:12])
 _LEFT_MM, _RIGHT_MM, _TOP_MM, _BOTTOM_MM, _ROW_GAP_MM, _TICKS_MM = 15.0, 5.0, 15.0, 10.0, 2.5, 3.5
 _BARS_MM = 2.5
+_LEAST_OF_TWELVE, _MOST_ROWS = 6, 12
 _TRACE, _INK, _MINOR, _MAJOR, _PAPER = "#1f2937", "#334155", "#f9dcd7", "#efb3aa", "#fffdfb"
 
 
@@ -68,18 +71,21 @@ def ecg_paper(
     reference: Sequence[WaveSpan] = (),
     leads: Sequence[str] = LEADS,
 ) -> str:
-    """An SVG of a 12-lead ECG with its waves coloured and its beats marked.
+    """An SVG of an ECG with its waves coloured and its beats marked.
+
+    Where six of the twelve leads are there, limb leads that two others give among them, the twelve are drawn; else
+    each lead as a row under its own name (`on_paper`).
 
     Args:
-        ecg_mv: the leads in mV; a lead that is all NaN is written as missing.
+        ecg_mv: the leads in mV; one of the twelve that is all NaN is written as missing.
         fs_hz: sampling rate in Hz.
         waves: spans coloured on the trace, each on its own lead or on every lead.
         beats: R peaks marked above the rhythm strip.
         title: text at the top left; escaped.
         note: text at the bottom right, next to the paper speed and gain; escaped.
-        rhythm_lead: the lead drawn over the whole length in the last row.
+        rhythm_lead: the lead drawn over the whole length in the last row below the twelve.
         reference: spans drawn as bars under the trace, such as the marks that `waves` should meet.
-        leads: names of the leads, as `Record.leads` has them; limb leads that two others give are derived.
+        leads: names of the leads, as `Record.leads` has them.
 
     Returns:
         The SVG document as text, `width` and `height` in millimetres, to scale at 25 mm/s and 10 mm/mV.
@@ -91,10 +97,9 @@ def ecg_paper(
         raise ValueError(f"rhythm_lead {rhythm_lead!r} is not a lead; choose one of {', '.join(LEADS)}")
     if len(ecg_mv) != len(leads):
         raise ValueError(f"ecg_mv has {len(ecg_mv)} leads, and leads has {len(leads)} names; pass leads=record.leads")
-    if tuple(leads) != LEADS:
-        ecg_mv = to_twelve(ecg_mv, leads)
+    ecg_mv, leads = on_paper(ecg_mv, leads)
     duration_s = ecg_mv.shape[1] / fs_hz
-    rows = paper_rows(ecg_mv, fs_hz, duration_s, rhythm_lead, _BARS_MM if reference else 0.0)
+    rows = paper_rows(ecg_mv, leads, fs_hz, rhythm_lead, _BARS_MM if reference else 0.0)
     width_mm = _LEFT_MM + duration_s * MM_PER_S + _RIGHT_MM
     height_mm = rows[-1].top_mm + rows[-1].height_mm + _BOTTOM_MM
     colours = WAVE_COLOURS if waves or reference else {}
@@ -102,13 +107,13 @@ def ecg_paper(
     for row in rows:
         parts.append(_calibration(row))
         for lead, start_s, end_s in row.cells:
-            parts.append(_cell(ecg_mv[LEADS.index(lead)], fs_hz, lead, start_s, end_s, row, _on(lead, waves)))
+            parts.append(_cell(ecg_mv[leads.index(lead)], fs_hz, lead, start_s, end_s, row, _on(lead, waves)))
             parts.append(_bars(_on(lead, reference), start_s, end_s, row))
-    parts.append(_beat_ticks(beats, rows[-1], duration_s))
+    parts.append(_beat_ticks(beats, row_of_beats(rows), duration_s))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ecg-paper" width="{width_mm:g}mm" height="{height_mm:g}mm" '
         f'viewBox="0 0 {width_mm:g} {height_mm:g}" font-family="Inter, Helvetica, Arial, sans-serif" role="img" '
-        f'aria-label="{escape(title or "12-lead ECG")}">' + "".join(parts) + "</svg>"
+        f'aria-label="{escape(title or "ECG")}">' + "".join(parts) + "</svg>"
     )
 
 
@@ -117,30 +122,55 @@ def _on(lead: str, spans: Iterable[WaveSpan]) -> list[WaveSpan]:
     return [span for span in spans if span.lead in ("", lead)]
 
 
+def on_paper(
+    ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
+) -> tuple[Float32[np.ndarray, "drawn time"], tuple[str, ...]]:
+    """The leads as they are drawn, and their names: the twelve where those are given, or six of them are there (limb
+    leads derived), else the first twelve leads under the names they have."""
+    if tuple(leads) == LEADS:
+        return ecg_mv, LEADS
+    twelve = to_twelve(ecg_mv, leads)
+    if present_leads(twelve).sum() >= _LEAST_OF_TWELVE:
+        return twelve, LEADS
+    names = canonical_leads(leads)
+    drawn = sorted({name: at for at, name in reversed(list(enumerate(names)))}.values())[:_MOST_ROWS]
+    return ecg_mv[drawn], tuple(names[at] for at in drawn)
+
+
 def paper_rows(
-    ecg_mv: Float32[np.ndarray, "12 time"], fs_hz: float, duration_s: float, rhythm_lead: str, bars_mm: float = 0.0
+    ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs_hz: float, rhythm_lead: str, bars_mm: float = 0.0
 ) -> list[Row]:
-    """Three rows of four leads, each a quarter of the time, and the rhythm strip; as high as their signals need."""
-    edges = np.linspace(0, duration_s, len(COLUMNS) + 1)
-    cells = [
-        tuple((column[row], float(a), float(b)) for column, a, b in zip(COLUMNS, edges[:-1], edges[1:], strict=True))
-        for row in range(3)
-    ]
-    cells.append(((rhythm_lead, 0.0, duration_s),))
+    """Rows as high as their signals need. Of the twelve: three rows of four leads, each a quarter of the time, and the
+    rhythm strip. Of other leads: a row each."""
+    duration_s = ecg_mv.shape[1] / fs_hz
+    cells: list[tuple[tuple[str, float, float], ...]] = [((lead, 0.0, duration_s),) for lead in leads]
+    if tuple(leads) == LEADS:
+        edges = np.linspace(0, duration_s, len(COLUMNS) + 1).tolist()
+        cells = [
+            tuple((column[row], a, b) for column, a, b in zip(COLUMNS, edges[:-1], edges[1:], strict=True))
+            for row in range(3)
+        ]
+        cells.append(((rhythm_lead, 0.0, duration_s),))
+    of_beats = next(number for number, line in enumerate(cells) if len(line) == 1)
     rows: list[Row] = []
     top_mm = _TOP_MM
-    for line in cells:
-        shown = np.concatenate([_between(ecg_mv[LEADS.index(lead)], fs_hz, a, b) for lead, a, b in line])
+    for number, line in enumerate(cells):
+        shown = np.concatenate([_between(ecg_mv[leads.index(lead)], fs_hz, a, b) for lead, a, b in line])
         shown = shown[np.isfinite(shown)]
         above_mv, below_mv = (float(shown.max()), float(-shown.min())) if shown.size else (1.0, 0.5)
         above_mm = np.clip(above_mv * MM_PER_MV + 2, 11, 35)
         below_mm = np.clip(below_mv * MM_PER_MV + 1, 6, 35) + bars_mm
         height_mm = 5.0 * ceil((above_mm + below_mm) / 5)
-        if len(line) == 1:
+        if number == of_beats:
             top_mm += _TICKS_MM
         rows.append(Row(line, top_mm, top_mm + height_mm - float(below_mm), height_mm))
         top_mm += height_mm + _ROW_GAP_MM
     return rows
+
+
+def row_of_beats(rows: Sequence[Row]) -> Row:
+    """The row above which beats are marked: the rhythm strip below the twelve, else the first."""
+    return next(row for row in rows if len(row.cells) == 1)
 
 
 def _between(
@@ -198,7 +228,7 @@ def _cell(
     left_mm = _LEFT_MM + start_s * MM_PER_S
     name = (
         f'<text x="{left_mm + 1:g}" y="{row.top_mm + 2.5:g}" font-size="3.4" font-weight="600" fill="{_INK}" '
-        f'stroke="{_PAPER}" stroke-width="1" paint-order="stroke">{lead}</text>'
+        f'stroke="{_PAPER}" stroke-width="1" paint-order="stroke">{escape(lead)}</text>'
     )
     tick = "" if start_s == 0 else f'<path d="M{left_mm:g} {row.zero_mm - 2.5:g}v5" stroke="{_INK}" stroke-width=".2"/>'
     if not np.isfinite(_between(signal_mv, fs_hz, start_s, end_s)).any():

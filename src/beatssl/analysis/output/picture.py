@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from beatssl.analysis.result import Analysis
-from beatssl.drawing.ecg_paper import BeatTick, WaveSpan, ecg_paper
+from beatssl.drawing.ecg_paper import BeatTick, WaveSpan, ecg_paper, on_paper
 from beatssl.signals.filters import bandpass
-from beatssl.signals.leads import LEADS, canonical_leads, to_twelve, without_constant
+from beatssl.signals.leads import LEADS, present_leads, without_constant
 from beatssl.signals.waves import WAVE_CLASSES
 
 SHOWN_S = 10.0
@@ -24,25 +24,24 @@ BAND_HZ = (0.5, 80.0)
 class Shown(NamedTuple):
     """Ten seconds of a record as they are drawn; times from their start."""
 
-    ecg_mv: Float32[np.ndarray, "12 time"]
+    ecg_mv: Float32[np.ndarray, "lead time"]
+    leads: tuple[str, ...]
     fs_hz: float
     waves: list[WaveSpan]
     beats: list[BeatTick]
-    title: str
     rhythm_lead: str
 
 
 def picture(a: Analysis, start_s: float) -> str:
-    """SVG of the twelve leads as `shown` gives them, waves coloured, beats with their class."""
-    found = shown(a, start_s)
-    return ecg_paper(found.ecg_mv, found.fs_hz, found.waves, found.beats, found.title, a.use, found.rhythm_lead)
+    """SVG of the leads as `shown` gives them, waves coloured, beats with their class."""
+    s = shown(a, start_s)
+    return ecg_paper(s.ecg_mv, s.fs_hz, s.waves, s.beats, a.record.id, a.use, s.rhythm_lead, leads=s.leads)
 
 
 def shown(a: Analysis, start_s: float) -> Shown:
-    """Twelve leads (limb leads derived where two are there), filtered, with waves and beats.
+    """The leads that `ecg_paper` draws, filtered, with waves and beats.
 
-    Leads of no place among the twelve are left out; where there are only such, the first stands as II and the title
-    names it. Raises ValueError for a start that lies beyond the record.
+    Raises ValueError for a start that lies beyond the record.
     """
     record = a.signal
     if record is None:
@@ -52,24 +51,19 @@ def shown(a: Analysis, start_s: float) -> Shown:
     fs_hz = record.fs_hz
     first = round(max(start_s - MARGIN_S, 0) * fs_hz)
     part_mv = record.ecg_mv[:, first : round((start_s + SHOWN_S + MARGIN_S) * fs_hz)]
-    names = list(canonical_leads(record.leads))
-    shown_as = {name: name for name in names}
-    title = a.record.id
-    if not any(name in LEADS for name in names):
-        title, shown_as[names[0]] = f"{title}: lead {names[0]}", "II"
-    drawn = [shown_as[name] for name in names]
     filtered = bandpass(without_constant(part_mv), fs_hz, *BAND_HZ)
     begin = round(start_s * fs_hz) - first
-    twelve = to_twelve(filtered[:, begin : begin + round(SHOWN_S * fs_hz)], drawn)
-    rhythm = next((name for name in ("II", *LEADS) if np.isfinite(twelve[LEADS.index(name)]).any()), "II")
+    ecg_mv, leads = on_paper(filtered[:, begin : begin + round(SHOWN_S * fs_hz)], record.leads)
+    there = [name for name, some in zip(leads, present_leads(ecg_mv), strict=True) if some and name in LEADS]
+    rhythm = "II" if "II" in there or not there else there[0]
     letters = a.beats.labels
     beats = [
         BeatTick(float(time_s - start_s), letter) for time_s, letter in zip(a.beats.time_s, letters, strict=True)
     ]  # fmt: skip
-    return Shown(twelve, fs_hz, _spans(a, shown_as, start_s), beats, title, rhythm)
+    return Shown(ecg_mv, leads, fs_hz, _spans(a, start_s), beats, rhythm)
 
 
-def _spans(a: Analysis, shown_as: dict[str, str], start_s: float) -> list[WaveSpan]:
+def _spans(a: Analysis, start_s: float) -> list[WaveSpan]:
     waves = a.waves
     near = (waves.offset_s > start_s) & (waves.onset_s < start_s + SHOWN_S)
     kinds: dict[int, Literal["P", "QRS", "T"]] = {1: "P", 2: "QRS", 3: "T"}
@@ -79,7 +73,7 @@ def _spans(a: Analysis, shown_as: dict[str, str], start_s: float) -> list[WaveSp
             kinds[int(waves.wave[at])],
             float(waves.onset_s[at] - start_s),
             float(waves.offset_s[at] - start_s),
-            shown_as[waves.leads[waves.lead[at]]],
+            waves.leads[waves.lead[at]],
         )
         for at in np.flatnonzero(near)
     ]

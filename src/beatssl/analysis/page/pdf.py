@@ -30,9 +30,8 @@ from beatssl.analysis.page.tables import (
     top_statements,
 )  # fmt: skip
 from beatssl.analysis.result import Analysis
-from beatssl.drawing.ecg_paper import CLASS_COLOURS, MM_PER_MV, MM_PER_S, WAVE_COLOURS, Row, paper_rows
+from beatssl.drawing.ecg_paper import CLASS_COLOURS, MM_PER_MV, MM_PER_S, WAVE_COLOURS, Row, paper_rows, row_of_beats
 from beatssl.files import write_bytes
-from beatssl.signals.leads import LEADS
 
 WIDTH_MM, HEIGHT_MM = 297.0, 210.0
 LEFT_MM = 31.0
@@ -130,22 +129,25 @@ class _Sheet:
 def _ecg_sheet(a: Analysis, start_s: float) -> _Sheet:
     sheet = _Sheet()
     found = shown(a, start_s)
-    _heading(sheet, a, found.title)
+    _heading(sheet, a)
     duration_s = found.ecg_mv.shape[1] / found.fs_hz
-    rows = _fitted(paper_rows(found.ecg_mv, found.fs_hz, duration_s, found.rhythm_lead))
+    rows = _fitted(paper_rows(found.ecg_mv, found.leads, found.fs_hz, found.rhythm_lead))
     _paper(sheet)
     for row in rows:
         _pulse(sheet, row)
         for lead, begin_s, end_s in row.cells:
-            _cell(sheet, found.ecg_mv[LEADS.index(lead)], found.fs_hz, lead, begin_s, end_s, row)
+            signal_mv = found.ecg_mv[found.leads.index(lead)]
+            _cell(sheet, signal_mv, found.fs_hz, lead, begin_s, end_s, row)
             for name, colour in WAVE_COLOURS.items():
                 spans = [one for one in found.waves if one.wave == name and one.lead in ("", lead)]
                 ends = [(max(one.onset_s, begin_s), min(one.offset_s, end_s)) for one in spans]
                 pieces = [
-                    _trace(found.ecg_mv[LEADS.index(lead)], found.fs_hz, *end, row) for end in ends if end[0] < end[1]
+                    _trace(found.ecg_mv[found.leads.index(lead)], found.fs_hz, *end, row)
+                    for end in ends
+                    if end[0] < end[1]
                 ]
                 sheet.lines([piece for some in pieces for piece in some], colour, 0.4)
-    strip = rows[-1]
+    strip = row_of_beats(rows)
     for beat in found.beats:
         if 0 <= beat.time_s <= duration_s:
             x = LEFT_MM + beat.time_s * MM_PER_S
@@ -158,8 +160,8 @@ def _ecg_sheet(a: Analysis, start_s: float) -> _Sheet:
     return sheet
 
 
-def _heading(sheet: _Sheet, a: Analysis, title: str) -> None:
-    sheet.text(_EDGE_MM, 12, title, 4.2, weight="bold", most=90)
+def _heading(sheet: _Sheet, a: Analysis) -> None:
+    sheet.text(_EDGE_MM, 12, a.record.id, 4.2, weight="bold", most=90)
     about = "   ".join(f"{name} {value}" for name, value in about_lines(a)[1:])
     sheet.text(_EDGE_MM, 17, about, 2.5, _SOFT, most=190)
     lines = {one.name: one for one in measure_lines(a)}

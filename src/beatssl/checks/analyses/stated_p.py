@@ -1,4 +1,4 @@
-"""P waves and PR that `analyze` states of PTB-XL's records, by statement and rate, and of synthetic ones."""
+"""P waves, PR and S beats that `analyze` states of PTB-XL's records, by statement and rate, and of synthetic ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from beatssl.checks.analyses.lines import Line, analysed_lines
 from beatssl.checks.synthetic_waves import FS_HZ, LEAST_SHARE, MADE, MadeOf, drawn_records
 from beatssl.checks.wave_presence import LEAD_SETS, PresenceFigures, record_groups
 from beatssl.records.record import Record, RecordError
+from beatssl.results import Number
 from beatssl.store.store import Store
+
+TACHYCARDIA = "supraventricular tachycardia"
+"""Group of records, by the statements SVTAC and PSVT."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,13 @@ class StatedFigures(PresenceFigures):
 
     fibrillation: int
     """Records whose likeliest rhythm is atrial fibrillation or flutter: no P of theirs is stated."""
+    s_per_beat: Number
+    """Share of the beats of class S (supraventricular ectopic)."""
 
 
 @dataclass(frozen=True)
 class StatedPCheck:
-    """By leads and group of records, the groups those of `check --what wave-presence`."""
+    """By leads and group of records: the groups of `check --what wave-presence`, and `TACHYCARDIA`."""
 
     by_leads: dict[str, dict[str, StatedFigures]]
     made: dict[str, dict[str, StatedFigures]]
@@ -34,12 +40,13 @@ class StatedPCheck:
 
 
 def check_stated_p(store: Store, kept: Path) -> StatedPCheck:
-    """P and PR by `analyze`, of PTB-XL's test fold (records in AV block of second and third degree: of all folds), and
-    of synthetic records of every kind.
+    """P, PR and S by `analyze`, of PTB-XL's test fold (records in AV block of second and third degree or in
+    supraventricular tachycardia: of all folds), and of synthetic records of every kind.
 
     Raises ValueError where the store has no PTB-XL statements.
     """
-    groups = record_groups(store)
+    statements = store.targets("scp").reindex(columns=["SVTAC", "PSVT"], fill_value=False)
+    groups = record_groups(store) | {TACHYCARDIA: np.flatnonzero(statements.to_numpy(bool).any(axis=1))}
     ids = store.records["record_id"].astype(str).to_numpy()
 
     def line_of(model: EcgModel, record_id: str) -> Line:
@@ -79,13 +86,15 @@ def _line(model: EcgModel, record: Record, already_filtered: bool = False) -> Li
         "beats": len(a.beats),
         "with_p": int((a.beats.p_share >= LEAST_SHARE).sum()),
         "pr": a.intervals["pr_interval_ms"].value is not None,
+        "s": a.beats.labels.count("S"),
         "af": any(one.name == AF for one in a.rhythm.episodes),
     }
 
 
 def _figures(lines: Sequence[Line | None]) -> StatedFigures:
     there = [line for line in lines if line is not None]
-    beats, with_p, stated, fibrillation = (
-        int(sum(line[name] for line in there)) for name in ("beats", "with_p", "pr", "af")
+    beats, with_p, stated, fibrillation, s = (
+        int(sum(line[name] for line in there)) for name in ("beats", "with_p", "pr", "af", "s")
     )
-    return StatedFigures(len(there), beats, with_p / beats if beats else float("nan"), stated, fibrillation)
+    shares = (with_p / beats, s / beats) if beats else (float("nan"),) * 2
+    return StatedFigures(len(there), beats, shares[0], stated, fibrillation, shares[1])

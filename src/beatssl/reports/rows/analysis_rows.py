@@ -8,6 +8,7 @@ from beatssl.reports.rows.wave_rows import FIBRILLATING, P_GROUPS
 Json = Mapping[str, Any]
 _FAST = ("all waves, 150/min", "all waves, 170/min", "all waves, 200/min")
 """Synthetic records with a P before every QRS."""
+_S_GROUPS = ("sinus rhythm", *(name for name in P_GROUPS if "tachycardia" in name), "supraventricular tachycardia")
 AF = "atrial fibrillation or flutter"
 
 
@@ -81,6 +82,15 @@ def _stated_p(part: str, group: str, said: str, records: str) -> Callable[[Json]
     return show
 
 
+def _called_s(group: str) -> Callable[[Json], str]:
+    def show(f: Json) -> str:
+        of_leads = [one[group] for one in f["by_leads"].values()]
+        shares = " / ".join(f"{one['s_per_beat']:.3f}" for one in of_leads)
+        return f"{shares} ({of_leads[0]['records']} records)"
+
+    return show
+
+
 def _acceptable(f: Json) -> str:
     return f"{_interval(f['auroc'], f['auroc_ci95'])} ({f['records']} records)"
 
@@ -116,6 +126,13 @@ SOURCES: tuple[tuple[str, str, str, tuple[tuple[str, Callable[[Json], str]], ...
                 _stated_p("by_leads", group, "PR stated in", "pr_stated"),
             )
             for group in P_GROUPS
+        ),
+    ),
+    (
+        "ptb-xl/check-stated-p.json", "PTB-XL fold 9; tachycardia: all folds", "check STORE --what stated-p",
+        tuple(
+            (f"S beats a beat as `analyze` states them, {group}: 12 leads / II, V5 / II", _called_s(group))
+            for group in _S_GROUPS
         ),
     ),
     (
