@@ -264,6 +264,18 @@ def test_gaps_are_taken_and_only_what_holds_nothing_is_refused(store: Store, tmp
     assert not found["waves"]["peak_s"].between(3.05, 6.95).any()
 
 
+def test_the_terminal_names_files_as_they_are_called(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    np.save(folder / "good.npy", store.ecg_mv([20])[0, [1, 7]])
+    (folder / "Miller.dcm").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(5000))
+    shown, kept = (
+        analyze(AnalyzeConfig((folder,), files=OPTIONS, device="cpu", json=json)).refusals[0] for json in (False, True)
+    )
+    assert (shown.file, shown.record_id) == ("Miller.dcm", "Miller.dcm")
+    assert "Miller" not in str(kept)  # JSON goes on to others
+
+
 def test_a_folder_with_one_bad_file(many: Path, tmp_path: Path) -> None:
     result = analyze(AnalyzeConfig((many,), tmp_path / "out", files=SHORT, device="cpu", workers=2))
     assert (result.records, result.refused, result.complete) == (7, 1, False)

@@ -69,6 +69,23 @@ def test_exchanged_electrodes_are_named_and_undone_on_request(tmp_path: Path) ->
     assert read(true.save(tmp_path / "b.hea"), correct_electrodes=True).metadata == {"format": "wfdb"}
 
 
+def test_leads_of_the_wrong_sign_are_named_and_turned_over_on_request(tmp_path: Path) -> None:
+    true = synthetic_record(1, seed=3)
+    path = true.replace(ecg_mv=-true.ecg_mv).save(tmp_path / "a.hea")
+    (one,) = inspect_files(InspectConfig((path,))).records
+    assert any("wrong sign" in note for note in one.notes)
+    record = read(path, correct_electrodes=True)
+    np.testing.assert_allclose(record.ecg_mv, true.ecg_mv, atol=1e-3)
+    assert "undone: a wrong sign of all leads" in record.notes
+
+
+def test_what_is_too_short_to_be_analysed_is_noted(tmp_path: Path) -> None:
+    true = synthetic_record(1, seed=3)
+    path = true.replace(ecg_mv=true.ecg_mv[:, : round(1.5 * true.fs_hz)]).save(tmp_path / "a.hea")
+    (one,) = inspect_files(InspectConfig((path,))).records
+    assert "too short to be analysed: 2 s are needed" in one.notes
+
+
 def test_noise_has_no_rate(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(0, 0.02, (1, 2000)))
     options = FileOptions(csv_fs_hz=250.0, unit="mV")

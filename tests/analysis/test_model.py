@@ -321,6 +321,11 @@ def test_noise_has_no_exchanged_electrodes(model) -> None:
         assert "electrodes_exchanged" not in {flag.name for flag in a.flags}
 
 
+def test_leads_of_the_wrong_sign_are_flagged(model, record) -> None:
+    a = model.analyze(record.replace(ecg_mv=-record.ecg_mv), embeddings=False)
+    assert "leads_inverted" in {flag.name for flag in a.flags}
+
+
 def test_bursts_of_muscle_noise_are_hardly_beats_and_flagged(model) -> None:
     rng = np.random.default_rng(0)
     burst = rng.normal(0, 0.1, (12, 5000)) * (np.sin(np.arange(5000) / 500 * 3) > 0)

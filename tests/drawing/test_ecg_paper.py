@@ -34,6 +34,25 @@ def test_leads_stand_where_their_names_say() -> None:
         ecg_paper(canonical[:8], FS_HZ)
 
 
+def test_few_or_other_leads_are_rows_under_their_own_names() -> None:
+    one = ecg_paper(ramp(1), FS_HZ, [WaveSpan("QRS", 1.0, 1.1, "MCL<1>")], leads=["MCL<1>"])
+    assert "MCL&lt;1&gt;" in one
+    assert ">II<" not in one
+    assert "missing" not in one
+    assert [len(paths(one, colour)) for colour in ("#1f2937", WAVE_COLOURS["QRS"])] == [2, 2]  # with pulse, and legend
+    two = ecg_paper(ramp(2), FS_HZ, beats=[BeatTick(1.0, "N")], leads=["II", "V"])
+    first, second, beat = (ET.fromstring(two).find(f".//{SVG}text[.='{name}']") for name in ("II", "V", "N"))
+    assert first is not None
+    assert second is not None
+    assert beat is not None
+    heights = [float(text.get("y", "nan")) for text in (beat, first, second)]
+    assert heights == sorted(heights)
+    limb = ecg_paper(ramp(3), FS_HZ, leads=["I", "II", "X"])
+    assert ">aVF<" in limb
+    assert ">X<" not in limb
+    assert limb.count("lead missing") == 6
+
+
 def test_it_is_xml_of_the_stated_size() -> None:
     root = ET.fromstring(ecg_paper(ramp(), FS_HZ, title="<A & B>"))
     assert root.tag == f"{SVG}svg"

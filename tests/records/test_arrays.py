@@ -61,9 +61,18 @@ def test_what_is_refused(ecg: Any, unit: str, leads: tuple[str, ...], reason: st
     assert "record a" in str(error.value)
 
 
-def test_a_rate_that_is_none_is_refused() -> None:
-    with pytest.raises(RecordError, match="sampling rate"):
-        record_from_array(ECG, float("nan"), "mV", LEADS)
+@pytest.mark.parametrize("fs_hz", [float("nan"), 0, -1.0, None, "fast"])
+def test_a_rate_that_is_none_is_refused(fs_hz: Any) -> None:
+    with pytest.raises(RecordError, match=f"sampling rate {fs_hz!r}; state a number of Hz with fs_hz="):
+        record_from_array(ECG, fs_hz, "mV", LEADS)
+
+
+def test_what_a_user_writes_by_hand_is_taken() -> None:
+    one: Any = "500"
+    record = record_from_array(ECG[0], one, "mV", "II")
+    assert (record.fs_hz, record.leads) == (500.0, ("II",))
+    with pytest.raises(RecordError, match="pass its unit= in place of 'mV', or correct the values"):
+        record_from_array(1000 * ECG, 500, "mV", LEADS)
 
 
 def test_amplitude_may_be_flagged_instead() -> None:

@@ -44,11 +44,11 @@ def _twelve(body: dict[str, float], moved: dict[str, str]) -> list[float]:
 
 def _record(rng: np.random.Generator, exchange: str | None = None) -> np.ndarray:
     """Random potentials, those of both legs alike, sample by sample."""
-    moved, columns = MOVED[exchange] if exchange else {}, list[list[float]]()
+    moved, columns = MOVED.get(exchange or "", {}), list[list[float]]()
     for _ in range(40):
         body = {name: float(rng.normal()) for name in ("RA", "LA", "LL", *LEADS[6:])}
         columns.append(_twelve(body | {"RL": body["LL"]}, moved))
-    return np.array(columns, np.float32).T
+    return np.array(columns, np.float32).T * np.float32(-1 if exchange == "inverted" else 1)
 
 
 def _synthetic(count: int, fs_hz: float = 100.0) -> list[np.ndarray]:
@@ -94,7 +94,7 @@ def test_other_orders_names_and_leads() -> None:
 
 def test_the_table_has_a_line_a_feature() -> None:
     model = placement_model()
-    assert model.weights.shape == (len(FEATURES), len(LEARNT)) == (110, 8)
+    assert model.weights.shape == (len(FEATURES), len(LEARNT)) == (110, 9)
     beat = mean_beat(_synthetic(1)[0], LEADS, 100.0)
     assert beat is not None
     features = placement_features(beat)
@@ -144,6 +144,7 @@ def test_found_in_ptbxl(data_root: Path) -> None:
         ("RA-LA", 0.95),
         ("RA-LL", 0.95),
         ("V1-V6 reversed", 0.95),
+        ("inverted", 0.95),
     }:
         found = sum(misplaced(exchanged(ecg, LEADS, name), LEADS, 100.0) == name for ecg in records)
         assert found / len(records) >= floor, name

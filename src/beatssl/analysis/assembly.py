@@ -15,7 +15,7 @@ from beatssl.beats.rate_check import PERSON, likely_rates
 from beatssl.beats.rate_doubt import doubt_of_rate, widths_of
 from beatssl.features.wave_intervals import WaveMeasures
 from beatssl.records.record import Record
-from beatssl.signals.electrodes import FLAT, misplaced
+from beatssl.signals.electrodes import exchange_in_words, misplaced
 from beatssl.signals.leads import LEADS, canonical_lead, present_leads
 from beatssl.signals.matching import match_times
 from beatssl.store.shards.reading import Limits
@@ -100,8 +100,8 @@ def flags_of(
         out.append(Flag("implausible_amplitude", "beats are higher than any ECG's; is the unit or gain right?"))
     exchange = misplaced(recorded_mv[:, : round(_LOOKED_AT_S * record.fs_hz)], record.leads, record.fs_hz)
     if exchange is not None and len(beats):
-        remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
-        out.append(Flag("electrodes_exchanged", f"the electrodes {exchange} seem to be exchanged: {remedy}"))
+        name = "leads_inverted" if exchange == "inverted" else "electrodes_exchanged"
+        out.append(Flag(name, exchange_in_words(exchange)))
     if any(part.flags.identities_violated for part in parts):
         out.append(Flag("identities_violated", "I, II, III, aVR, aVL and aVF do not belong to one recording"))
     for name, text in _LEAD_FLAGS.items():
@@ -123,7 +123,7 @@ def _rate_flags(record: Record, parts: Sequence[Examined], beats: Beats) -> list
     rate = 60 / float(np.median(known))
     if not PERSON[0] <= rate <= PERSON[1]:
         others = " or ".join(f"{hz:g} Hz" for hz in likely_rates(rate, record.fs_hz))
-        is_it = f": is the sampling rate {others}?" if others else ""
+        is_it = f": is the sampling rate {others}? --files.fs-hz-override takes that rate" if others else ""
         return [Flag("impossible_rate", f"a heart rate of {rate:.0f}/min is no person's{is_it}")]
     part_mv = parts[0].opening_mv[:, : round(_LOOKED_AT_S * COARSE.fs_hz)]
     part_mv = part_mv[np.isfinite(part_mv).any(axis=1)]
@@ -132,7 +132,11 @@ def _rate_flags(record: Record, parts: Sequence[Examined], beats: Beats) -> list
     r_s = beats.time_s[beats.time_s < part_mv.shape[1] / COARSE.fs_hz]
     widths = widths_of([part_mv], COARSE.fs_hz, [r_s])[0]
     doubt = doubt_of_rate(widths, part_mv, COARSE.fs_hz, record.fs_hz)
-    return [] if doubt is None else [Flag("sampling_rate_doubted", f"{doubt}; is the sampling rate right?")]
+    return (
+        []
+        if doubt is None
+        else [Flag("sampling_rate_doubted", f"{doubt}; --files.fs-hz-override {doubt.likely_hz:g} takes that rate")]
+    )
 
 
 def notes_of(record: Record, leads: Sequence[str], rates_hz: Sequence[float], filtered: bool) -> tuple[str, ...]:

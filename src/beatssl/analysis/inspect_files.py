@@ -14,8 +14,9 @@ from beatssl.records.files import FilesReader, by_ending, located
 from beatssl.records.places import sources_at
 from beatssl.records.record import Record, RecordError
 from beatssl.results import write_result
-from beatssl.signals.electrodes import FLAT, misplaced
+from beatssl.signals.electrodes import exchange_in_words, misplaced
 from beatssl.signals.filters import bandpass
+from beatssl.store.config import MIN_DURATION_S
 from beatssl.store.outputs import check_ecgs, check_file
 
 _SHOWN = 40  # records of a long list
@@ -118,6 +119,9 @@ def inspect_files(config: InspectConfig) -> InspectResult:
 
 def _inspected(record: Record, file: str) -> Inspected:
     beats_per_min, notes = _rate(record)
+    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
+    electrodes = () if exchange is None else (exchange_in_words(exchange),)
+    short = (f"too short to be analysed: {MIN_DURATION_S:g} s are needed",) * (record.duration_s < MIN_DURATION_S)
     return Inspected(
         file,
         str(record.metadata.get("format", record.source)),
@@ -125,17 +129,8 @@ def _inspected(record: Record, file: str) -> Inspected:
         record.fs_hz,
         record.duration_s,
         beats_per_min,
-        (*record.notes, *notes, *_electrodes(record)),
+        (*record.notes, *notes, *electrodes, *short),
     )
-
-
-def _electrodes(record: Record) -> tuple[str, ...]:
-    """Which electrodes seem to be exchanged, and what can be done."""
-    exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
-    if exchange is None:
-        return ()
-    remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
-    return (f"the electrodes {exchange} seem to be exchanged: {remedy}",)
 
 
 def _rate(record: Record) -> tuple[float | None, tuple[str, ...]]:

@@ -87,7 +87,7 @@ class EcgModel:
         self,
         what: Record | Path | str | Any,
         *,
-        leads: Sequence[str] = (),
+        leads: Sequence[str] | str = (),
         fs_hz: float | None = None,
         unit: str | None = None,
         embeddings: bool | None = None,
@@ -241,13 +241,13 @@ class _Found:
         return cls(record, recorded_mv, usable_mv, usable, tuple(parts), measures, beats, quality)
 
 
-def _record(what: Any, leads: Sequence[str], fs_hz: float | None, unit: str | None) -> Record:
+def _record(what: Any, leads: Sequence[str] | str, fs_hz: float | None, unit: str | None) -> Record:
     if isinstance(what, Record):
         if leads or fs_hz is not None or unit is not None:
             raise ValueError("a Record has its own leads, rate and unit; change them with record.replace(…)")
         return what
     if isinstance(what, str | Path):
-        return read(what, fs_hz=fs_hz, unit=unit, leads=tuple(leads))
+        return read(what, fs_hz=fs_hz, unit=unit, leads=(leads,) if isinstance(leads, str) else tuple(leads))
     if fs_hz is None or not leads:
         raise ValueError("an array needs leads= (a name for each) and fs_hz= (its sampling rate in Hz)")
     record = record_from_array(what, fs_hz, unit or "mV", leads)

@@ -176,11 +176,6 @@ def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:
     """The results of a job's records in their order, some records at once; where these fail together, each alone."""
-    options = {
-        "embeddings": False,
-        "already_filtered": bool(job.record_ids),
-        "without_leads": config.html or config.pdf,
-    }
     read, stored = _reading(job, config), bool(job.record_ids)
     if stored:
         check_store(model.segmenter, Store(job.place))
@@ -209,7 +204,12 @@ def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Anal
 
 
 def _reading(job: Job, config: AnalyzeConfig) -> Callable[[Any, Callable[[Record], Found]], Found | Reject]:
-    """Reads a record of a job and goes on with it."""
+    """Reads a record of a job and goes on with it. Where all goes to the terminal, files have their own names there."""
+    if job.sources and config.out is None and not config.json:
+        reader = replace(reader_of(config.files), paths_shown=True)
+        return lambda source, then: read_record(
+            reader, job.place, replace(source, alias=""), lambda record: then(record.replace(id=source.id))
+        )
     if job.sources:
         return partial(read_record, reader_of(config.files), job.place)
     store = Store(job.place)

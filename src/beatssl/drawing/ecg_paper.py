@@ -132,7 +132,7 @@ def on_paper(
     twelve = to_twelve(ecg_mv, leads)
     if present_leads(twelve).sum() >= _LEAST_OF_TWELVE:
         return twelve, LEADS
-    names = canonical_leads(leads)
+    names = canonical_leads(tuple(leads))
     drawn = sorted({name: at for at, name in reversed(list(enumerate(names)))}.values())[:_MOST_ROWS]
     return ecg_mv[drawn], tuple(names[at] for at in drawn)
 

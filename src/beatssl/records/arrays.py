@@ -13,14 +13,15 @@ from beatssl.signals.leads import canonical_leads
 
 def record_from_array(
     ecg: Any,
-    fs_hz: float,
+    fs_hz: Any,
     unit: str,
-    leads: Sequence[str],
+    leads: Sequence[str] | str,
     id: str = "array",
     policy: UnitPolicy = BY_FORMAT,
     **fields: Any,
 ) -> Record:
-    """A record from `ecg`: (lead, time) or (time, lead), whichever fits the number of `leads`; (time,) for one lead.
+    """A record from `ecg`: (lead, time) or (time, lead), whichever fits the number of `leads`; (time,) for one lead,
+    whose name alone will do for `leads`.
 
     `unit` is any voltage ("mV", "uV", …), NaN marks what was not measured, and `fields` are further fields of `Record`
     (age_years, sex, patient_id, …). Raises `RecordError`: "unreadable" (no numbers, wrong or ambiguous shape), "unit",
@@ -34,12 +35,17 @@ def record_from_array(
         raise RecordError("unreadable", f"record {id}: the array holds something else than numbers") from None
     if np.isinf(values).any():
         raise RecordError("nan", f"record {id}: holds infinite values; mark what was not measured as NaN")
-    if not (np.isfinite(fs_hz) and fs_hz > 0):
-        raise RecordError("sampling-rate", f"record {id}: sampling rate {fs_hz} Hz; state it with fs_hz=")
-    names = canonical_leads(tuple(leads))
+    try:
+        hz = float(fs_hz)
+    except (TypeError, ValueError):
+        hz = np.nan
+    if not (np.isfinite(hz) and hz > 0):
+        raise RecordError("sampling-rate", f"record {id}: sampling rate {fs_hz!r}; state a number of Hz with fs_hz=")
+    names = canonical_leads((leads,) if isinstance(leads, str) else tuple(leads))
     ecg_mv = np.ascontiguousarray(_lead_time(values, len(names), id) * factor, np.float32)
-    metadata = dict(fields.pop("metadata", {})) | check_amplitude(ecg_mv, names, float(fs_hz), f"record {id}", policy)
-    return Record(ecg_mv, names, float(fs_hz), id, source=fields.pop("source", "array"), metadata=metadata, **fields)
+    remedy = f"pass its unit= in place of {unit!r}, or correct the values"
+    metadata = dict(fields.pop("metadata", {})) | check_amplitude(ecg_mv, names, hz, f"record {id}", policy, remedy)
+    return Record(ecg_mv, names, hz, id, source=fields.pop("source", "array"), metadata=metadata, **fields)
 
 
 def _lead_time(values: Float[np.ndarray, "..."], lead_count: int, id: str) -> Float[np.ndarray, "lead time"]:

@@ -214,12 +214,14 @@ class FilesReader:
 
 
 def _with_electrodes_in_place(record: Record) -> Record:
-    """The record with the exchange that it shows undone, and named in its metadata; as it is where there is none."""
+    """The record with the exchange (or sign) that it shows undone, and named in its metadata; as it is where there is
+    none."""
     exchange = misplaced(record.ecg_mv, record.leads, record.fs_hz)
     if exchange is None or exchange in FLAT:
         return record
     ecg_mv = corrected(record.ecg_mv, record.leads, exchange)
-    return record.replace(ecg_mv=ecg_mv, metadata={**record.metadata, "electrodes_corrected": exchange})
+    what = {"sign_corrected": True} if exchange == "inverted" else {"electrodes_corrected": exchange}
+    return record.replace(ecg_mv=ecg_mv, metadata={**record.metadata, **what})
 
 
 def by_ending(paths: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ def read(
     *,
     fs_hz: float | None = None,
     unit: str | None = None,
-    leads: tuple[str, ...] | list[str] = (),
+    leads: tuple[str, ...] | list[str] | str = (),
     fs_hz_override: float | None = None,
     no_unit: Missing = "by-format",
     implausible: Implausible = "error",
@@ -60,7 +60,7 @@ def read_all(
     *,
     fs_hz: float | None = None,
     unit: str | None = None,
-    leads: tuple[str, ...] | list[str] = (),
+    leads: tuple[str, ...] | list[str] | str = (),
     fs_hz_override: float | None = None,
     no_unit: Missing = "by-format",
     implausible: Implausible = "error",
@@ -75,8 +75,16 @@ def read_all(
     """
     path = Path(path)
     units = UnitPolicy(no_unit, implausible)
+    names = (leads,) if isinstance(leads, str) else tuple(leads)
     reader = FilesReader(
-        fs_hz, unit, tuple(leads), units, fs_hz_override, correct_electrodes, keep_identifiers, paths_shown=True
+        fs_hz,
+        unit,
+        names,
+        units,
+        fs_hz_override,
+        correct_electrodes,
+        keep_identifiers,
+        paths_shown=True,
     )
     sources = reader.sources(path)
     if at_most is not None and len(sources) > at_most:

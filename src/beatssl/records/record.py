@@ -21,7 +21,7 @@ METADATA = frozenset(
         "site", "heart_axis", "baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats",
         "rate_bpm", "pr_s", "qrs_s", "qt_s", "left_out", "left_out_groups", "calibration_cut_s",
         "fs_overridden_from_hz", "damaged_sections", "derived", "trailing",
-        "electrodes_corrected",
+        "electrodes_corrected", "sign_corrected",
     ]
 )  # fmt: skip
 """Keys of `Record.metadata` that a store keeps. They name nobody; a key that is not listed here stays out."""
@@ -37,6 +37,7 @@ _SENTENCES = {
     "calibration_cut_s": "cut off: {} s of calibration pulse",
     "fs_overridden_from_hz": "sampling rate given by the user; the file states {} Hz",
     "electrodes_corrected": "undone: an exchange of the electrodes {}",
+    "sign_corrected": "undone: a wrong sign of all leads",
     "derived": "derived from two others: {}",
     "trailing": "more follows in the file than its header states; it was not read",
     "damaged_sections": "damaged and not needed for the samples: section {}",

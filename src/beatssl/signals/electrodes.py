@@ -1,5 +1,7 @@
 """Exchanged electrodes of a twelve-lead ECG: what an exchange does to the leads, which one a record shows, its undoing.
 
+A wrong sign of all leads counts as one of the exchanges: it shows, and is undone, in the same way.
+
 An exchange moves potentials, and every lead follows. With the electrode potentials φ against Wilson's terminal,
 
     φ_RA = −(I + II)/3,  φ_LA = (2·I − II)/3,  φ_LL = (2·II − I)/3,  φ_RL ≈ φ_LL,  φ_Vk = Vk,
@@ -26,12 +28,16 @@ from beatssl.signals.leads import INDEPENDENT, LEADS, canonical_lead, canonical_
 Exchange = Literal[
     "RA-LA", "RA-LL", "LA-LL", "RA-RL", "LA-RL", "LL-RL", "arms-legs",
     "V1-V6 reversed", "V1-V2", "V2-V3", "V3-V4", "V4-V5", "V5-V6", "V1-V3",
+    "inverted",
 ]  # fmt: skip
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
-"""Exchanges by the electrodes that change places; "arms-legs": each arm's with that of the leg on its side."""
+"""Exchanges by the electrodes that change places; "arms-legs": each arm's with that of the leg on its side; "inverted":
+none, but every lead has the wrong sign."""
 
 LIMB_EXCHANGES = EXCHANGES[:7]
-LEARNT: tuple[Exchange, ...] = ("RA-LA", "RA-LL", "V1-V6 reversed", "V1-V2", "V2-V3", "V3-V4", "V4-V5", "V1-V3")
+LEARNT: tuple[Exchange, ...] = (
+    "RA-LA", "RA-LL", "V1-V6 reversed", "V1-V2", "V2-V3", "V3-V4", "V4-V5", "V1-V3", "inverted",
+)  # fmt: skip
 """Found by the fitted model."""
 FLAT: tuple[Exchange, ...] = ("arms-legs", "RA-RL", "LA-RL")
 """Found by a flat lead: I, II, III."""
@@ -76,12 +82,14 @@ def exchanged(
 
     Exchanges among RA, LA and LL and among the chest electrodes only permute leads and turn signs, exactly, and are
     their own inverse. Those with RL take both legs to have one potential: one limb lead becomes zero, and
-    LL-RL changes nothing. Leads outside the twelve stay as they are.
+    LL-RL changes nothing. Leads outside the twelve stay as they are, but where all are inverted.
 
     Raises ValueError for an unknown exchange, or where a lead that it needs is absent.
     """
     if exchange not in EXCHANGES:
         raise ValueError(f"no exchange of electrodes is called {exchange!r}; known are {', '.join(EXCHANGES)}")
+    if exchange == "inverted":
+        return -ecg_mv
     matrix, names = exchange_matrix(exchange), canonical_leads(tuple(leads))
     twelve = to_twelve(ecg_mv, names)
     out = ecg_mv.copy()
@@ -166,7 +174,7 @@ def misplaced(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs
     point of their QRS complexes.
 
     - I, II or III nearly flat: arms-legs, RA-RL or LA-RL. Needs two limb leads.
-    - RA-LA, RA-LL, V1-V6 reversed, V1-V2, V2-V3, V3-V4, V4-V5, V1-V3: the most probable of these where its log odds
+    - RA-LA, RA-LL, V1-V6 reversed, V1-V2, V2-V3, V3-V4, V4-V5, V1-V3, inverted: the most probable where its log odds
       against electrodes in place exceed a threshold, by multinomial logistic regression on `placement_features`, fitted
       on PTB-XL's folds 1–8 with exchanges made in software (`release/fit_electrodes.py`). Needs two limb leads and all
       chest leads.
@@ -190,6 +198,14 @@ def misplaced(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs
     odds = np.minimum(np.maximum(z, -CLIP_SD), CLIP_SD) @ model.weights + model.intercepts
     best = int(odds.argmax())
     return LEARNT[best] if odds[best] > model.threshold else None
+
+
+def exchange_in_words(exchange: Exchange) -> str:
+    """What seems to be wrong, and what can be done."""
+    if exchange == "inverted":
+        return "all leads seem to have the wrong sign: is the gain right? --files.correct-electrodes turns them over"
+    remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
+    return f"the electrodes {exchange} seem to be exchanged: {remedy}"
 
 
 def mean_beat(

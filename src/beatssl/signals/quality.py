@@ -66,7 +66,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
       |x(t−10 ms) − 2x(t) + x(t+10 ms)|, a high pass with its maximum at 50 Hz, over 0.6745·√6, its value for white
       noise. The median passes over QRS complexes, which fill a tenth of a record.
     - swapped limb leads, reversed chest leads: an exchange of limb or of chest electrodes that `electrodes.misplaced`
-      finds. Left arm and left leg exchanged is not found, nor V5 and V6.
+      finds; both where all leads have the wrong sign. Left arm and left leg exchanged is not found, nor V5 and V6.
     - identities: RMS of II − I − III, or of the augmented leads' relations, above 0.02 mV.
     """
     measured = np.isfinite(ecg_mv)
@@ -90,7 +90,7 @@ def quality_flags(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str]
         clipped=alive & _clipped(x, level, fs_hz),
         lead_off=~missing & lead_off,
         noisy=alive & (noise > _NOISE_MV) & (noise > _NOISE_SHARE * size),
-        swapped_limb_leads=exchange in LIMB_EXCHANGES,
+        swapped_limb_leads=exchange in (*LIMB_EXCHANGES, "inverted"),
         reversed_chest_leads=exchange is not None and exchange not in LIMB_EXCHANGES,
         identities_violated=_identities_violated(ecg_mv, row),
     )

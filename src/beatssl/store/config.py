@@ -68,7 +68,8 @@ class PrepareConfig:
     fs_hz_override: Positive | None = None
     """files only: sampling rate to take instead of the one that the files state wrongly."""
     correct_electrodes: bool = False
-    """files only: undo the exchange of electrodes that a twelve-lead record shows, where it can be undone."""
+    """files only: undo the exchange of electrodes (or the wrong sign of all leads) that a twelve-lead record shows,
+    where it can be undone."""
     fs_hz: Positive = 100.0
     """Sampling rate of the stored signals, in Hz."""
     duration_s: Positive = 10.0

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from beatssl.records.formats.csv_table import read_csv
+from beatssl.records.formats.formats import format_of
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.record import RecordError
 from beatssl.records.recording import Person, Recording
@@ -243,6 +244,26 @@ def test_one_value_a_line_is_refused_with_a_line_that_reshapes_it(
 )
 def test_rows_that_lack_or_exceed_cells_are_refused(text: str, reason: str) -> None:
     _refused(text, reason, "not a table of numbers", 250.0)
+
+
+def test_a_cell_of_text_is_named_with_its_place() -> None:
+    spoilt = [*II[:99], "artefact", *II[100:]]
+    _refused(_table("I,II", I, spoilt), "unreadable", "'artefact' in row 100 of numbers, column 'II'; leave it", 250.0)
+    spoilt[99] = "Mary Miller, ward 7"
+    with pytest.raises(RecordError, match="a text in row 100") as error:
+        _read(_table("I;II", I, spoilt, separator=";"), 250.0)
+    assert "Miller" not in str(error.value)
+
+
+def test_a_table_is_known_by_its_content() -> None:
+    def kind(name: str, text: str) -> str | None:
+        return format_of(name, text.encode()[:4096])
+
+    rows = _table("time\tI\tII", STEPS / 250, I, II, separator="\t")
+    assert [kind(name, rows) for name in ("a.txt", "a.asc", "a.md")] == ["csv", "csv", None]
+    assert kind("a.txt", APPLE["en"] + "\n".join(map(str, I))) == "csv"
+    assert kind("a.txt", "Dear colleague,\n\nthe ECG of 12 May\nshows\n1 2\n3\n") is None
+    assert kind("a.txt", "") is None
 
 
 @pytest.mark.parametrize(

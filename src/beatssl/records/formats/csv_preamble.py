@@ -13,6 +13,7 @@ from beatssl.records.units import mv_per
 from beatssl.signals.leads import canonical_lead, lead_kind
 
 _PREAMBLE = 64  # lines that may stand before a table
+_ROWS_OF_TABLE = 3
 _PAIR = re.compile(r'"?([^"]*?)"?\s*[,;:\t]\s*"?(.*?)"?\s*[,;]*$')
 _LEAD_KEYS = ("lead", "ableitung", "derivación", "dérivation", "derivazione")
 _UNIT_KEYS = ("unit", "units", "einheit", "unidad", "unité", "unità")
@@ -46,6 +47,16 @@ def table_start(lines: list[str]) -> int:
         return first
     counts = [[line.count(mark) for mark in ",;\t"] for line in (lines[titles], lines[first])]
     return titles if counts[0] == counts[1] != [0, 0, 0] else first
+
+
+def is_table(head: bytes) -> bool:
+    """Whether a file that begins so is a table of numbers: its last whole lines there are rows of as many numbers."""
+    try:
+        lines = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252").splitlines()[:-1]
+    except UnicodeDecodeError:
+        return False
+    rows = [line for line in lines[-_ROWS_OF_TABLE:] if _is_numbers(line)]
+    return len(rows) == _ROWS_OF_TABLE and len({len(re.split(r"[;,\t ]+", line.strip())) for line in rows}) == 1
 
 
 def _is_numbers(line: str) -> bool:

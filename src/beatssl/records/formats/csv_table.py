@@ -21,6 +21,7 @@ from beatssl.signals.leads import LEADS, canonical_lead, lead_kind
 
 _UNIT_AFTER = re.compile(r"(?P<name>.*\S)\s*[(\[]\s*(?P<unit>[^()\[\]]+?)\s*[)\]]")
 _MOST_LEADS = 64
+_SHORT_TEXT = 12
 _UNIT_SUFFIX = re.compile(r"(?P<name>.*[^\s_])[\s_]+(?P<unit>[nuµμm]V)", re.IGNORECASE)
 _OF_UNITS = re.compile(
     r"[nuµμm]?v|volts?|m?secs?|m?s|[nuµ]s|(?:milli)?seconds?|mmhg|bpm|1/min|%|nu|adu|pm|ohm|°?c|m?g|[hms:.]+|",
@@ -315,10 +316,21 @@ def _numbers(table: "pd.DataFrame", where: str) -> Float[np.ndarray, "time colum
     try:
         values = table.to_numpy(np.float64)
     except ValueError:
-        raise RecordError("unreadable", f"{where}: not a table of numbers") from None
+        raise RecordError("unreadable", f"{where}: not a table of numbers{_first_text(table)}") from None
     if np.isinf(values).any():
         raise RecordError("nan", f"{where}: holds infinite values; leave a cell empty where nothing was measured")
     return values
+
+
+def _first_text(table: "pd.DataFrame") -> str:
+    """The first cell that is no number, and its place; its text only where it is short and so hardly a person's."""
+    for title, column in table.items():
+        wrong = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna() & column.notna())
+        if len(wrong):
+            text = str(column.iloc[wrong[0]])
+            what = repr(text) if len(text) <= _SHORT_TEXT else "a text"
+            return f": {what} in row {wrong[0] + 1} of numbers, column {str(title)!r}; leave it empty if not measured"
+    return ""
 
 
 def _asked_for(

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from beatssl.records.formats.cardiosoft import read_cardiosoft
 from beatssl.records.formats.contec import is_contec, read_contec
+from beatssl.records.formats.csv_preamble import is_table
 from beatssl.records.formats.dicom import read_dicom
 from beatssl.records.formats.edf import BDF_MARK, EDF_MARK, read_edf
 from beatssl.records.formats.kardia_atc import ATC_MARK, read_atc
@@ -51,6 +52,8 @@ _ENDINGS = {
     ".hdf5": "hdf5", ".zip": "zip", ".dcm": "dicom", ".dicom": "dicom", ".edf": "edf", ".bdf": "edf", ".atc": "atc",
     ".xml": "kit", ".scp": "kit", ".ecg": "kit", ".mwf": "kit", ".mfer": "kit", ".mfr": "kit",
 }  # fmt: skip
+_TEXT_ENDINGS = (".txt", ".asc", ".tab")
+"""Of tables, and of all other texts."""
 
 
 def format_of(name: str, head: bytes) -> str | None:
@@ -71,4 +74,6 @@ def format_of(name: str, head: bytes) -> str | None:
         return "kit" if b'"recordedAt"' in head else None
     if is_scp(head):
         return "kit"
+    if suffix in _TEXT_ENDINGS:
+        return "csv" if is_table(head) else None
     return _ENDINGS.get(suffix)

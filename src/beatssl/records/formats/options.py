@@ -29,7 +29,8 @@ class FileOptions:
     """A record whose amplitude no ECG has (a wrong unit, mostly): error refuses it, flag keeps and flags it."""
 
     correct_electrodes: bool = False
-    """Undo the exchange of electrodes that a twelve-lead record shows, where it can be undone; it is said which."""
+    """Undo the exchange of electrodes (or the wrong sign of all leads) that a twelve-lead record shows, where it can be
+    undone; it is said which."""
 
     @property
     def units(self) -> UnitPolicy:
