@@ -15,7 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from beatssl._version import __version__
-from beatssl.console_output import show_analyzed, show_downloaded, show_figures, show_line, show_line_or_figures
+from beatssl.console_output import (
+    show_analyzed,
+    show_downloaded,
+    show_figures,
+    show_line,
+    show_line_or_figures,
+    show_study,
+)  # fmt: skip
 from beatssl.messages import as_flags, flags_of, refused_values
 
 USER_ERROR = 2
@@ -339,7 +346,7 @@ VERBS: dict[str, Verb] = {
         "study",
         "StudyConfig",
         "beatssl study default --out runs/study --groups contrasts",
-        show_line,
+        show_study,
         "finished runs are kept, of the one in work what was done up to its last state; the same command goes on",
     ),
     "bench": Verb(

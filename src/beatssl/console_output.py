@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 INCOMPLETE = 1
-"""Exit status where a command did its work and some records were refused."""
+"""Exit status where a command did its work and some records were refused, or runs failed."""
 
 _LONGEST_LIST = 12
 _LONGEST_REFUSALS = 40
@@ -25,6 +25,13 @@ def show_downloaded(result: Any) -> None:
 def show_line(result: Any) -> None:
     """What the result says of itself."""
     print(result)
+
+
+def show_study(result: Any) -> None:
+    """The contrasts, and status 1 where a run failed or waits for a store."""
+    print(result)
+    if not result.complete:
+        sys.exit(INCOMPLETE)
 
 
 def show_analyzed(result: Any) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from beatssl.console_output import show_study
 from beatssl.files import write_json
 from beatssl.inference.encoder import BeatEncoder
 from beatssl.results import read_result, to_json, write_result
@@ -64,11 +65,12 @@ def scored(run, task, folder, study):
 
 @pytest.fixture(scope="module")
 def stores(store, copied_with, tmp_path_factory) -> Path:
-    """One store, whose beats have no class that is known."""
+    """Two stores alike, whose beats have no class that is known."""
     folder = tmp_path_factory.mktemp("stores")
     folds = pd.factorize(store.records["patient_id"])[0] % 8 + 1
     made = copied_with(store, records=store.records.assign(fold=folds), beats=store.beats.assign(**{"class": "Q"}))
-    shutil.copytree(made.path, folder / "small")
+    for name in ("small", "ptb-xl"):  # what is trained on, and the store of all tasks
+        shutil.copytree(made.path, folder / name)
     return folder
 
 
@@ -262,7 +264,19 @@ def test_an_encoder_is_scored_by_the_scorecard_and_a_missing_store_is_a_reason(c
     with pytest.raises(ValueError, match="too few records"):
         evaluation.score(untrained, "lead-II", tmp_path, config)
     with pytest.raises(FileNotFoundError, match="ptb-xl; prepare it"):
-        evaluation.score(untrained, "superclass", config.out, config)
+        evaluation.score(replace(untrained, stores=tmp_path), "superclass", config.out, config)
+
+
+def test_nothing_is_trained_where_the_store_of_a_task_is_missing(config, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(work, "pretrain", None)
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "stores" / "small").symlink_to(config.stores / "small")
+    made = study(replace(config, stores=tmp_path / "stores", groups=("levels",)))
+    assert (made.finished, made.set_aside, made.complete) == (0, (), False)
+    assert made.lacking == (str(tmp_path / "stores" / "ptb-xl"),)
+    with pytest.raises(SystemExit) as status:
+        show_study(made)
+    assert status.value.code == 1
 
 
 def test_a_score_without_a_value_counts_where_the_source_cannot_do_the_task_alone(config) -> None:

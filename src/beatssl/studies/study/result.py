@@ -132,11 +132,16 @@ class StudyResult:
     lacking: tuple[str, ...] = ()
     """Stores that runs need and that are not there."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether no run failed and none waits for a store."""
+        return not self.set_aside and not self.lacking
+
     def __str__(self) -> str:
         lines = [
             f"{self.out}: {self.finished} of {self.planned} runs are finished; {JSON} and {CSV} hold their figures"
         ]
         lines += [str(one) for one in self.contrasts if one.chooses]
         lines += [f"set aside: {one.variant}, seed {one.seed} ({one.hash}): {one.reason}" for one in self.set_aside]
-        lines += [f"no store {name}; the runs on it wait" for name in self.lacking]
+        lines += [f"no store {name}; the runs and tasks that need it wait" for name in self.lacking]
         return "\n".join(lines)

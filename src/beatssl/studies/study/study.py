@@ -94,7 +94,7 @@ def _result(
             earlier.finished(run, tasks) or (finished(config.out, run, tasks) and failure(config.out, run) is None)
             for run in runs
         ),
-        lacking=tuple(dict.fromkeys(name for run in runs for name in lacks_stores(run))),
+        lacking=tuple(dict.fromkeys(name for run in runs for name in lacks_stores(run, tasks))),
     )
 
 

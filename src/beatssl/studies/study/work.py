@@ -10,9 +10,19 @@ from pathlib import Path
 from beatssl._version import __version__
 from beatssl.results import read_result, write_result
 from beatssl.store.layout import MANIFEST, canonical_hash, read_manifest
+from beatssl.studies.scorecard.tasks import TASKS
 from beatssl.studies.study.claims import claimed, released
 from beatssl.studies.study.config import StudyConfig
-from beatssl.studies.study.evaluation import PRETRAINED, SCORES, SUPERVISED, Scored, kept, score, scores_of
+from beatssl.studies.study.evaluation import (
+    PRETRAINED,
+    SCORES,
+    SUPERVISED,
+    Scored,
+    has_figures,
+    kept,
+    score,
+    scores_of,
+)  # fmt: skip
 from beatssl.studies.study.plan import Run
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log
@@ -90,11 +100,10 @@ def failure(out: Path, run: Run) -> Failed | None:
     return read_result(path, Failed) if path.is_file() else None
 
 
-def lacks_stores(run: Run) -> list[str]:
-    """Stores that a run needs and that are not there."""
-    return [
-        str(run.stores / name) for name in run.settings.stores if not (run.stores / name / MANIFEST).is_file()
-    ]  # fmt: skip
+def lacks_stores(run: Run, tasks: Sequence[str]) -> list[str]:
+    """Stores that a run or its tasks need and that are not there."""
+    names = (*run.settings.stores, *(TASKS[task].store for task in tasks if has_figures(run, task)))
+    return [str(run.stores / name) for name in dict.fromkeys(names) if not (run.stores / name / MANIFEST).is_file()]
 
 
 def work(
@@ -109,7 +118,7 @@ def work(
         for number, run in enumerate(runs, 1):
             if time.monotonic() > until:
                 return
-            if finished(config.out, run, tasks) or lacks_stores(run):
+            if finished(config.out, run, tasks) or lacks_stores(run, tasks):
                 continue
             if failure(config.out, run) is not None and not config.retry:
                 continue
