@@ -134,7 +134,7 @@ def _config(name: str, kind: Any, options: dict[str, Any]) -> Any:
         with redirect_stderr(said):
             return tyro.cli(kind, **options)
     except SystemExit:
-        if refused := refused_values(said.getvalue()):
+        if refused := refused_values(said.getvalue(), kind):
             _fail(_in_flags(name, refused))
         print(said.getvalue(), end="", file=sys.stderr)
         raise

@@ -73,17 +73,32 @@ def _flag(prefix: str, name: str) -> str:
     return f"--{prefix}{name}".replace("_", "-")
 
 
-def refused_values(text: str) -> str:
+def refused_values(text: str, config: Any) -> str:
     """What pydantic says of values in a box that tyro has drawn, in its own words; "" where there is no such thing.
 
     "1 validation error for PrepareConfig fs_hz Input should be greater than 0 [type=greater_than] ───" is
-    "fs_hz=: the value should be greater than 0".
+    "fs_hz=: the value should be greater than 0"; an option of a part of the `config` has the part before it.
     """
     line = " ".join(text.replace("│", " ").split())  # without UTF-8 the box is of other signs
     line = re.sub(r" ?For further information visit \S+", "", line)
-    found = re.search(r"\d+ validation errors? for \w+ (.*?) [─-]{3}", line)
+    found = re.search(r"\d+ validation errors? for (\w+) (.*?) [─-]{3}", line)
     if found is None:
         return ""
-    parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", found[1]) if part.strip()]
-    said = [re.sub(r"^(\w+) (?=Input )", r"\1=: ", part.removeprefix("Value error, ")) for part in parts]
+    parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", found[2]) if part.strip()]
+    within = _parts(config, "").get(found[1], "")
+
+    def named(match: re.Match[str]) -> str:
+        return f"{_flag(within, match[1])}: " if within else f"{match[1]}=: "
+
+    said = [re.sub(r"^(\w+) (?=Input )", named, part.removeprefix("Value error, ")) for part in parts]
     return "; ".join(part.replace("Input should", "the value should") for part in said)
+
+
+def _parts(config: Any, prefix: str) -> dict[str, str]:
+    """What stands before the options of each part of a config, by the name of the part's class: "encoder."."""
+    found: dict[str, str] = {}
+    for name, hint in get_type_hints(config).items() if is_dataclass(config) else ():
+        for kind in (hint, *get_args(hint)):
+            if is_dataclass(kind) and isinstance(kind, type):
+                found |= {kind.__name__: f"{prefix}{name}."} | _parts(kind, f"{prefix}{name}.")
+    return found

@@ -13,7 +13,7 @@ from beatssl.inference.model_config import Contents, Kind
 from beatssl.inference.model_folder import SavedModel
 from beatssl.inference.tensor_checks import check_tensors
 from beatssl.models.encoder import Encoded, Encoder, build_encoder
-from beatssl.signals.preparation import as_batch
+from beatssl.signals.preparation import Signals, as_batch
 
 _BATCH_RECORDS = 256
 
@@ -46,7 +46,7 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
 
     def predict(
         self,
-        ecg_mv: Float[np.ndarray, "lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -66,7 +66,7 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
     @torch.inference_mode()
     def predict_batch(
         self,
-        ecg_mv: Float[np.ndarray, "record lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -80,7 +80,7 @@ feature_map = encoder.encode(ecg_mv, leads, fs_hz).feature_map
     @torch.inference_mode()
     def encode(
         self,
-        ecg_mv: Float[np.ndarray, "lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ from beatssl.inference.model_config import (
 )
 from beatssl.inference.tensors import write_tensors
 from beatssl.models.encoder import Encoder
-from beatssl.signals.preparation import Preparation
+from beatssl.signals.preparation import Preparation, Signals, as_array
 from beatssl.store.manifest import differences
 from beatssl.store.store import Store
 
@@ -94,7 +94,7 @@ class SavedModel(nn.Module):
 
     def prepared(
         self,
-        ecg_mv: Float[np.ndarray, "record lead time"],
+        given: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -108,7 +108,7 @@ class SavedModel(nn.Module):
         with check="error" where the input cannot be an ECG. ValueError where the leads cannot be those that the network
         knows, or a record has no measured lead among them. Warns (InputWarning) of what is doubtful.
         """
-        checks = InputChecks(self.takes, leads, fs_hz, check)
+        ecg_mv, checks = as_array(given), InputChecks(self.takes, leads, fs_hz, check)
         checks.recorded(ecg_mv)
         ready = self.takes.apply_batch(ecg_mv, leads, fs_hz, already_filtered)
         if not self.preparation.leads and len(leads) != (known := self.encoder.config.leads):

@@ -20,7 +20,7 @@ from beatssl.inference.tensor_checks import check_tensors
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.models.projector import Projector
 from beatssl.signals.leads import LEADS
-from beatssl.signals.preparation import Preparation, as_batch
+from beatssl.signals.preparation import Preparation, Signals, as_batch
 
 _BATCH_RECORDS = 256
 
@@ -225,7 +225,7 @@ class RecordModel(SavedModel):
 
     def predict(
         self,
-        ecg_mv: Float[np.ndarray, "lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -245,7 +245,7 @@ class RecordModel(SavedModel):
 
     def predict_batch(
         self,
-        ecg_mv: Float[np.ndarray, "record lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,

@@ -23,7 +23,7 @@ from beatssl.models.config import DecoderConfig
 from beatssl.models.decoder import WaveDecoder
 from beatssl.models.encoder import Encoder, build_encoder
 from beatssl.signals.leads import LEADS, canonical_lead
-from beatssl.signals.preparation import Preparation, as_batch
+from beatssl.signals.preparation import Preparation, Signals, as_batch
 from beatssl.signals.waves import WAVE_CLASSES
 from beatssl.store.manifest import differences
 
@@ -126,7 +126,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
     def predict(
         self,
-        ecg_mv: Float[np.ndarray, "lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -148,7 +148,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
     def predict_batch(
         self,
-        ecg_mv: Float[np.ndarray, "record lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -161,7 +161,7 @@ waves = segmenter.predict(ecg_mv, leads, fs_hz)  # a NumPy array (lead, time) in
 
     def probabilities(
         self,
-        ecg_mv: Float[np.ndarray, "lead time"],
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,

@@ -1,9 +1,10 @@
 """From a recorded signal to one that a store keeps and a network takes: lead order, band-pass, resampling, scale."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -86,11 +87,27 @@ class Preparation:
         return self.leads or tuple(canonical_lead(name) for name in leads)
 
 
-def as_batch(ecg_mv: Float[np.ndarray, "..."]) -> Float[np.ndarray, "1 lead time"]:
+Signals = Any
+"""An array, a tensor or lists of numbers in mV: (lead, time), or (record, lead, time) where several are taken."""
+
+
+def as_array(ecg_mv: Signals) -> Shaped[np.ndarray, "..."]:
+    """The signals as an array. Raises ValueError for what holds no numbers."""
+    if isinstance(ecg_mv, np.ndarray):
+        return ecg_mv
+    try:
+        return np.asarray(ecg_mv.detach().cpu().float() if hasattr(ecg_mv, "detach") else ecg_mv, np.float32)
+    except (TypeError, ValueError):
+        what = f"a {type(ecg_mv).__name__}, which is no array of numbers"
+        raise ValueError(f"ecg_mv is {what}; pass (lead, time) in mV, such as record.ecg_mv") from None
+
+
+def as_batch(ecg_mv: Signals) -> Shaped[np.ndarray, "1 lead time"]:
     """One record as a batch of one. Raises ValueError for another shape than (lead, time)."""
-    if ecg_mv.ndim != 2:
-        raise ValueError(f"ecg_mv of shape {ecg_mv.shape}; pass one record as (lead, time)")
-    return ecg_mv[None]
+    array = as_array(ecg_mv)
+    if array.ndim != 2:
+        raise ValueError(f"ecg_mv of shape {array.shape}; pass one record as (lead, time)")
+    return array[None]
 
 
 def resample_rows(

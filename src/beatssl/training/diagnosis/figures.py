@@ -149,21 +149,23 @@ def figures_of(
     return replace(_mean_of(each, intervals), by_set=by_set)
 
 
-def one_class(group: Cohort, labels: str) -> tuple[str, ...]:
-    """Labels that every known training row has, or none: nothing can be learnt of them.
+def one_class(group: Cohort, rows: Bool[np.ndarray, " row"]) -> tuple[str, ...]:
+    """Labels that all of some rows of which they are known have, or none."""
+    positives, counts = (group.labels & group.known)[rows].sum(axis=0), group.known[rows].sum(axis=0)
+    return tuple(name for name, k, n in zip(group.names, positives, counts, strict=True) if k in (0, n))
 
-    Raises ValueError where all labels are such.
-    """
-    positives = (group.labels & group.known)[group.train].sum(axis=0)
-    counts = group.known[group.train].sum(axis=0)
-    found = tuple(name for name, k, n in zip(group.names, positives, counts, strict=True) if k in (0, n))
-    if len(found) == len(group.names):
+
+def check_classes(group: Cohort, labels: str, side: str, rows: Bool[np.ndarray, " row"]) -> None:
+    """Raises ValueError where all labels are of one class in the rows of a side: nothing is learnt or measured."""
+    if len(one_class(group, rows)) == len(group.names):
+        known = group.known[rows, 0]
+        positives = int((group.labels[rows, 0] & known).sum())
         raise ValueError(
-            f"labels {labels!r}: of the training rows {positives[0]} of {counts[0]} have {found[0]!r}"
-            f"{', and so on' if len(found) > 1 else ''}; both rows with it and rows without it are needed: label some, "
-            "or keep rows without a label as negatives (keep_unlabelled=)"
+            f"labels {labels!r}: of the {side} rows {positives} of {int(known.sum())} have {group.names[0]!r}"
+            f"{', and so on' if len(group.names) > 1 else ''}; both rows with it and rows without it are needed: "
+            "label some, split otherwise (split=), or, where rows have no label, keep them as negatives "
+            "(keep_unlabelled=)"
         )
-    return found
 
 
 @dataclass(frozen=True)

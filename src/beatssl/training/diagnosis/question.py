@@ -26,7 +26,7 @@ from beatssl.store.quantities import Quantities, quantities, quantities_of, stra
 from beatssl.store.splits import take_share
 from beatssl.store.store import Store
 from beatssl.training.diagnosis.config import DiagnosisConfig
-from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts, Scores, one_class
+from beatssl.training.diagnosis.figures import DiagnosisFigures, Folds, RecordCounts, Scores, check_classes
 from beatssl.training.diagnosis.number_figures import RegressionFigures
 from beatssl.training.diagnosis.reported import Scored, report_labels, report_numbers
 
@@ -110,7 +110,10 @@ def _rows(config: DiagnosisConfig, store: Store, train: Sequence[int], valid: in
     numbers = quantities_of(store, config.labels)
     if numbers is None:
         group = cohort(store, config.labels, train, valid, test, config.keep_unlabelled)
-        one_class(group, config.labels)
+        check_classes(group, config.labels, "training", group.train)
+        if not parts_of(config.split):  # else each row is tested by one of the parts
+            tested = ("validation", group.valid) if config.validation_only else ("test", group.test)
+            check_classes(group, config.labels, *tested)
         return group
     asked = {"keep_unlabelled=": config.keep_unlabelled, "balance=": getattr(config, "balance", 0)}
     if given := [name for name, value in asked.items() if value]:

@@ -58,7 +58,7 @@ def report_labels(scored: Scored, setup: Mapping[str, Any]) -> Reported:
     else:
         over = figures_of(groups[0], people, scored.predicted, scored.seed, scored.bootstrap_draws)
         calibration = calibration_of(groups[0], scored.predicted)
-    nothing_learnt = tuple(dict.fromkeys(name for group in groups for name in one_class(group, setup["labels"])))
+    nothing_learnt = tuple(dict.fromkeys(name for group in groups for name in one_class(group, group.train)))
     chosen = [choose(group, own) for group, own in zip(groups, scored.predicted, strict=True)]
     by_leads = {
         name: figures_by_set(groups[0], [own[name] for own in scored.of_lead_sets], scored.seed, scored.bootstrap_draws)
