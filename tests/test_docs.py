@@ -71,11 +71,12 @@ def test_examples_run_as_shown_page_after_page(printed_by: Callable[[str], str])
     assert "(8, 12, 1000)" in store
     assert "qtc_fridericia_ms" in store
     assert re.search(r"\(\d+, 521\) \{'CD': \d+", split)
-    models, encoder = map(printed_by, blocks(REPO / "docs" / "models.md", "python"))
+    models, encoder, own = map(printed_by, blocks(REPO / "docs" / "models.md", "python"))
     assert models.count("Preparation(fs_hz=") == 3
     assert all(name in models for name in (*SUPERCLASSES, "QRS", "onset_confidence"))
     assert "[1, 256, 125]" in encoder
     assert "(1024,)" in encoder
+    assert "[4, 1024]" in own
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(commands()))

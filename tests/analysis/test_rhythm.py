@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import not_determinable
 from beatssl.analysis.rhythm import rhythm_of
+from beatssl.analysis.rhythms.ectopy import groups_in_words
 from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.beats.windows import known_intervals
 

@@ -9,7 +9,18 @@ from pathlib import Path
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.output.summary import COLUMNS, LEGEND, cells
 from beatssl.analysis.output.tables import INTERVALS, RECORDS, REFUSED, WAVES, join_tables
-from beatssl.analysis.parts import PARTS, Job, PartResult, is_store, jobs_of, make_part, part_folder, plan_of, read_part
+from beatssl.analysis.parts import (
+    PARTS,
+    Job,
+    PartResult,
+    is_store,
+    jobs_of,
+    make_part,
+    model_of,
+    part_folder,
+    plan_of,
+    read_part,
+)
 from beatssl.analysis.result import USE
 from beatssl.files import make_folder, read_json, write_json
 from beatssl.inference.device import torch_device
@@ -69,6 +80,9 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     if config.out is not None:
         check_folder(config.out, asked, config.overwrite)
     jobs = jobs_of(config.paths, config.files)
+    if config.similar_to is not None:
+        config = replace(config, similar_to=located(config.similar_to).absolute())
+        _ = model_of(config).searched  # once, before several processes ask for it
     alone = sum(job.records for job in jobs) == 1
     if config.out is None:
         parts = list(_made(jobs, config, alone))

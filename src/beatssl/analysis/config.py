@@ -38,6 +38,8 @@ class AnalyzeConfig:
     """Folder of a segmenter or of the run that made it, or a repository; "default": the bundled weights."""
     classifier: str = "default"
     """Folder of a classifier or of the run that made it, or a repository; "default": the bundled weights."""
+    similar_to: Path | None = None
+    """A prepared store, or ECG files, among whose records the ten most alike are found."""
     files: FileOptions = field(default_factory=FileOptions)
     """What CSV and .npy files do not say."""
     device: Device = "auto"

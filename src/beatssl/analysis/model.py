@@ -17,13 +17,24 @@ from beatssl.analysis.diagnoses import without_leads as of_fewer_leads
 from beatssl.analysis.examine import COARSE, Examined, Stretch, examine, joined_waves
 from beatssl.analysis.measures import lead_measurements, measured_intervals
 from beatssl.analysis.pieces import pieces
-from beatssl.analysis.result import Analysis, Beats, Diagnoses, Embeddings, ModelUsed, Provenance, Quality, RecordInfo
+from beatssl.analysis.result import (
+    Analysis,
+    Beats,
+    Diagnoses,
+    Embeddings,
+    ModelUsed,
+    Provenance,
+    Quality,
+    RecordInfo,
+    Similar,
+)
 from beatssl.analysis.rhythm import rhythm_of
 from beatssl.analysis.rhythms.episodes import rhythms_of
 from beatssl.analysis.rhythms.no_p import beats_without_p, measures_without_p, waves_without_p
 from beatssl.analysis.rhythms.pacing import with_paced_beats
 from beatssl.analysis.rhythms.result import Rhythms
 from beatssl.analysis.rhythms.sinus import with_early_s_alone
+from beatssl.analysis.stores.similar import Searched
 from beatssl.beats.classes.classifier import WEIGHTS
 from beatssl.beats.windows import known_intervals
 from beatssl.features.wave_intervals import WaveMeasures
@@ -51,12 +62,15 @@ def load(
     classifier: str | Path = "default",
     encoder: str | Path = "default",
     device: Device = "auto",
+    similar_to: str | Path | None = None,
 ) -> "EcgModel":
     """The bundled models as one, ready to analyze; each may be another folder or repository of its kind.
 
-    The encoder is read when embeddings are first asked for. Raises CheckpointError where there is no such model.
+    `similar_to`: a store, or files, among whose records look-alikes are found. They and the encoder are read when
+    embeddings are first asked for. Raises CheckpointError where there is no such model.
     """
-    return EcgModel(EcgSegmenter.from_pretrained(segmenter), EcgClassifier.from_pretrained(classifier), encoder, device)
+    models = EcgSegmenter.from_pretrained(segmenter), EcgClassifier.from_pretrained(classifier)
+    return EcgModel(*models, encoder, device, similar_to)
 
 
 class EcgModel:
@@ -67,9 +81,10 @@ class EcgModel:
 
     def __init__(
         self, segmenter: EcgSegmenter, classifier: EcgClassifier, encoder: str | Path = "default",
-        device: Device = "auto",
+        device: Device = "auto", similar_to: str | Path | None = None,
     ) -> None:  # fmt: skip
-        self.device = torch_device(device)
+        self.device, self._device_name = torch_device(device), device
+        self._similar_to = None if similar_to is None else Path(similar_to)
         self.segmenter = segmenter.to(self.device)
         self.classifier = classifier.to(self.device)
         self._encoder = encoder
@@ -82,6 +97,12 @@ class EcgModel:
     def encoder(self) -> BeatEncoder:
         """Read when first asked for."""
         return BeatEncoder.from_pretrained(self._encoder).to(self.device)
+
+    @cached_property
+    def searched(self) -> Searched | None:
+        """The records among which look-alikes are found, embedded when first asked for; None where none were given."""
+        place = self._similar_to
+        return None if place is None else Searched.of(self.encoder, place, self._device_name)
 
     def analyze(
         self,
@@ -133,14 +154,24 @@ class EcgModel:
         out: list[Analysis] = []
         for number, (one, recorded) in enumerate(zip(found, ready, strict=True)):
             diagnoses = diagnosed.get(number) or no_diagnoses(self.classifier, one.usable, "no heartbeat was found")
-            wanted = one.record.duration_s <= EMBEDDED_S if embeddings is None else embeddings
+            short = one.record.duration_s <= EMBEDDED_S
+            wanted = (short and self._similar_to is not None) or (short if embeddings is None else embeddings)
             embedded = embed_record(self.encoder, recorded, one.beats.time_s) if wanted else None
             rhythms = rhythms_of(self._fast_classifier, recorded, one.beats, diagnoses, one.quality)
             analysis = self._analysis(one, diagnoses, embedded, rhythms, already_filtered)
+            if self._similar_to is not None:
+                analysis = replace(analysis, similar=self._similar(one.record.id, embedded))
             if without_leads and diagnoses.statements:
                 analysis = replace(analysis, without_leads=of_fewer_leads(self._fast_classifier, recorded))
             out.append(analysis)
         return out
+
+    def _similar(self, record_id: str, embedded: Embeddings | None) -> Similar:
+        if embedded is None or self.searched is None:
+            return Similar(
+                None, f"no embedding: no lead of the twelve, or over {EMBEDDED_S:g} s without embeddings=True"
+            )
+        return self.searched.nearest(embedded.record, record_id)
 
     def _examined(self, records: Sequence[Record], filtered: bool) -> list["_Found"]:
         """Waves and beats of all records; the pieces of a long one follow one another."""

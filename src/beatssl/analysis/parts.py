@@ -22,6 +22,7 @@ from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, rec
 from beatssl.analysis.result import Analysis
 from beatssl.analysis.waves import check_store, store_record
 from beatssl.files import package_sha256, read_json, write_bytes, write_json
+from beatssl.inference.device_name import Device
 from beatssl.records.files import FilesReader, located
 from beatssl.records.formats.options import FileOptions
 from beatssl.records.places import sources_at
@@ -123,7 +124,7 @@ def make_part(job: Job, config: AnalyzeConfig, alone: bool, threads: int | None)
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    model = _model(config.segmenter, config.classifier, config.device)
+    model = model_of(config)
     lines: list[dict[str, object]] = []
     texts: list[str] = []
     rejects: list[Reject] = []
@@ -169,9 +170,14 @@ def _groups(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
         yield items[start : start + PART_RECORDS]
 
 
+def model_of(config: AnalyzeConfig) -> EcgModel:
+    """The models that a config names, those of the last two kept."""
+    return _model(config.segmenter, config.classifier, config.device, config.similar_to)
+
+
 @lru_cache(maxsize=2)
-def _model(segmenter: str, classifier: str, device: str) -> EcgModel:
-    return load(segmenter, classifier, device="cuda" if device == "cuda" else "cpu" if device == "cpu" else "auto")
+def _model(segmenter: str, classifier: str, device: Device, similar_to: Path | None) -> EcgModel:
+    return load(segmenter, classifier, device=device, similar_to=similar_to)
 
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:

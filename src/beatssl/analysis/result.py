@@ -207,20 +207,22 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class SimilarRecord:
-    """A record of an index that looks like this one."""
+    """A record that looks like this one."""
 
     record_id: str
     similarity: float
-    """Cosine of the two embeddings: 1 alike, 0 unrelated."""
+    """Cosine of the two embeddings, standardised over all records searched: 1 alike, 0 unrelated."""
+    labels: tuple[str, ...] = ()
+    """Those that its store states of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """Look-alikes from an index of embeddings, the most alike first."""
+    """Look-alikes among the records of a store (`load(similar_to=…)`), the most alike first."""
 
     records: tuple[SimilarRecord, ...] | None = None
     """None: nothing was looked for."""
-    reason: str = "no index given"
+    reason: str = "no records given to look among (similar_to=)"
     """Why nothing was looked for; "" where it was."""
 
 

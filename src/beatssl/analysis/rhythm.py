@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from beatssl.analysis.ectopy import ectopic_groups, ectopic_runs
 from beatssl.analysis.measurement import Measurement, not_determinable
 from beatssl.analysis.result import PACED_BEAT
+from beatssl.analysis.rhythms.ectopy import ectopic_groups, ectopic_runs
 from beatssl.analysis.rhythms.result import Pause, Rhythm, Rhythms
 from beatssl.beats.windows import Beats as BeatWindows
 from beatssl.features import rhythm as features

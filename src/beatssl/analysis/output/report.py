@@ -1,10 +1,12 @@
 """An analysis as a short text."""
 
+from collections import Counter
+
 import numpy as np
 
-from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import Measurement
 from beatssl.analysis.result import PACED_BEAT, Analysis
+from beatssl.analysis.rhythms.ectopy import groups_in_words
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES
@@ -39,6 +41,7 @@ def report(a: Analysis) -> str:
         *_line_of_leads(a, "ST", "st_mv"),
         *_line_of_leads(a, "T", "t_mv"),
         *_diagnoses(a),
+        *_alike(a),
         *(_line("Note", f"{flag.name}: {flag.message}") for flag in a.flags),
         *(_line("Source", note) for note in a.provenance.notes[:_MOST]),
         a.use,
@@ -111,6 +114,16 @@ def _several(a: Analysis, names: dict[str, str]) -> str:
     unit = " ms" if "qtc" in next(iter(names.values())) else "°"
     known = [f"{title} {one.value:.0f}{unit}" for title, one in found.items() if one.value is not None]
     return ", ".join(known + [f"{title}: {one.reason}" for title, one in found.items() if one.value is None])
+
+
+def _alike(a: Analysis) -> list[str]:
+    """The labels that most look-alikes have, and the first of these."""
+    if not a.similar.records:
+        return []
+    counts = Counter(name for one in a.similar.records for name in one.labels)
+    labels = ", ".join(f"{name} {count}" for name, count in counts.most_common(_MOST))
+    first = ", ".join(f"{one.record_id} ({one.similarity:.2f})" for one in a.similar.records[:_MOST])
+    return [_line("Alike", f"{first}; of the first {len(a.similar.records)}: {labels or 'no labels'}")]
 
 
 def _line_of_leads(a: Analysis, title: str, name: str) -> list[str]:

@@ -23,7 +23,7 @@ _OF_RECORD = (
     *(global_name(name) for name in ("pr_interval_ms", "qrs_duration_ms", "qt_interval_ms", "qtc_fridericia_ms")),
     "p_axis_deg", "qrs_axis_deg", "t_axis_deg",
 )  # fmt: skip
-_TEXTS = ("record_id", "source", "regularity", "flags")
+_TEXTS = ("record_id", "source", "regularity", "most_similar", "flags")
 _SCHEMAS = {
     WAVES: pa.schema(
         [(name, pa.string()) for name in ("record_id", "lead", "wave")]
@@ -40,7 +40,8 @@ _SCHEMAS = {
 def record_line(a: Analysis) -> dict[str, object]:
     """The line of a record: what it is, its beats and rate, intervals over the leads, classes, quality and flags.
 
-    Probabilities are `p_` and the label, those of ectopic beats `beats_S` and `beats_V`; None where not determinable.
+    `most_similar` is the first look-alike, probabilities are `p_` and the label, those of ectopic beats `beats_S` and
+    `beats_V`; None where not determinable.
     """
     line: dict[str, object] = {
         "record_id": a.record.id,
@@ -56,6 +57,8 @@ def record_line(a: Analysis) -> dict[str, object]:
     }
     line |= {name: a.intervals[name].value for name in _OF_RECORD}
     line |= {f"p_{one.name}": one.probability for one in a.diagnoses.statements}
+    nearest = a.similar.records[0] if a.similar.records else None
+    line |= {"most_similar": nearest and nearest.record_id, "similarity": nearest and nearest.similarity}
     return line | {"quality": a.quality.score, "flags": " ".join(flag.name for flag in a.flags)}
 
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from beatssl.analysis.ectopy import IN_WORDS
 from beatssl.analysis.result import Analysis
+from beatssl.analysis.rhythms.ectopy import IN_WORDS
 from beatssl.analysis.rhythms.truth import RHYTHMS
 from beatssl.beats.classes.classifier import CLASSES
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from beatssl.analysis.ectopy import groups_in_words
 from beatssl.analysis.measurement import Measurement
 from beatssl.analysis.result import PACED_BEAT, Analysis, Diagnosis
+from beatssl.analysis.rhythms.ectopy import groups_in_words
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.features.wave_intervals import global_name
 from beatssl.store.labels import SUPERCLASSES

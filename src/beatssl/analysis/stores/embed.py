@@ -67,7 +67,7 @@ def embed(
     model.to(there)
     try:
         for place in places:
-            if (store := _store_at(place)) is not None:
+            if (store := store_at(place)) is not None:
                 model.check_store(store)
                 values.append(cached_embed(model.encoder, store, range(len(store)), device=there, cache=cache))
                 ids += store.records["record_id"].astype(str).tolist()
@@ -84,7 +84,8 @@ def embed(
     return Embeddings(joined, np.array(ids, dtype=str), tuple(refused))
 
 
-def _store_at(place: Place) -> Store | None:
+def store_at(place: Place) -> Store | None:
+    """The store at a place; None where files are."""
     if isinstance(place, Store):
         return place
     is_store = any((Path(place) / name).is_file() for name in (MANIFEST, PLAN))
