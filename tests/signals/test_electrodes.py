@@ -144,7 +144,7 @@ def test_found_in_ptbxl(data_root: Path) -> None:
         ("RA-LA", 0.95),
         ("RA-LL", 0.95),
         ("V1-V6 reversed", 0.95),
-        ("inverted", 0.95),
+        ("inverted", 0.9),
     }:
         found = sum(misplaced(exchanged(ecg, LEADS, name), LEADS, 100.0) == name for ecg in records)
         assert found / len(records) >= floor, name
