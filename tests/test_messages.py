@@ -87,6 +87,18 @@ def test_a_value_that_a_config_refuses_is_one_line(option, said, tmp_path, capsy
     assert failing("prepare", "files", "nowhere", "--out", str(tmp_path), *option, capsys=capsys) == said
 
 
+@pytest.mark.parametrize(
+    ("verb", "option", "said"),
+    [
+        ("pretrain", ["--encoder.width", "0"], "--encoder.width: the value should be greater than 0\n"),
+        ("segment", ["--decoder.width", "-1"], "--decoder.width: the value should be greater than 0\n"),
+        ("segment", ["--batch-size", "-1"], "--batch-size: the value should be greater than or equal to 1\n"),
+    ],
+)
+def test_of_a_part_of_a_config_too(verb, option, said, tmp_path, capsys):
+    assert failing(verb, "nowhere", "--out", str(tmp_path / "a"), *option, capsys=capsys) == f"beatssl: error: {said}"
+
+
 def test_a_prepare_that_kept_nothing_does_not_block_the_corrected_command(bare, tmp_path, capsys):
     out = str(tmp_path / "store")
     failing("prepare", "files", str(bare), "--out", out, capsys=capsys)

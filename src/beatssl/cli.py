@@ -80,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get("BEATSSL_TRACEBACK"):
             raise
-        _fail(_in_flags(args[0], _one_line(error)))
+        text = _one_line(error)
+        _fail(_in_flags(args[0], refused_values(text, _parsed(VERBS[args[0]])) or text))
 
 
 def _run(name: str, verb: Verb, args: Sequence[str]) -> None:

@@ -74,14 +74,15 @@ def _flag(prefix: str, name: str) -> str:
 
 
 def refused_values(text: str, config: Any) -> str:
-    """What pydantic says of values in a box that tyro has drawn, in its own words; "" where there is no such thing.
+    """What pydantic says of values, in a box that tyro has drawn or alone, in its own words; "" where there is no such
+    thing.
 
     "1 validation error for PrepareConfig fs_hz Input should be greater than 0 [type=greater_than] ───" is
     "fs_hz=: the value should be greater than 0"; an option of a part of the `config` has the part before it.
     """
     line = " ".join(text.replace("│", " ").split())  # without UTF-8 the box is of other signs
     line = re.sub(r" ?For further information visit \S+", "", line)
-    found = re.search(r"\d+ validation errors? for (\w+) (.*?) [─-]{3}", line)
+    found = re.search(r"\d+ validation errors? for (\w+) (.*?)(?: [─-]{3}|$)", line)
     if found is None:
         return ""
     parts = [part.strip() for part in re.split(r"\[type=[^\]]*\]", found[2]) if part.strip()]
@@ -97,8 +98,11 @@ def refused_values(text: str, config: Any) -> str:
 def _parts(config: Any, prefix: str) -> dict[str, str]:
     """What stands before the options of each part of a config, by the name of the part's class: "encoder."."""
     found: dict[str, str] = {}
-    for name, hint in get_type_hints(config).items() if is_dataclass(config) else ():
+    for name, hint in get_type_hints(config, include_extras=True).items() if is_dataclass(config) else ():
+        marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        unnamed = any(getattr(mark, "name", None) == "" for mark in marks)
+        within = prefix if unnamed else f"{prefix}{name}."
         for kind in (hint, *get_args(hint)):
             if is_dataclass(kind) and isinstance(kind, type):
-                found |= {kind.__name__: f"{prefix}{name}."} | _parts(kind, f"{prefix}{name}.")
+                found |= {kind.__name__: within} | _parts(kind, within)
     return found

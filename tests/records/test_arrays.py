@@ -67,6 +67,13 @@ def test_a_rate_that_is_none_is_refused(fs_hz: Any) -> None:
         record_from_array(ECG, fs_hz, "mV", LEADS)
 
 
+def test_tensors_are_taken() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(ECG, dtype=torch.bfloat16, requires_grad=True)
+    record = record_from_array(tensor, 250, "mV", LEADS)
+    np.testing.assert_allclose(record.ecg_mv, ECG, atol=0.01)
+
+
 def test_what_a_user_writes_by_hand_is_taken() -> None:
     one: Any = "500"
     record = record_from_array(ECG[0], one, "mV", "II")

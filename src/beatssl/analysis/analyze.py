@@ -1,10 +1,12 @@
 """The verb `analyze`: files, folders of files and stores, as a report, as tables, JSON and annotations."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from beatssl.analysis.config import AnalyzeConfig
 from beatssl.analysis.output.summary import COLUMNS, LEGEND, cells
@@ -16,14 +18,15 @@ from beatssl.analysis.parts import (
     is_store,
     jobs_of,
     make_part,
-    model_of,
     part_folder,
     plan_of,
     read_part,
 )
 from beatssl.analysis.result import USE
+from beatssl.analysis.stores.similar import Searched
 from beatssl.files import make_folder, read_json, write_json
 from beatssl.inference.device import torch_device
+from beatssl.inference.encoder import BeatEncoder
 from beatssl.progress import progress
 from beatssl.records.files import located
 from beatssl.signals.waves import WAVE_CLASSES
@@ -80,17 +83,16 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     if config.out is not None:
         check_folder(config.out, asked, config.overwrite)
     jobs = jobs_of(config.paths, config.files)
-    if config.similar_to is not None:
-        config = replace(config, similar_to=located(config.similar_to).absolute())
-        _ = model_of(config).searched  # once, before several processes ask for it
     alone = sum(job.records for job in jobs) == 1
+    searched = _searched(config)
     if config.out is None:
-        parts = list(_made(jobs, config, alone))
+        with TemporaryDirectory() as scratch:
+            parts = list(_made(jobs, config, alone, _saved(searched, Path(scratch))))
         return _result(config, parts, _shown(parts, config.json, alone))
     open_folder(config.out, asked, config.overwrite)
     make_folder(config.out / PARTS)
-    _drop_parts_of_others(config.out, jobs)
-    parts = list(_made(jobs, config, alone))
+    _drop_parts_of_others(config.out, plan_of(jobs, searched.sha256 if searched else ""))
+    parts = list(_made(jobs, config, alone, _saved(searched, config.out.absolute() / PARTS)))
     join_tables([part_folder(config.out, job.number) for job in jobs], config.out)
     shutil.rmtree(config.out / PARTS)
     if kinds := tuple(name for name in ("html", "pdf") if getattr(config, name)):
@@ -100,14 +102,30 @@ def analyze(config: AnalyzeConfig) -> AnalyzeResult:
     return _result(config, parts, "")
 
 
-def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[PartResult]:
+def _searched(config: AnalyzeConfig) -> Searched | None:
+    """What look-alikes are searched in."""
+    if config.similar_to is None:
+        return None
+    place = located(config.similar_to)
+    return Searched.of(BeatEncoder.from_pretrained("default"), place, config.files, config.device)
+
+
+def _saved(searched: Searched | None, folder: Path) -> Path | None:
+    """The same as a file, which all processes read."""
+    if searched is None:
+        return None
+    searched.save(folder / "searched.npz")
+    return folder / "searched.npz"
+
+
+def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool, searched: Path | None) -> Iterator[PartResult]:
     """The results of all jobs in order: those that an earlier run finished, and the others, made now."""
     done = {job.number: found for job in jobs if (found := read_part(config.out, job.number)) is not None}
     missing = [job for job in jobs if job.number not in done]
     processes = 1 if torch_device(config.device).type == "cuda" else config.workers
     together = config.dask is not None or (processes != 1 and len(missing) > 1)
     there = replace(config, out=config.out and config.out.absolute())
-    work = partial(make_part, config=there, alone=alone, threads=1 if together else None)
+    work = partial(make_part, config=there, alone=alone, threads=1 if together else None, searched=searched)
     with progress("Analyzing", total=sum(job.records for job in jobs)) as advance:
         advance(sum(job.records for job in jobs if job.number in done))
         made = in_parallel(work, missing, processes, config.dask)
@@ -119,9 +137,9 @@ def _made(jobs: Sequence[Job], config: AnalyzeConfig, alone: bool) -> Iterator[P
             advance(job.records)
 
 
-def _drop_parts_of_others(out: Path, jobs: Sequence[Job]) -> None:
-    """Remove finished parts where files have changed, come or gone since."""
-    plan, path = plan_of(jobs), out / PARTS / "plan.json"
+def _drop_parts_of_others(out: Path, plan: Mapping[str, Any]) -> None:
+    """Remove finished parts where files, or what look-alikes are searched in, have changed, come or gone since."""
+    path = out / PARTS / "plan.json"
     if not path.is_file() or read_json(path) != plan:
         shutil.rmtree(out / PARTS)
         write_json(path, plan)

@@ -62,7 +62,7 @@ def load(
     classifier: str | Path = "default",
     encoder: str | Path = "default",
     device: Device = "auto",
-    similar_to: str | Path | None = None,
+    similar_to: str | Path | Searched | None = None,
 ) -> "EcgModel":
     """The bundled models as one, ready to analyze; each may be another folder or repository of its kind.
 
@@ -81,10 +81,10 @@ class EcgModel:
 
     def __init__(
         self, segmenter: EcgSegmenter, classifier: EcgClassifier, encoder: str | Path = "default",
-        device: Device = "auto", similar_to: str | Path | None = None,
+        device: Device = "auto", similar_to: str | Path | Searched | None = None,
     ) -> None:  # fmt: skip
         self.device, self._device_name = torch_device(device), device
-        self._similar_to = None if similar_to is None else Path(similar_to)
+        self._similar_to = Path(similar_to) if isinstance(similar_to, str) else similar_to
         self.segmenter = segmenter.to(self.device)
         self.classifier = classifier.to(self.device)
         self._encoder = encoder
@@ -102,7 +102,7 @@ class EcgModel:
     def searched(self) -> Searched | None:
         """The records among which look-alikes are found, embedded when first asked for; None where none were given."""
         place = self._similar_to
-        return None if place is None else Searched.of(self.encoder, place, self._device_name)
+        return Searched.of(self.encoder, place, device=self._device_name) if isinstance(place, Path) else place
 
     def analyze(
         self,
@@ -160,18 +160,17 @@ class EcgModel:
             rhythms = rhythms_of(self._fast_classifier, recorded, one.beats, diagnoses, one.quality)
             analysis = self._analysis(one, diagnoses, embedded, rhythms, already_filtered)
             if self._similar_to is not None:
-                analysis = replace(analysis, similar=self._similar(one.record.id, embedded))
+                analysis = replace(analysis, similar=self._similar(one.record, embedded))
             if without_leads and diagnoses.statements:
                 analysis = replace(analysis, without_leads=of_fewer_leads(self._fast_classifier, recorded))
             out.append(analysis)
         return out
 
-    def _similar(self, record_id: str, embedded: Embeddings | None) -> Similar:
-        if embedded is None or self.searched is None:
-            return Similar(
-                None, f"no embedding: no lead of the twelve, or over {EMBEDDED_S:g} s without embeddings=True"
-            )
-        return self.searched.nearest(embedded.record, record_id)
+    def _similar(self, record: Record, embedded: Embeddings | None) -> Similar:
+        if embedded is not None and self.searched is not None:
+            return self.searched.nearest(embedded.record)
+        long = record.duration_s > EMBEDDED_S
+        return Similar(None, f"the record is longer than {EMBEDDED_S:g} s" if long else "it has no lead of the twelve")
 
     def _examined(self, records: Sequence[Record], filtered: bool) -> list["_Found"]:
         """Waves and beats of all records; the pieces of a long one follow one another."""

@@ -20,6 +20,7 @@ from beatssl.analysis.model import EcgModel, checked, load
 from beatssl.analysis.output.file_names import file_name
 from beatssl.analysis.output.tables import RECORDS, REFUSED, interval_lines, record_line, wave_lines, write_tables
 from beatssl.analysis.result import Analysis
+from beatssl.analysis.stores.similar import Searched
 from beatssl.analysis.waves import check_store, store_record
 from beatssl.files import package_sha256, read_json, write_bytes, write_json
 from beatssl.inference.device_name import Device
@@ -85,11 +86,12 @@ def jobs_of(paths: Sequence[Path], options: FileOptions) -> list[Job]:
     return jobs
 
 
-def plan_of(jobs: Sequence[Job]) -> dict[str, str | list[list[str]]]:
-    """The package, and what the jobs are to read, files with their sizes and times: where one of them changed, finished
-    parts are of no use."""
+def plan_of(jobs: Sequence[Job], searched: str = "") -> dict[str, str | list[list[str]]]:
+    """The package, the hash of what look-alikes are searched in, and what the jobs are to read, files with their sizes
+    and times: where one of them changed, finished parts are of no use."""
     return {
         "package": package_sha256(),
+        "searched": searched,
         "jobs": [
             [str(job.place), *(_state(job.place, source) for source in job.sources), *job.record_ids] for job in jobs
         ],
@@ -117,14 +119,18 @@ def reader_of(options: FileOptions) -> FilesReader:
     )  # fmt: skip
 
 
-def make_part(job: Job, config: AnalyzeConfig, alone: bool, threads: int | None) -> PartResult:
+def make_part(
+    job: Job, config: AnalyzeConfig, alone: bool, threads: int | None, searched: Path | None = None
+) -> PartResult:
     """Analyse a job's records. With `out` its tables are then in the part's folder, and the files of records in `out`.
 
     `alone`: without `out` the texts are reports. `threads`: for PyTorch; None leaves its own number.
+    `searched`: the file of what look-alikes are searched in.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    model = model_of(config)
+    stamp = searched.stat().st_mtime_ns if searched else 0
+    model = _model(config.segmenter, config.classifier, config.device, searched, stamp)
     lines: list[dict[str, object]] = []
     texts: list[str] = []
     rejects: list[Reject] = []
@@ -170,14 +176,10 @@ def _groups(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
         yield items[start : start + PART_RECORDS]
 
 
-def model_of(config: AnalyzeConfig) -> EcgModel:
-    """The models that a config names, those of the last two kept."""
-    return _model(config.segmenter, config.classifier, config.device, config.similar_to)
-
-
 @lru_cache(maxsize=2)
-def _model(segmenter: str, classifier: str, device: Device, similar_to: Path | None) -> EcgModel:
-    return load(segmenter, classifier, device=device, similar_to=similar_to)
+def _model(segmenter: str, classifier: str, device: Device, searched: Path | None, stamp: int) -> EcgModel:
+    """`stamp` tells one content of the file from another."""
+    return load(segmenter, classifier, device=device, similar_to=searched and Searched.load(searched))
 
 
 def _analyses(model: EcgModel, job: Job, config: AnalyzeConfig) -> Iterator[Analysis | Reject]:

@@ -94,7 +94,7 @@ class SavedModel(nn.Module):
 
     def prepared(
         self,
-        given: Signals,
+        ecg_mv: Signals,
         leads: Sequence[str],
         fs_hz: float,
         already_filtered: bool = False,
@@ -108,7 +108,7 @@ class SavedModel(nn.Module):
         with check="error" where the input cannot be an ECG. ValueError where the leads cannot be those that the network
         knows, or a record has no measured lead among them. Warns (InputWarning) of what is doubtful.
         """
-        ecg_mv, checks = as_array(given), InputChecks(self.takes, leads, fs_hz, check)
+        ecg_mv, checks = as_array(ecg_mv), InputChecks(self.takes, leads, fs_hz, check)
         checks.recorded(ecg_mv)
         ready = self.takes.apply_batch(ecg_mv, leads, fs_hz, already_filtered)
         if not self.preparation.leads and len(leads) != (known := self.encoder.config.leads):

@@ -30,7 +30,7 @@ def record_from_array(
     if (factor := mv_per(unit)) is None:
         raise RecordError("unit", f"record {id}: {unit!r} is no unit of voltage; pass unit='mV', 'uV', 'V' or 'nV'")
     try:
-        values = np.asarray(ecg, np.float64)
+        values = np.asarray(ecg.detach().cpu().double() if hasattr(ecg, "detach") else ecg, np.float64)
     except (TypeError, ValueError):
         raise RecordError("unreadable", f"record {id}: the array holds something else than numbers") from None
     if np.isinf(values).any():

@@ -246,13 +246,16 @@ def test_rows_that_lack_or_exceed_cells_are_refused(text: str, reason: str) -> N
     _refused(text, reason, "not a table of numbers", 250.0)
 
 
-def test_a_cell_of_text_is_named_with_its_place() -> None:
-    spoilt = [*II[:99], "artefact", *II[100:]]
-    _refused(_table("I,II", I, spoilt), "unreadable", "'artefact' in row 100 of numbers, column 'II'; leave it", 250.0)
-    spoilt[99] = "Mary Miller, ward 7"
-    with pytest.raises(RecordError, match="a text in row 100") as error:
-        _read(_table("I;II", I, spoilt, separator=";"), 250.0)
-    assert "Miller" not in str(error.value)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_place_of_a_cell_of_text_is_named_and_nothing_that_may_be_a_person(turned: bool) -> None:
+    spoilt = [*II[:99], "Mary Miller", *II[100:]]
+    for title, place in (("II", "lead II"), ("Anna", "column 2")):
+        text = _table(f"I,{title}", I, spoilt)
+        if turned:
+            text = "\n".join(",".join(map(str, row)) for row in (("I", *I), (title, *spoilt)))
+        with pytest.raises(RecordError, match=f"value 100 of {place} is a text; leave it empty") as error:
+            _read(text, 250.0, () if title == "II" else ("I", title))
+        assert not {"Mary", "Anna"} & set(str(error.value).split())
 
 
 def test_a_table_is_known_by_its_content() -> None:
@@ -264,6 +267,12 @@ def test_a_table_is_known_by_its_content() -> None:
     assert kind("a.txt", APPLE["en"] + "\n".join(map(str, I))) == "csv"
     assert kind("a.txt", "Dear colleague,\n\nthe ECG of 12 May\nshows\n1 2\n3\n") is None
     assert kind("a.txt", "") is None
+    assert kind("ids.txt", "101\n102\n103\n104\n") is None
+    assert kind("a.txt", "101\n" * 2000) == "csv"
+    clock = [f"00:00:{second:06.3f}" for second in STEPS / 250]
+    assert kind("a.txt", _table("time;I;II", clock, I, ["", 1, ""] * 200, separator=";")) == "csv"
+    assert kind("a.txt", _table("I;II", ["0", "0,05"] * 300, I, separator=";") + "\n\n") == "csv"
+    assert kind("a.txt", "I,II\n1,2\n3,4\n5,6\n\n") == "csv"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from beatssl.analysis.measurement import Measurement
-from beatssl.analysis.result import PACED_BEAT, Analysis
+from beatssl.analysis.result import PACED_BEAT, Analysis, Similar
 from beatssl.analysis.rhythms.ectopy import groups_in_words
 from beatssl.beats.classes.classifier import CLASSES
 from beatssl.features.wave_intervals import global_name
@@ -117,9 +117,9 @@ def _several(a: Analysis, names: dict[str, str]) -> str:
 
 
 def _alike(a: Analysis) -> list[str]:
-    """The labels that most look-alikes have, and the first of these."""
+    """The labels that most look-alikes have, and the first of these; why there are none where some were asked for."""
     if not a.similar.records:
-        return []
+        return [] if a.similar == Similar() else [_line("Alike", f"none, because {a.similar.reason}")]
     counts = Counter(name for one in a.similar.records for name in one.labels)
     labels = ", ".join(f"{name} {count}" for name, count in counts.most_common(_MOST))
     first = ", ".join(f"{one.record_id} ({one.similarity:.2f})" for one in a.similar.records[:_MOST])

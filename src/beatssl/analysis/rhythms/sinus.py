@@ -33,7 +33,8 @@ def with_early_s_alone(beats: Beats, episodes: Sequence[RhythmEpisode]) -> Beats
     does a beat whose interval is unknown.
     """
     probability = beats.class_probability.copy()
-    best = np.nan_to_num(probability, nan=-1.0).argmax(axis=1)
+    classed = np.isfinite(probability).all(axis=1) & ~beats.paced
+    best = np.where(classed, np.nan_to_num(probability).argmax(axis=1), -1)
     for one in episodes:
         if one.name == SINUS:
             inside = (beats.time_s >= one.start_s) & (beats.time_s < one.stop_s)

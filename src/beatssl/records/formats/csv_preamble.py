@@ -13,7 +13,8 @@ from beatssl.records.units import mv_per
 from beatssl.signals.leads import canonical_lead, lead_kind
 
 _PREAMBLE = 64  # lines that may stand before a table
-_ROWS_OF_TABLE = 3
+_ROWS_OF_TABLE, _HEAD_BYTES = 3, 4096
+_TIME = re.compile(r"(?:[\d./-]+[T ])?\d{1,2}(?::\d{1,2}){1,2}(?:[.,]\d+)?")
 _PAIR = re.compile(r'"?([^"]*?)"?\s*[,;:\t]\s*"?(.*?)"?\s*[,;]*$')
 _LEAD_KEYS = ("lead", "ableitung", "derivación", "dérivation", "derivazione")
 _UNIT_KEYS = ("unit", "units", "einheit", "unidad", "unité", "unità")
@@ -50,13 +51,26 @@ def table_start(lines: list[str]) -> int:
 
 
 def is_table(head: bytes) -> bool:
-    """Whether a file that begins so is a table of numbers: its last whole lines there are rows of as many numbers."""
+    """Whether a file that begins so is a table of numbers: its last whole lines there are rows of as many cells, times
+    among them. One column alone may be anything, unless the file is long or says its rate."""
     try:
-        lines = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252").splitlines()[:-1]
+        lines = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252").splitlines()
     except UnicodeDecodeError:
         return False
-    rows = [line for line in lines[-_ROWS_OF_TABLE:] if _is_numbers(line)]
-    return len(rows) == _ROWS_OF_TABLE and len({len(re.split(r"[;,\t ]+", line.strip())) for line in rows}) == 1
+    whole = len(head) < _HEAD_BYTES
+    rows = [line.strip() for line in (lines if whole else lines[:-1]) if line.strip()][-_ROWS_OF_TABLE:]
+    if len(rows) < _ROWS_OF_TABLE:
+        return False
+    mark = max(";\t,", key=rows[0].count) if any(mark in rows[0] for mark in ";\t,") else None
+    cells = [row.split(mark) for row in rows]
+    if len({len(row) for row in cells}) > 1 or not all(map(_of_numbers_and_times, cells)):
+        return False
+    return len(cells[0]) > 1 or not whole or any(hz_in(line) for line in lines)
+
+
+def _of_numbers_and_times(cells: list[str]) -> bool:
+    known = [is_number(cell, ",") or _TIME.fullmatch(cell.strip().strip("'\"[]")) is not None for cell in cells]
+    return all(known) and any(cell.strip() and is_number(cell, ",") for cell in cells)
 
 
 def _is_numbers(line: str) -> bool:

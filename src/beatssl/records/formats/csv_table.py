@@ -21,7 +21,6 @@ from beatssl.signals.leads import LEADS, canonical_lead, lead_kind
 
 _UNIT_AFTER = re.compile(r"(?P<name>.*\S)\s*[(\[]\s*(?P<unit>[^()\[\]]+?)\s*[)\]]")
 _MOST_LEADS = 64
-_SHORT_TEXT = 12
 _UNIT_SUFFIX = re.compile(r"(?P<name>.*[^\s_])[\s_]+(?P<unit>[nuµμm]V)", re.IGNORECASE)
 _OF_UNITS = re.compile(
     r"[nuµμm]?v|volts?|m?secs?|m?s|[nuµ]s|(?:milli)?seconds?|mmhg|bpm|1/min|%|nu|adu|pm|ohm|°?c|m?g|[hms:.]+|",
@@ -323,13 +322,14 @@ def _numbers(table: "pd.DataFrame", where: str) -> Float[np.ndarray, "time colum
 
 
 def _first_text(table: "pd.DataFrame") -> str:
-    """The first cell that is no number, and its place; its text only where it is short and so hardly a person's."""
-    for title, column in table.items():
+    """The place of the first cell that is no number: not its text, nor a title that is no lead's, which may name a
+    person."""
+    for i, (title, column) in enumerate(table.items(), start=1):
         wrong = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna() & column.notna())
         if len(wrong):
-            text = str(column.iloc[wrong[0]])
-            what = repr(text) if len(text) <= _SHORT_TEXT else "a text"
-            return f": {what} in row {wrong[0] + 1} of numbers, column {str(title)!r}; leave it empty if not measured"
+            name = canonical_lead(str(title).strip())
+            of = f"lead {name}" if lead_kind(name) in ("twelve", "lead") else f"column {i}"
+            return f": value {wrong[0] + 1} of {of} is a text; leave it empty where nothing was measured"
     return ""
 
 

@@ -80,6 +80,7 @@ def _result(
     stated: StudyFile, config: StudyConfig, runs: Sequence[Run], tasks: Sequence[str], earlier: Earlier
 ) -> StudyResult:
     table, figures, aside = table_of(stated, config, earlier)
+    left = [run for run in runs if not earlier.finished(run, tasks) and not finished(config.out, run, tasks)]
     write_bytes(config.out / CSV, table.to_csv(index=False).encode())
     return StudyResult(
         file=config.file if config.file == "default" else Path(config.file).name,
@@ -94,7 +95,7 @@ def _result(
             earlier.finished(run, tasks) or (finished(config.out, run, tasks) and failure(config.out, run) is None)
             for run in runs
         ),
-        lacking=tuple(dict.fromkeys(name for run in runs for name in lacks_stores(run, tasks))),
+        lacking=tuple(dict.fromkeys(name for run in left for name in lacks_stores(run, tasks))),
     )
 
 
