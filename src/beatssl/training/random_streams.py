@@ -31,7 +31,7 @@ def shuffled(rows: int, size: int, seed: int, number: int) -> Int64[np.ndarray, 
     Raises ValueError where the rows fill no batch.
     """
     if not 1 <= size <= rows:
-        raise ValueError(f"batch_size={size} with {rows} rows; pass one from 1 to {rows}")
+        raise ValueError(f"batch size {size} with {rows} rows; pass one from 1 to {rows}")
     epoch, at = divmod(number, rows // size)
     order = np.random.default_rng([seed, ORDER, epoch]).permutation(rows)
     return order[at * size : (at + 1) * size]
@@ -43,6 +43,6 @@ def part_of(rows: Int64[np.ndarray, " record"], process: int, processes: int) ->
     Raises ValueError where the rows cannot be shared equally.
     """
     if len(rows) % processes:
-        raise ValueError(f"batch_size={len(rows)} cannot be shared by {processes} processes equally; pass a multiple")
+        raise ValueError(f"batch size {len(rows)} cannot be shared by {processes} processes equally; pass a multiple")
     share = len(rows) // processes
     return rows[process * share : (process + 1) * share]

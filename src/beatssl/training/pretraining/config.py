@@ -73,7 +73,7 @@ class PretrainConfig:
         if not self.stores:
             raise ValueError("no store to train on; name one")
         if self.optim.batch_size < 2:
-            raise ValueError(f"batch_size={self.optim.batch_size}; pretraining compares records: pass 2 at least")
+            raise ValueError(f"batch size {self.optim.batch_size}; pretraining compares records: pass 2 at least")
         if parse_folds(self.folds) and self.split != FOLDS:
             raise ValueError(
                 f"folds={self.folds!r} and split={self.split!r} both say what to train on; pass one of them"
