@@ -301,6 +301,9 @@ def test_a_gap_makes_no_beat_ectopic(model, data_root: Path, written: float) -> 
         assert set(a.beats.labels) == {"N"}
         assert np.isnan(a.beats.rr_s).sum() == 2  # of the first beat, and of that after the gap
         assert "gaps" in {flag.name for flag in a.flags}
+        assert a.diagnoses.windows == 2
+        above = {one.name for one in a.diagnoses.statements if one.above}
+        assert not above & {"SARRH", "PAC", "PVC", "SVARR", "AFIB"}
 
 
 def test_leads_that_were_not_recorded_leave_the_quality_as_it_is(model, record, analysis) -> None:

@@ -22,6 +22,7 @@ WHOLE_S = 15.0
 """A record up to this length goes through whole."""
 
 _WINDOW_S, _MARGIN_S = 10.0, 5.0
+_GAP_S, _LEAST_SPAN_S = 0.2, 3.0
 _MOST_WINDOWS = 30
 _BATCH_WINDOWS = 32
 _MOST_WITHOUT = 3  # windows of a long record that are looked at without a lead
@@ -127,12 +128,14 @@ def window_probabilities(
     classifier: EcgClassifier, record: Recorded, middle_s: Float64[np.ndarray, " window"]
 ) -> list[Float64[np.ndarray, " label"] | None]:
     """Calibrated probabilities of every label for ten seconds about each time; None where no lead is measured."""
-    last_s = record.duration_s - _WINDOW_S
+    last_s, spans = record.duration_s - _WINDOW_S, _spans(record)
+    places = [_placed(spans, float(np.clip(at - _WINDOW_S / 2, 0, last_s))) for at in middle_s]
     out: list[Float64[np.ndarray, " label"] | None] = [None] * len(middle_s)
     for first in range(0, len(middle_s), _BATCH_WINDOWS):
         windows = {
-            first + k: _window(classifier.preparation, record, float(np.clip(at - _WINDOW_S / 2, 0, last_s)))
-            for k, at in enumerate(middle_s[first : first + _BATCH_WINDOWS])
+            first + k: _window(classifier.preparation, record, *place)
+            for k, place in enumerate(places[first : first + _BATCH_WINDOWS])
+            if place is not None
         }
         windows = {k: window for k, window in windows.items() if np.isfinite(window).any()}
         for k, log_odds in zip(windows, _log_odds(classifier, list(windows.values())), strict=True):
@@ -195,25 +198,52 @@ def _measured(record: Recorded) -> Bool[np.ndarray, "12"]:
 def _windows(
     takes: Preparation, record: Recorded, most: int = _MOST_WINDOWS
 ) -> Iterator[Float32[np.ndarray, "12 time"]]:
-    """Prepared stretches that hold a measured lead: the whole of a short record, else windows evenly spread."""
-    duration_s = record.duration_s
+    """Prepared stretches that hold a measured lead: what lies between the gaps of a short record, else windows evenly
+    spread."""
+    spans, duration_s = _spans(record), record.duration_s
     if duration_s <= WHOLE_S:
-        yield record.prepared(takes)
+        if spans == [(0.0, duration_s)]:
+            yield record.prepared(takes)
+        else:
+            yield from (_window(takes, record, start_s, stop_s - start_s) for start_s, stop_s in spans)
         return
     count = min(most, int(duration_s / _WINDOW_S))
-    for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist():
-        window = _window(takes, record, start_s)
-        if np.isfinite(window).any():
+    places = (_placed(spans, start_s) for start_s in np.linspace(0, duration_s - _WINDOW_S, count).tolist())
+    for place in dict.fromkeys(places):
+        if place is not None and np.isfinite(window := _window(takes, record, *place)).any():
             yield window
 
 
-def _window(takes: Preparation, record: Recorded, start_s: float) -> Float32[np.ndarray, "12 time"]:
-    """Ten seconds from `start_s`, prepared with a margin."""
+def _spans(record: Recorded) -> list[tuple[float, float]]:
+    """Start and end in seconds of what lies between gaps, where no lead is measured for 0.2 s; what is shorter than 3 s
+    is left out, unless all is: a gap looks to a network like a pause of the heart."""
+    missing = ~np.isfinite(record.mv).any(axis=0)
+    gaps = np.flatnonzero(np.diff(missing, prepend=False, append=False)).reshape(-1, 2)
+    gaps = gaps[np.diff(gaps, axis=1)[:, 0] >= _GAP_S * record.fs_hz]
+    bounds_s = np.concatenate([[0], gaps.ravel(), [record.mv.shape[1]]]).reshape(-1, 2) / record.fs_hz
+    long = [(start, stop) for start, stop in bounds_s.tolist() if stop - start >= _LEAST_SPAN_S]
+    return long or [(0.0, record.duration_s)]
+
+
+def _placed(spans: Sequence[tuple[float, float]], start_s: float) -> tuple[float, float] | None:
+    """Start and length of the window of ten seconds from `start_s`, moved or cut to lie within the span that
+    it shares most with; None where it lies in a gap."""
+    shared = [min(stop, start_s + _WINDOW_S) - max(start, start_s) for start, stop in spans]
+    best = int(np.argmax(shared))
+    if shared[best] <= 0:
+        return None
+    start, stop = spans[best]
+    length = min(_WINDOW_S, stop - start)
+    return float(np.clip(start_s, start, stop - length)), length
+
+
+def _window(takes: Preparation, record: Recorded, start_s: float, length_s: float) -> Float32[np.ndarray, "12 time"]:
+    """Some seconds from `start_s`, prepared with a margin."""
     first = round(max(start_s - _MARGIN_S, 0) * record.fs_hz)
-    part = record.mv[:, first : round((start_s + _WINDOW_S + _MARGIN_S) * record.fs_hz)]
+    part = record.mv[:, first : round((start_s + length_s + _MARGIN_S) * record.fs_hz)]
     ready = takes.apply(part, record.leads, record.fs_hz, record.already_filtered)
     begin = round((start_s - first / record.fs_hz) * takes.fs_hz)
-    return ready[:, begin : begin + round(_WINDOW_S * takes.fs_hz)]
+    return ready[:, begin : begin + round(length_s * takes.fs_hz)]
 
 
 def _trained_on(provenance: Mapping[str, Any]) -> str:

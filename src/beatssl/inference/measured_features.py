@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 
 from beatssl.beats.peaks import find_r_peaks
 from beatssl.records.record import Record
+from beatssl.signals.leads import without_dropouts
 from beatssl.signals.preparation import Preparation
 from beatssl.store.config import PrepareConfig
 from beatssl.store.shards.conditioning import Conditioned
@@ -15,6 +16,7 @@ from beatssl.store.shards.measuring import row_features
 from beatssl.store.shards.rows import Piece
 
 _AT_ONCE = 64
+_GAP_S = 0.2
 
 
 def measure_features(
@@ -26,18 +28,20 @@ def measure_features(
 ) -> Float32[np.ndarray, "record feature"]:
     """Features `names` of records of one length, prepared as `preparation` says; NaN where not measurable.
 
-    `ecg_mv` is NaN where not measured; `valid` says how many samples come before the padding (None: all). A record
-    without beats has none of them.
+    `ecg_mv` is NaN where not measured, or zero, as networks take it: what stays the same in all leads for 0.2 s counts
+    as not measured. `valid` says how many samples come before the padding (None: all). A record without beats has none
+    of them.
     """
     samples = ecg_mv.shape[2]
     lengths = np.full(len(ecg_mv), samples) if valid is None else valid
     config = PrepareConfig("files", Path(), out=Path(), fs_hz=preparation.fs_hz, duration_s=samples / preparation.fs_hz)
     out = np.full((len(ecg_mv), len(names)), np.nan, np.float32)
     pieces: list[tuple[int, Piece]] = []
-    for row, (signal, length) in enumerate(zip(ecg_mv, lengths, strict=True)):
-        r_times_s = find_r_peaks(signal[:, :length], preparation.fs_hz)
+    for row, (whole, length) in enumerate(zip(ecg_mv, lengths, strict=True)):
+        signal = without_dropouts(whole[:, :length], preparation.fs_hz, _GAP_S)
+        r_times_s = find_r_peaks(signal, preparation.fs_hz)
         if len(r_times_s):
-            pieces.append((row, Piece(_conditioned(signal[:, :length], leads, preparation.fs_hz, r_times_s), 0, 1)))
+            pieces.append((row, Piece(_conditioned(signal, leads, preparation.fs_hz, r_times_s), 0, 1)))
     for start in range(0, len(pieces), _AT_ONCE):
         part = pieces[start : start + _AT_ONCE]
         out[[row for row, _ in part]] = row_features([piece for _, piece in part], config, names)

@@ -153,14 +153,16 @@ def without_constant(ecg_mv: Float32[np.ndarray, "lead time"]) -> Float32[np.nda
     return np.where(constant[:, None], np.float32(np.nan), ecg_mv) if constant.any() else ecg_mv
 
 
-def without_dropouts(ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float) -> Float32[np.ndarray, "lead time"]:
-    """The leads, NaN where none of them changes for a second or more: nothing was measured there, whatever a recorder
-    wrote."""
+def without_dropouts(
+    ecg_mv: Float32[np.ndarray, "lead time"], fs_hz: float, least_s: float = 1.0
+) -> Float32[np.ndarray, "lead time"]:
+    """The leads, NaN where none of them changes for a second (or `least_s`) or more: nothing was measured there,
+    whatever a recorder wrote."""
     moves = np.zeros(max(ecg_mv.shape[1] - 1, 0), np.bool_)
     for lead in ecg_mv:
         moves |= (lead[1:] != lead[:-1]) & np.isfinite(lead[1:]) & np.isfinite(lead[:-1])
     edges = np.concatenate([[0], np.flatnonzero(moves) + 1, [ecg_mv.shape[1]]])
-    rests = np.flatnonzero(np.diff(edges) >= fs_hz)
+    rests = np.flatnonzero(np.diff(edges) >= least_s * fs_hz)
     if not len(rests):
         return ecg_mv
     out = ecg_mv.copy()
