@@ -22,7 +22,7 @@ from beatssl.console_output import (
     show_line,
     show_line_or_figures,
     show_study,
-)  # fmt: skip
+)
 from beatssl.messages import as_flags, flags_of, refused_values
 
 USER_ERROR = 2

@@ -132,11 +132,9 @@ def _rate_flags(record: Record, parts: Sequence[Examined], beats: Beats) -> list
     r_s = beats.time_s[beats.time_s < part_mv.shape[1] / COARSE.fs_hz]
     widths = widths_of([part_mv], COARSE.fs_hz, [r_s])[0]
     doubt = doubt_of_rate(widths, part_mv, COARSE.fs_hz, record.fs_hz)
-    return (
-        []
-        if doubt is None
-        else [Flag("sampling_rate_doubted", f"{doubt}; --files.fs-hz-override {doubt.likely_hz:g} takes that rate")]
-    )
+    if doubt is None:
+        return []
+    return [Flag("sampling_rate_doubted", f"{doubt}; --files.fs-hz-override {doubt.likely_hz:g} takes that rate")]
 
 
 def notes_of(record: Record, leads: Sequence[str], rates_hz: Sequence[float], filtered: bool) -> tuple[str, ...]:

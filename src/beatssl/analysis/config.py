@@ -59,6 +59,8 @@ class AnalyzeConfig:
         for name in ("csv", "html", "pdf", "annotations"):
             if getattr(self, name) and self.out is None:
                 raise ValueError(f"{name}=True writes a file for each record; pass a folder as out=")
+        if self.similar_to and self.dask and self.out is None:
+            raise ValueError("similar_to= with dask= hands a file to the workers; pass a folder that all see as out=")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -203,7 +203,7 @@ def misplaced(ecg_mv: Float32[np.ndarray, "lead time"], leads: Sequence[str], fs
 def exchange_in_words(exchange: Exchange) -> str:
     """What seems to be wrong, and what can be done."""
     if exchange == "inverted":
-        return "all leads seem to have the wrong sign: is the gain right? --files.correct-electrodes turns them over"
+        return "all leads seem to have the wrong sign: is the gain right? --files.correct-electrodes inverts them"
     remedy = "record again" if exchange in FLAT else "--files.correct-electrodes undoes it"
     return f"the electrodes {exchange} seem to be exchanged: {remedy}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from beatssl.analysis.result import Analysis, Flag
+from beatssl.analysis.result import Analysis, Flag, Similar, SimilarRecord
 from beatssl.signals.filters import bandpass
 
 PAGE = re.compile(rb"/Type\s*/Page[^s]")
@@ -196,7 +196,7 @@ def test_a_phone_needs_no_scrolling_aside(kind: str, open_analysis: Open, reques
     assert page.evaluate("page.view.mm / page.view.ratio") >= 2
 
 
-@pytest.mark.parametrize("kind", ["twelve", "day", "many"])
+@pytest.mark.parametrize("kind", ["twelve", "day", "many", "alike"])
 def test_it_prints_on_two_pages(kind: str, twelve: Analysis, day: Analysis, open_analysis: Open) -> None:
     statements = tuple(replace(one, probability=0.9, threshold=0.1) for one in twelve.diagnoses.statements)
     many = replace(
@@ -204,7 +204,9 @@ def test_it_prints_on_two_pages(kind: str, twelve: Analysis, day: Analysis, open
         diagnoses=replace(twelve.diagnoses, statements=statements),
         flags=tuple(Flag(f"flag_{at}", "something that the reader of the result should know " * 2) for at in range(3)),
     )
-    page = open_analysis({"twelve": twelve, "day": day, "many": many}[kind], **WIDE)
+    some = tuple(SimilarRecord(f"record {at}", 0.5, ("a label of several words",) * 9) for at in range(10))
+    alike = replace(many, similar=Similar(some, ""))
+    page = open_analysis({"twelve": twelve, "day": day, "many": many, "alike": alike}[kind], **WIDE)
     printed = page.pdf(prefer_css_page_size=True)
     assert len(PAGE.findall(printed)) in (1, 2)
     assert b"/MediaBox [0 0 841" in printed

@@ -22,7 +22,7 @@ from beatssl.studies.study.evaluation import (
     kept,
     score,
     scores_of,
-)  # fmt: skip
+)
 from beatssl.studies.study.plan import Run
 from beatssl.training.pretraining.pretrain import pretrain
 from beatssl.training.run import read_log

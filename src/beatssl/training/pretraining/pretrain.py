@@ -73,12 +73,12 @@ def pretrain(config: PretrainConfig) -> Pretrained:
         probe=_prober(config, rows, accelerator),
         keep=_keeper(config, rows),
     )
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and config.split != FOLDS:
+        write_bytes(config.out / SPLIT, _split_table(rows).to_csv(index=False).encode())
+    trained = train(task, config.optim, config.run, config.seed, config.out, accelerator)
+    if accelerator.is_main_process:  # after training: views that the store cannot have leave no files behind
         for name, scale in columns.scales.items():
             scale.save(config.out / name)
-        if config.split != FOLDS:
-            write_bytes(config.out / SPLIT, _split_table(rows).to_csv(index=False).encode())
-    trained = train(task, config.optim, config.run, config.seed, config.out, accelerator)
     return Pretrained(config.out, len(rows), trained.updates, _last_figures(config.out))
 
 
